@@ -1,0 +1,141 @@
+"""The composition root: the only place that knows the engines and wires them to the stages."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fingerpost.backends.encoder_export import build_encoder
+from fingerpost.backends.encoder_folder import find
+from fingerpost.backends.encoder_source import EncoderSource, Precision
+from fingerpost.backends.faiss_flat import FaissFlatEngine
+from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.onnx_embedder import OnnxEncoder
+from fingerpost.backends.vector_cache import SqliteVectorCache
+from fingerpost.build.reindex import Workshop
+from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
+from fingerpost.guard.admission import Admission
+from fingerpost.rpc.health import Health
+from fingerpost.rpc.server import ROUTER_SERVICE, Server
+from fingerpost.rpc.services import RouterService
+from fingerpost.serve.embed import EmbedQueue
+from fingerpost.serve.pipeline import Pipeline
+from fingerpost.serve.reload import OnChange, Reloader
+from fingerpost.serve.revision_format import decode
+from fingerpost.serve.runtime import Runtime, Snapshot
+from fingerpost.settings import Settings
+from fingerpost.types import Activation, DataFolder, Embedder, EncoderId, IndexEngine, Progress, VectorIndex
+
+_ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in (FaissFlatEngine(),)}
+
+
+def build_server(settings: Settings) -> Server:
+    """Everything that serves, not yet started; nothing is read from the data folder until it is."""
+    data = DataFolder(settings.data)
+    runtime = Runtime()
+    queue = EmbedQueue(settings.embed_threads)
+    service = RouterService(Pipeline(runtime, queue), runtime, Admission(settings.in_flight_calls), settings)
+    opener = SnapshotOpener(data, settings.embed_threads, runtime)
+
+    def make_reloader(on_change: OnChange) -> Reloader:
+        return Reloader(FileActivationStore(data.catalogs), opener.open, runtime, on_change)
+
+    return Server(settings, runtime, queue, Health((ROUTER_SERVICE,)), service, make_reloader)
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenEncoder:
+    encoder: EncoderId
+    precision: str
+    embedders: tuple[Embedder, ...]
+
+
+@dataclass(slots=True)
+class SnapshotOpener:
+    """Opens revisions of a data folder; encoders are shared between the catalogs that name the same."""
+
+    data: DataFolder
+    embed_threads: int
+    runtime: Runtime
+    _encoders: dict[str, _OpenEncoder] = field(default_factory=dict)
+
+    def open(self, activation: Activation) -> Snapshot:
+        """Read, verify and warm up a revision.
+
+        Raises:
+            NotFound, DataLoss, FailedPrecondition: it cannot be served.
+        """
+        revision = decode(activation.revision, FileRevisionStore(self.data.revisions).read(activation.revision))
+        opened = self._encoder(revision.encoder.digest)
+        index = _open_index(revision.index_kind, revision.index_bytes)
+        _check_dimensions(revision.encoder, opened.encoder, index)
+        for embedder in opened.embedders:
+            embedder.embed_one("warm up")
+        return Snapshot(
+            activation=activation,
+            encoder=opened.encoder,
+            precision=opened.precision,
+            embedders=opened.embedders,
+            index=index,
+            exemplars=revision.exemplars,
+            decider=revision.decider,
+            load_time=time.time(),
+        )
+
+    def _encoder(self, digest: str) -> _OpenEncoder:
+        in_use = {snapshot.encoder.digest for snapshot in self.runtime.snapshots.values()}
+        self._encoders = {known: opened for known, opened in self._encoders.items() if known in {*in_use, digest}}
+        if digest not in self._encoders:
+            encoder = OnnxEncoder.open(self.data.encoders / digest, digest)
+            embedders = tuple(encoder.embedder() for _ in range(self.embed_threads))
+            self._encoders[digest] = _OpenEncoder(encoder.encoder, encoder.precision, embedders)
+        return self._encoders[digest]
+
+
+def _open_index(kind: str, data: bytes) -> VectorIndex:
+    if kind not in _ENGINES:
+        raise FailedPrecondition(
+            f"index kind {kind} is unknown to this program: update it, or reindex", ErrorReason.ARTEFACT_INCOMPATIBLE
+        )
+    return _ENGINES[kind].open(data)
+
+
+def _check_dimensions(named: EncoderId, opened: EncoderId, index: VectorIndex) -> None:
+    if not named.dim == opened.dim == index.dim:
+        raise FailedPrecondition(
+            f"the index has {index.dim} dimensions and the encoder {opened.dim}: reindex",
+            ErrorReason.DIMENSION_MISMATCH,
+            metadata={"index": str(index.dim), "encoder": str(opened.dim)},
+        )
+
+
+def encoder_source(name: str, precision: str) -> EncoderSource:
+    """Which encoder to build or find.
+
+    Raises:
+        InvalidRequest: no such precision.
+    """
+    try:
+        return EncoderSource(name, Precision(precision))
+    except ValueError as error:
+        raise InvalidRequest(f"no precision is called {precision}: use {' or '.join(Precision)}") from error
+
+
+@contextmanager
+def open_workshop(folder: Path, source: EncoderSource, progress: Progress) -> Iterator[Workshop]:
+    """The engines and stores of a reindex; the encoder is built first when the data folder has none of that source."""
+    data = DataFolder(folder)
+    digest = find(data.encoders, source) or build_encoder(source, data.encoders, progress)
+    encoder = OnnxEncoder.open(data.encoders / digest, digest)
+    with SqliteVectorCache(data.vectors) as cache:
+        yield Workshop(
+            encoder=encoder.encoder,
+            embedders=tuple(encoder.embedder() for _ in range(os.cpu_count() or 1)),
+            engine=FaissFlatEngine(),
+            cache=cache,
+            revisions=FileRevisionStore(data.revisions),
+            activations=FileActivationStore(data.catalogs),
+            progress=progress,
+        )

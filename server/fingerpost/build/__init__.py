@@ -1,0 +1,1 @@
+"""The build path: route files become an immutable revision."""

@@ -1,0 +1,110 @@
+"""The shapes of the route files, as people write them; descriptions become the JSON Schemas' for editors."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from fingerpost.build.finding_codes import Kind
+from fingerpost.build.texts import MAX_TEXT_BYTES, prose_fault, text_fault
+
+MAX_TEXTS = 100_000
+ROUTE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
+_MAX_INTEGER = 2**63 - 1  # what the wire and the databases hold
+
+
+def _checked(fault_of: Callable[[str], tuple[Kind, str] | None]) -> AfterValidator:
+    """Refuses a string with the finding's code as pydantic's error type."""
+
+    def check(text: str) -> str:
+        if fault := fault_of(text):
+            raise PydanticCustomError(fault[0].code, "{message}", {"message": fault[1]})
+        return text.strip()
+
+    return AfterValidator(check)
+
+
+_text_schema = WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": MAX_TEXT_BYTES})
+_prose_schema = WithJsonSchema({"type": "string", "maxLength": MAX_TEXT_BYTES})
+
+RouteText = Annotated[str, _checked(text_fault), _text_schema]
+Prose = Annotated[str, _checked(prose_fault), _prose_schema]
+Label = RouteText
+RouteName = Annotated[str, Field(pattern=ROUTE_NAME)]
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$")]
+WholeNumber = Annotated[int, Field(ge=0, le=_MAX_INTEGER)]
+PositiveNumber = Annotated[int, Field(ge=1, le=_MAX_INTEGER)]
+Texts = Annotated[list[RouteText], Field(max_length=MAX_TEXTS)]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def fits_route_name(name: str) -> bool:
+    return re.fullmatch(ROUTE_NAME[1:-1], name) is not None
+
+
+class RouteFile(_Shape):
+    """A named kind of request and the model that should answer it."""
+
+    name: RouteName | None = Field(None, description="Name of the route; by default the file's name without its end.")
+    description: Prose = Field("", description="What requests belong here, for people.")
+    model: ModelName = Field(description="The model that should answer: a name in _models.yaml.")
+    min_confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
+        None,
+        description="Confidence under which the fallback answers; by default chosen at reindex for the precision.",
+    )
+    utterances: Texts = Field(default=[], description="Example requests; they are embedded and indexed.")
+    utterances_file: Prose | None = Field(
+        None, description="A file beside this one with more utterances: .jsonl, .csv or .txt."
+    )
+    tests: Texts = Field(default=[], description="Requests that must come here; held out, never embedded.")
+
+
+class ModelEntry(_Shape):
+    """A model that routes may name."""
+
+    name: ModelName = Field(description="The name that routes and replies use.")
+    upstream_model: Prose | None = Field(None, description="The provider's id for the model; by default the name.")
+    provider: Prose = Field("", description="Who serves it.")
+    endpoint: Prose = Field("", description="Base URL of its API.")
+    description: Prose = Field("", description="What it is good at, for people.")
+    input_price_usd_micros: WholeNumber | None = Field(
+        None, description="Micro-dollars per million input tokens: 150000 is 0.15 dollars."
+    )
+    output_price_usd_micros: WholeNumber | None = Field(
+        None, description="Micro-dollars per million output tokens: 600000 is 0.60 dollars."
+    )
+    context_window_tokens: PositiveNumber | None = Field(None, description="Tokens that fit into one request.")
+    capabilities: list[Label] = Field(default=[], description="What it can do, such as tools, json, vision.")
+    latency_p50_ms: WholeNumber | None = Field(None, description="Typical time to answer, in milliseconds.")
+    tier: Literal["cheap", "middle", "strong"] | None = Field(None, description="Quality tier.")
+
+
+class ModelsFile(_Shape):
+    """The models that routes may name."""
+
+    models: list[ModelEntry] = Field(min_length=1, description="One entry a model.")
+
+
+class PolicyFile(_Shape):
+    """What holds for all routes of the folder."""
+
+    fallback_model: ModelName = Field(description="The model that answers when no route is sure enough.")
+    fallback_chain: list[ModelName] = Field(default=[], description="Models to try after the fallback model, in order.")
+    target_precision: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
+        0.95, description="The share of accepted decisions that should be right."
+    )
+    out_of_scope_share: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        0.15, description="The share of requests expected to belong to no route."
+    )
+
+
+class OutOfScopeFile(_Shape):
+    """Texts that belong to no route."""
+
+    utterances: Texts = Field(default=[], description="Example requests that no route should take; indexed.")
+    tests: Texts = Field(default=[], description="Requests that must fall back; held out, never embedded.")

@@ -1,0 +1,62 @@
+"""What is wrong in a route folder, gathered over all files, and the error that carries it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fingerpost.build.finding_codes import Kind
+from fingerpost.errors import ErrorReason, FailedPrecondition
+from fingerpost.types import Finding, Severity
+
+QUOTE_LIMIT = 60  # characters of a text that a message repeats
+
+
+class RouteFilesInvalid(FailedPrecondition):
+    """The route folder cannot be used; `findings` holds everything found, warnings too, by file and line."""
+
+    default_reason = ErrorReason.ROUTE_FILES_INVALID
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        errors = sum(finding.severity is Severity.ERROR for finding in self.findings)
+        super().__init__(
+            f"the route files have {errors} error{'' if errors == 1 else 's'}", metadata={"errors": str(errors)}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands; line 0 means the file as a whole."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class Findings:
+    """Collects findings, so that a person sees all of them at once and not one a run."""
+
+    def __init__(self) -> None:
+        self._found: list[Finding] = []
+
+    def add(self, kind: Kind, place: Place, message: str) -> None:
+        self._found.append(Finding(kind.code, kind.severity, place.file, place.line, message))
+
+    def ordered(self) -> tuple[Finding, ...]:
+        """By file, then line."""
+        return tuple(sorted(self._found, key=lambda found: (found.file, found.line, found.code, found.message)))
+
+    def check(self) -> None:
+        """Raise if there is an error among them.
+
+        Raises:
+            RouteFilesInvalid
+        """
+        if any(finding.severity is Severity.ERROR for finding in self._found):
+            raise RouteFilesInvalid(self.ordered())
+
+
+def quoted(text: str) -> str:
+    """A text as a message shows it: shortened, and with characters escaped that a terminal would act on."""
+    return repr(text if len(text) <= QUOTE_LIMIT else text[:QUOTE_LIMIT] + "...")

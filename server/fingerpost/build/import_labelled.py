@@ -1,0 +1,206 @@
+"""Import: labelled texts become a route folder that `load` accepts."""
+
+import gzip
+import io
+import os
+import re
+import shutil
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fingerpost.build.files import fits_route_name
+from fingerpost.build.finding_codes import FILE_LARGE, FILE_UNREADABLE, TEXTS_ROW
+from fingerpost.build.findings import Findings, Place, quoted
+from fingerpost.build.load import MODELS_FILE, OUT_OF_SCOPE_FILE, POLICY_FILE, load
+from fingerpost.build.rows import RowFault, json_row, lines, string_of
+from fingerpost.build.source import decode, read_source_bytes
+from fingerpost.build.text_files import MAX_BYTES
+from fingerpost.build.texts import normalised, text_fault
+from fingerpost.build.yaml_scalars import written
+from fingerpost.errors import FieldViolation, InvalidRequest
+from fingerpost.types import Text
+
+OUT_OF_SCOPE_LABEL = "oos"
+FALLBACK_MODEL = "fallback"
+
+_MAX_STEM = 120  # characters of a cleaned name, which leaves room for a number behind it
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What was written; `notes` are lines for people about rows that were left out and labels that were renamed."""
+
+    routes_count: int
+    utterances_count: int
+    out_of_scope_count: int
+    repeated_count: int  # rows left out because their label has the text already
+    contradictory_count: int  # rows left out because another label has the text already
+    notes: tuple[str, ...]
+
+
+def import_labelled_jsonl(source: Path, out: Path) -> ImportReport:
+    """Make a route folder of rows {"text", "label"}: a route and a model for each label; `oos` is out of scope.
+
+    Args:
+        source: A .jsonl or .jsonl.gz file; other keys of its rows are ignored.
+        out: A folder that is empty or does not exist; it appears whole or not at all.
+
+    Raises:
+        RouteFilesInvalid: with a finding for each bad row.
+        InvalidRequest: `out` is not empty.
+    """
+    out = out.resolve()
+    _check_free(out)
+    gathered = _gather(source)
+    names = _route_names(label for label in gathered.texts if label != OUT_OF_SCOPE_LABEL)
+    _write_folder(out, _files(gathered.texts, names))
+    return _report(gathered, names)
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        message = "the output folder is not empty: name a new one, nothing is overwritten"
+        raise InvalidRequest(message, fields=[FieldViolation("out", "must be an empty or new folder")])
+
+
+# --- Rows to texts by label ---------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Texts by label, in the order of the rows; what contradicts an earlier row is left out."""
+
+    texts: dict[str, dict[str, Text]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    repeated_count: int = 0
+    contradictory_count: int = 0
+    _labels: dict[str, tuple[str, Text]] = field(default_factory=dict)  # by normalised text
+
+    def add(self, label: str, text: Text) -> None:
+        owner, first = self._labels.setdefault(normalised(text.text), (label, text))
+        if owner != label:
+            self.contradictory_count += 1
+            self.notes.append(
+                f"{text.file}:{text.line}: left out: {quoted(text.text)} is labelled {quoted(label)} here "
+                f"and {quoted(owner)} on line {first.line}"
+            )
+            return
+        kept = self.texts.setdefault(label, {}).setdefault(text.text, text)
+        self.repeated_count += kept is not text
+
+
+def _gather(source: Path) -> _Gathered:
+    findings = Findings()
+    content = _read(source, findings)
+    gathered = _Gathered()
+    for number, line in lines(content or ""):
+        if line.strip():
+            _gather_row(line, Place(source.name, number), gathered, findings)
+    findings.check()
+    return gathered
+
+
+def _gather_row(line: str, place: Place, gathered: _Gathered, findings: Findings) -> None:
+    try:
+        row = json_row(line)
+        text, label = string_of(row, "text"), string_of(row, "label").strip()
+    except RowFault as fault:
+        findings.add(TEXTS_ROW, place, fault.message)
+        return
+    if fault_found := text_fault(text):
+        findings.add(fault_found[0], place, fault_found[1])
+    elif text_fault(label):
+        findings.add(TEXTS_ROW, place, "the label is no readable text")
+    else:
+        gathered.add(label, Text(text.strip(), place.file, place.line))
+
+
+def _read(source: Path, findings: Findings) -> str | None:
+    data = read_source_bytes(source, MAX_BYTES, findings)
+    if data is not None and source.suffix == ".gz":
+        data = _unpacked(source.name, data, findings)
+    return None if data is None else decode(source.name, data, findings)
+
+
+def _unpacked(file: str, data: bytes, findings: Findings) -> bytes | None:
+    try:
+        with gzip.open(io.BytesIO(data)) as stream:
+            unpacked = stream.read(MAX_BYTES + 1)  # a small file can unpack to any size
+    except (OSError, EOFError, zlib.error):
+        findings.add(FILE_UNREADABLE, Place(file), f"{file} is no intact gzip file")
+        return None
+    if len(unpacked) > MAX_BYTES:
+        findings.add(FILE_LARGE, Place(file), f"{file} unpacks to more than {MAX_BYTES >> 20} MiB: split it")
+        return None
+    return unpacked
+
+
+# --- Labels to route names ----------------------------------------------------------------------------------------
+
+
+def _route_names(labels: Iterable[str]) -> dict[str, str]:
+    """Label to route name; a label that is a valid name keeps it, whatever the others are cleaned to."""
+    ordered = sorted(labels, key=lambda label: not fits_route_name(label))
+    taken = {FALLBACK_MODEL}
+    return {label: _free_name(label, taken) for label in ordered}
+
+
+def _free_name(label: str, taken: set[str]) -> str:
+    """Names differ by more than case, since a file's name may not on another machine."""
+    name = stem = label if fits_route_name(label) else _cleaned(label)
+    number = 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{stem[:_MAX_STEM]}_{number}"
+    taken.add(name.casefold())
+    return name
+
+
+def _cleaned(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_")[:_MAX_STEM] or "route"
+
+
+# --- Files --------------------------------------------------------------------------------------------------------
+
+
+def _files(texts: Mapping[str, Mapping[str, Text]], names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for label, name in names.items():
+        head = f'name: {written(name)}\ndescription: ""\nmodel: {written(name)}\n'
+        yield f"{name}.yaml", head + _list("utterances", texts[label])
+    if OUT_OF_SCOPE_LABEL in texts:
+        yield OUT_OF_SCOPE_FILE, _list("utterances", texts[OUT_OF_SCOPE_LABEL])
+    models = sorted({*names.values(), FALLBACK_MODEL})
+    yield MODELS_FILE, "models:\n" + "".join(f"  - name: {written(model)}\n" for model in models)
+    yield POLICY_FILE, f"fallback_model: {FALLBACK_MODEL}\n"
+
+
+def _list(key: str, texts: Iterable[str]) -> str:
+    return f"{key}:\n" + "".join(f"  - {written(text)}\n" for text in texts)
+
+
+def _write_folder(out: Path, files: Iterator[tuple[str, str]]) -> None:
+    """Written beside, loaded once to prove it good, then renamed: a folder that is half made never shows."""
+    draft = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    draft.mkdir(parents=True)
+    try:
+        for name, content in files:
+            (draft / name).write_text(content, encoding="utf-8", newline="\n")
+        load(draft)
+        draft.rename(out)
+    except BaseException:  # whatever stops it, an interrupt too, the half-made folder goes
+        shutil.rmtree(draft)
+        raise
+
+
+def _report(gathered: _Gathered, names: Mapping[str, str]) -> ImportReport:
+    renamed = (f"the label {quoted(label)} becomes the route {name}" for label, name in names.items() if label != name)
+    return ImportReport(
+        routes_count=len(names),
+        utterances_count=sum(len(gathered.texts[label]) for label in names),
+        out_of_scope_count=len(gathered.texts.get(OUT_OF_SCOPE_LABEL, {})),
+        repeated_count=gathered.repeated_count,
+        contradictory_count=gathered.contradictory_count,
+        notes=(*gathered.notes, *renamed),
+    )

@@ -1,0 +1,194 @@
+"""Load: a folder of route files becomes a catalog, or a list of everything that is wrong with it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from fingerpost.build.files import ModelEntry, ModelsFile, OutOfScopeFile, PolicyFile, RouteFile, fits_route_name
+from fingerpost.build.finding_codes import (
+    FIELD_NAME,
+    FILE_RESERVED,
+    FOLDER_MISSING,
+    ROUTES_NONE,
+    TEXT_REPEATED,
+)
+from fingerpost.build.findings import Findings, Place, RouteFilesInvalid, quoted
+from fingerpost.build.shapes import shaped
+from fingerpost.build.source import read_source
+from fingerpost.build.text_files import read_texts
+from fingerpost.build.validate import Draft, DraftModel, DraftPolicy, DraftRoute, validate
+from fingerpost.build.yaml_lines import MAX_BYTES, Document, parse
+from fingerpost.types import Catalog, Finding, Model, Policy, Route, Text
+
+MODELS_FILE = "_models.yaml"
+POLICY_FILE = "_policy.yaml"
+OUT_OF_SCOPE_FILE = "_out_of_scope.yaml"
+
+_RESERVED = {MODELS_FILE, POLICY_FILE, OUT_OF_SCOPE_FILE}
+_ENDINGS = {".yaml", ".yml"}
+
+_Shaped = TypeVar("_Shaped", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A catalog that can be built, and the warnings about it."""
+
+    catalog: Catalog
+    findings: tuple[Finding, ...]
+
+
+def load(folder: Path) -> Loaded:
+    """Read and check a route folder.
+
+    Raises:
+        RouteFilesInvalid: with all findings of all files.
+    """
+    findings = Findings()
+    draft = _read_folder(folder, findings)
+    if draft is not None:
+        validate(draft, findings)
+    findings.check()
+    if draft is None or draft.models is None or draft.policy is None:  # each of these has left an error
+        raise RouteFilesInvalid(findings.ordered())
+    return Loaded(_catalog(draft, draft.models, draft.policy), findings.ordered())
+
+
+def _catalog(draft: Draft, models: Sequence[DraftModel], policy: DraftPolicy) -> Catalog:
+    return Catalog(
+        routes=tuple(sorted((entry.route for entry in draft.routes), key=lambda route: route.name)),
+        models=tuple(sorted((entry.model for entry in models), key=lambda model: model.name)),
+        policy=policy.policy,
+        out_of_scope=draft.out_of_scope,
+        out_of_scope_tests=draft.out_of_scope_tests,
+    )
+
+
+def _read_folder(folder: Path, findings: Findings) -> Draft | None:
+    try:
+        names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _ENDINGS)
+    except OSError as error:
+        findings.add(FOLDER_MISSING, Place(str(folder)), f"the folder cannot be read: {error.strerror}")
+        return None
+    return _FolderReader(folder, findings).draft(names)
+
+
+class _FolderReader:
+    """Reads the files of one folder; a file with findings is left out and the others go on."""
+
+    def __init__(self, folder: Path, findings: Findings) -> None:
+        self._folder = folder
+        self._findings = findings
+
+    def draft(self, names: Sequence[str]) -> Draft:
+        out_of_scope, out_of_scope_tests = self._out_of_scope(names)
+        return Draft(
+            routes=tuple(self._routes(names)),
+            models=self._models(),
+            policy=self._policy(),
+            out_of_scope=out_of_scope,
+            out_of_scope_tests=out_of_scope_tests,
+        )
+
+    def _read(self, name: str, shape: type[_Shaped]) -> tuple[Document, _Shaped] | None:
+        text = read_source(self._folder / name, MAX_BYTES, self._findings)
+        document = None if text is None else parse(name, text, self._findings)
+        content = None if document is None else shaped(document, shape, self._findings)
+        return None if document is None or content is None else (document, content)
+
+    def _routes(self, names: Sequence[str]) -> Iterator[DraftRoute]:
+        route_names = [name for name in names if not name.startswith("_")]
+        if not route_names:
+            self._findings.add(ROUTES_NONE, Place(str(self._folder)), "the folder holds no route file")
+        for name in names:
+            if name.startswith("_") and name not in _RESERVED:
+                known = ", ".join(sorted(_RESERVED))
+                self._findings.add(FILE_RESERVED, Place(name), f"no route, and none of {known}")
+        for name in route_names:
+            if read := self._read(name, RouteFile):
+                yield from self._route(*read)
+
+    def _route(self, document: Document, content: RouteFile) -> Iterator[DraftRoute]:
+        name = content.name or Path(document.file).stem
+        if not fits_route_name(name):
+            message = f"the file's name makes no valid route name: give the route a name of its own, not {quoted(name)}"
+            self._findings.add(FIELD_NAME, document.place(), message)
+            return
+        utterances = _listed(document, "utterances", content.utterances) + self._texts_beside(document, content)
+        route = Route(
+            name=name,
+            description=content.description,
+            model=content.model,
+            min_confidence=content.min_confidence,
+            utterances=self._once(utterances),
+            tests=self._once(_listed(document, "tests", content.tests)),
+        )
+        yield DraftRoute(route, named=document.place(("name",)), model_named=document.place(("model",)))
+
+    def _texts_beside(self, document: Document, content: RouteFile) -> tuple[Text, ...]:
+        if content.utterances_file is None:
+            return ()
+        mention = document.place(("utterances_file",))
+        return read_texts(self._folder, content.utterances_file, self._findings, mention)
+
+    def _models(self) -> tuple[DraftModel, ...] | None:
+        if not (read := self._read(MODELS_FILE, ModelsFile)):
+            return None
+        document, content = read
+        return tuple(
+            DraftModel(_model(entry), document.place(("models", number, "name")))
+            for number, entry in enumerate(content.models)
+        )
+
+    def _policy(self) -> DraftPolicy | None:
+        if not (read := self._read(POLICY_FILE, PolicyFile)):
+            return None
+        document, content = read
+        policy = Policy(
+            fallback_model=content.fallback_model,
+            fallback_chain=tuple(content.fallback_chain),
+            target_precision=content.target_precision,
+            out_of_scope_share=content.out_of_scope_share,
+        )
+        place = document.place(("fallback_model",))
+        first = Text(policy.fallback_model, place.file, place.line)
+        return DraftPolicy(policy, (first, *_listed(document, "fallback_chain", content.fallback_chain)))
+
+    def _out_of_scope(self, names: Sequence[str]) -> tuple[tuple[Text, ...], tuple[Text, ...]]:
+        if OUT_OF_SCOPE_FILE not in names or not (read := self._read(OUT_OF_SCOPE_FILE, OutOfScopeFile)):
+            return (), ()
+        document, content = read
+        utterances = _listed(document, "utterances", content.utterances)
+        return self._once(utterances), self._once(_listed(document, "tests", content.tests))
+
+    def _once(self, texts: Sequence[Text]) -> tuple[Text, ...]:
+        kept: dict[str, Text] = {}
+        for text in texts:
+            first = kept.setdefault(text.text, text)
+            if first is not text:
+                message = f"{quoted(text.text)} stands already at {Place(first.file, first.line)}: it is kept once"
+                self._findings.add(TEXT_REPEATED, Place(text.file, text.line), message)
+        return tuple(kept.values())
+
+
+def _listed(document: Document, key: str, texts: Sequence[str]) -> tuple[Text, ...]:
+    return tuple(Text(text, document.file, document.place((key, number)).line) for number, text in enumerate(texts))
+
+
+def _model(entry: ModelEntry) -> Model:
+    return Model(
+        name=entry.name,
+        upstream_model=entry.upstream_model or entry.name,
+        provider=entry.provider,
+        endpoint=entry.endpoint,
+        description=entry.description,
+        input_price_usd_micros=entry.input_price_usd_micros,
+        output_price_usd_micros=entry.output_price_usd_micros,
+        context_window_tokens=entry.context_window_tokens,
+        capabilities=tuple(entry.capabilities),
+        latency_p50_ms=entry.latency_p50_ms,
+        tier=entry.tier or "",
+    )

@@ -1,0 +1,27 @@
+"""Maps shipped for encoders, for catalogs with too little data of their own."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """A confidence map fitted on public data: see `serve.calibrate.FEATURES` for the weights' order."""
+
+    intercept: float
+    weights: tuple[float, ...]
+    threshold: float  # [0, 1]; for a precision of 0.95
+    similarity_floor: float  # [-1, 1]; less is out of scope
+    similarity_alone: float  # [-1, 1]; enough for a precision of 0.95 when nothing else is known
+
+
+PRIORS = {
+    # Written by benchmarks/quality/fit_prior.py.
+    "minilm": Prior(
+        intercept=-1.081,
+        weights=(1.939, 0.998, 3.847),
+        threshold=0.912,
+        similarity_floor=0.346,
+        similarity_alone=0.922,
+    ),
+}
+"""By name of the encoder; a name here is given only to the very weights that the map was fitted with."""

@@ -1,0 +1,226 @@
+"""What people see: tables, one-line errors, exit codes."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fingerpost import errors
+from fingerpost.errors import ErrorReason, FingerpostError
+
+if TYPE_CHECKING:
+    from fingerpost.build.import_labelled import ImportReport
+    from fingerpost.build.reindex import Reindexed
+    from fingerpost.client import CatalogInfo, Decision, Explanation, ServerInfo
+    from fingerpost.types import Finding
+
+EXIT_CODES: Mapping[int, str] = {
+    0: "done",
+    1: "a fault of the program",
+    2: "wrong usage: unknown option or missing argument",
+    3: "the route files have errors: nothing was published",
+    4: "the server did not answer in time or cannot be reached",
+    5: "the address to listen on is taken",
+    6: "storage: no room left, or a stored file is damaged",
+    7: "refused: the request, a setting or a name is not acceptable as it is",
+    8: "a second signal ended the server with calls in flight",
+}
+
+_BY_REASON = {ErrorReason.ROUTE_FILES_INVALID: 3, ErrorReason.ADDRESS_UNAVAILABLE: 5}
+_BY_CLASS: Mapping[type[FingerpostError], int] = {
+    errors.Unavailable: 4,
+    errors.DeadlineExceeded: 4,
+    errors.StorageFull: 6,
+    errors.DataLoss: 6,
+    errors.InternalError: 1,
+}
+_REFUSED = 7
+
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def exit_code(error: FingerpostError) -> int:
+    """Which of `EXIT_CODES` an error means."""
+    by_reason = next((code for reason, code in _BY_REASON.items() if error.reason == reason), None)
+    if by_reason is not None:
+        return by_reason
+    return next((code for kind, code in _BY_CLASS.items() if isinstance(error, kind)), _REFUSED)
+
+
+def error(error: FingerpostError) -> None:
+    """One line; route files get a line for each finding before it."""
+    findings: tuple[Finding, ...] = getattr(error, "findings", ())
+    show_findings(findings)
+    typer.echo(f"fingerpost: {error.message or error.reason}", err=True)
+
+
+def show_findings(findings: "tuple[Finding, ...]") -> None:
+    for finding in findings:
+        place = f"{finding.file}:{finding.line}" if finding.line else finding.file
+        colour = "red" if finding.severity == "error" else "yellow"
+        _err.print(f"{escape(place)}: [{colour}]{finding.severity} {finding.code}[/]: {escape(finding.message)}")
+
+
+def serving(address: str) -> None:
+    """Say where, and how to try it."""
+    option = "" if address.endswith(":50051") else f" --target {address}"
+    typer.echo(f"Fingerpost serves on {address}. Stop it with Ctrl-C. Try it from another terminal:")
+    typer.echo(f'  fingerpost route "write a function that reverses a list"{option}')
+    sys.stdout.flush()  # what reads along through a pipe must see it now
+
+
+def reindexed(result: "Reindexed") -> None:
+    """What was published and how well it does on the held-out texts."""
+    show_findings(result.findings)
+    report, activation = result.report, result.activation
+    verb = "now serves" if result.changed else "already serves"
+    _out.print(
+        f"Catalog [bold]{activation.catalog}[/] {verb} revision [bold]{activation.revision[:12]}[/] "
+        f"(generation {activation.generation}): {result.routes_count} routes, {result.exemplars_count} exemplars."
+    )
+    _out.print(
+        f"Calibration {report.calibration}, threshold {report.threshold:.2f}; utterances left out in turn: "
+        f"{_percent(report.left_out_accuracy)} to their own route."
+    )
+    if not report.cases:
+        _out.print("No tests: in the route files, so nothing was measured on held-out texts.")
+        return
+    _out.print(
+        f"{report.cases} held-out texts: best route right {_percent(report.top1_accuracy)}, "
+        f"fell back {_percent(report.fallback_share)}, accepted and right {_percent(report.accepted_precision)}; "
+        f"out of scope fell back {_percent(report.out_of_scope_fallback_share)}."
+    )
+    _out.print(_route_table(result))
+
+
+def _route_table(result: "Reindexed") -> Table:
+    table = _table("route", "tests", "best", "accepted", "wrong", "taken for")
+    for route in result.report.routes:
+        if route.cases:
+            taken_for = ", ".join(f"{name} {count}" for name, count in route.confusions.items())
+            wrong = route.accepted - route.accepted_right
+            table.add_row(
+                escape(route.route), str(route.cases), str(route.best), str(route.accepted), str(wrong),
+                escape(taken_for),
+            )
+    return table
+
+
+def reindexed_json(result: "Reindexed") -> str:
+    return _json(result)
+
+
+def imported(report: "ImportReport", out: Path) -> None:
+    for line in report.notes:
+        _err.print(escape(line))
+    _out.print(
+        f"{report.routes_count} routes with {report.utterances_count} utterances and "
+        f"{report.out_of_scope_count} out-of-scope texts written to {out}. Next: fingerpost reindex --routes {out}"
+    )
+
+
+def decision(decision: "Decision", *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(_json(decision))
+        return
+    chosen = f"route [bold]{escape(decision.route)}[/], " if decision.route else ""
+    reasons = f" ({', '.join(decision.reasons)})" if decision.reasons else ""
+    _out.print(f"{decision.outcome}: {chosen}model [bold]{escape(decision.model)}[/]{reasons}")
+    _out.print(
+        f"confidence {_number(decision.confidence)}, threshold {decision.threshold:.2f}, "
+        f"margin {_number(decision.margin)}, similarity {_number(decision.similarity)}, "
+        f"calibration {decision.calibration}, revision {decision.revision[:12]}, "
+        f"{decision.timing.total_us / 1000:.1f} ms"
+    )
+    if decision.alternatives:
+        _out.print(_alternatives(decision))
+
+
+def _alternatives(decision: "Decision") -> Table:
+    table = _table("route", "model", "confidence", "score", "similarity")
+    for a in decision.alternatives:
+        table.add_row(
+            escape(a.route), escape(a.model), _number(a.confidence), f"{a.score:.2f}", f"{a.similarity:.2f}"
+        )
+    return table
+
+
+def explanation(explanation: "Explanation", *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(_json(explanation))
+        return
+    _out.print(escape(explanation.summary))
+    decision(explanation.decision, as_json=False)
+    matches = _table("similarity", "route", "utterance")
+    for match in explanation.decision.matches[:10]:
+        matches.add_row(f"{match.similarity:.2f}", escape(match.route or "(out of scope)"), escape(match.text))
+    _out.print(matches)
+    features = _table("feature", "value", "adds to the log-odds")
+    for name, value in explanation.features.items():
+        features.add_row(name, f"{value:.3f}", f"{explanation.contributions[name]:+.3f}")
+    _out.print(features)
+
+
+def server_info(info: "ServerInfo", *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(_json(info))
+        return
+    _out.print(f"Fingerpost {info.version}")
+    for catalog in info.catalogs:
+        _out.print(f"\nCatalog [bold]{catalog.name}[/]")
+        _out.print(_grid(_catalog_facts(catalog)))
+    _out.print("\nLimits")
+    _out.print(_grid({name: f"{value:,}" for name, value in info.limits.items()}))
+
+
+def _catalog_facts(catalog: "CatalogInfo") -> dict[str, str]:
+    return {
+        "revision": f"{catalog.revision} (generation {catalog.generation})",
+        "routes": ", ".join(catalog.routes) or "none",
+        "exemplars": str(catalog.exemplars_count),
+        "encoder": f"{catalog.encoder_name} {catalog.encoder_digest[:12]}, {catalog.precision}, "
+        f"{catalog.dimensions} dimensions, {catalog.max_tokens} tokens",
+        "confidence": f"{catalog.calibration}, threshold {catalog.threshold:.2f}",
+        "refused reloads": str(catalog.refused_reloads_count),
+    }
+
+
+def _grid(facts: Mapping[str, str]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(overflow="fold")
+    for name, value in facts.items():
+        grid.add_row(f"  {name}", escape(value))
+    return grid
+
+
+def _table(*columns: str) -> Table:
+    return Table(*columns, box=None, header_style="bold", pad_edge=False)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2f}"
+
+
+def _percent(share: float | None) -> str:
+    return "none" if share is None else f"{share:.1%}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    return dict(value)

@@ -1,0 +1,210 @@
+"""Client: typed calls with a deadline on each and the standard retries. Needs the stubs and nothing heavy."""
+
+import json
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from fingerpost import errors
+from fingerpost.client.convert import (
+    from_batch,
+    from_error,
+    from_explanation,
+    from_info,
+    from_response,
+    to_batch,
+    to_request,
+)
+from fingerpost.client.types import (
+    DEFAULTS,
+    Alternative,
+    CatalogInfo,
+    Decision,
+    Embedding,
+    Explanation,
+    Input,
+    Match,
+    Options,
+    ServerInfo,
+    Timing,
+    Turn,
+)
+from fingerpost.v1 import router_service_pb2 as pb
+from fingerpost.v1.router_service_pb2_grpc import RouterServiceStub
+
+__all__ = [
+    "DEFAULT_TARGET",
+    "DEFAULT_TIMEOUT_SECONDS",
+    "SERVICE_CONFIG",
+    "Alternative",
+    "AsyncClient",
+    "CatalogInfo",
+    "Client",
+    "Decision",
+    "Embedding",
+    "Explanation",
+    "Input",
+    "Match",
+    "Options",
+    "ServerInfo",
+    "Timing",
+    "Turn",
+]
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+DEFAULT_TIMEOUT_SECONDS = 2.0
+
+SERVICE_CONFIG = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{"service": "fingerpost.v1.RouterService"}],
+                "retryPolicy": {
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.05s",
+                    "maxBackoff": "0.5s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
+                },
+            }
+        ]
+    }
+)
+"""The standard service config: every call of RouterService is safe to repeat; a stopping server answers calls that
+race with it CANCELLED."""
+
+
+class Client:
+    """Calls a server from ordinary code; safe to share between threads. A context manager, or `close` it."""
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        """Prepare a channel; it connects at the first call.
+
+        Args:
+            target: HOST:PORT or any gRPC target.
+            timeout_seconds: Deadline of a call that gives none, above 0.
+            credentials: For TLS; None speaks plain text.
+        """
+        options = _channel_options()
+        self._channel = (
+            grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target, options)
+        )
+        self._stub = RouterServiceStub(self._channel)
+        self._timeout_seconds = timeout_seconds
+
+    def route(self, request: Input, options: Options = DEFAULTS, *, timeout_seconds: float | None = None) -> Decision:
+        """Decide one request.
+
+        Raises:
+            errors.FingerpostError: the class tells what to do; see `fingerpost.errors`.
+        """
+        return from_response(self._call(self._stub.Route, to_request(request, options), timeout_seconds))
+
+    def route_batch(
+        self, requests: Sequence[Input], options: Options = DEFAULTS, *, timeout_seconds: float | None = None
+    ) -> list[Decision | errors.FingerpostError]:
+        """Decide many requests; each place holds its decision or the error that a single call would have raised."""
+        message = to_batch(requests, options)
+        return from_batch(self._call(self._stub.RouteBatch, message, timeout_seconds))
+
+    def explain(
+        self, request: Input, options: Options = DEFAULTS, *, timeout_seconds: float | None = None
+    ) -> Explanation:
+        """Decide one request and tell how."""
+        message = pb.ExplainRequest(request=to_request(request, options))
+        return from_explanation(self._call(self._stub.Explain, message, timeout_seconds))
+
+    def info(self, *, timeout_seconds: float | None = None) -> ServerInfo:
+        """What the server serves."""
+        return from_info(self._call(self._stub.GetServerInfo, pb.GetServerInfoRequest(), timeout_seconds))
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, method: Any, message: Any, timeout_seconds: float | None) -> Any:  # noqa: ANN401
+        try:
+            return method(message, timeout=timeout_seconds or self._timeout_seconds)
+        except grpc.RpcError as error:
+            raise from_error(error) from error
+
+
+class AsyncClient:
+    """Calls a server from asyncio. An asynchronous context manager, or `close` it."""
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        """Prepare a channel, as `Client` does; needs a running event loop."""
+        options = _channel_options()
+        self._channel = (
+            grpc.aio.secure_channel(target, credentials, options)
+            if credentials
+            else grpc.aio.insecure_channel(target, options)
+        )
+        self._stub: Any = RouterServiceStub(self._channel)
+        self._timeout_seconds = timeout_seconds
+
+    async def route(
+        self, request: Input, options: Options = DEFAULTS, *, timeout_seconds: float | None = None
+    ) -> Decision:
+        """As `Client.route`."""
+        return from_response(await self._call(self._stub.Route, to_request(request, options), timeout_seconds))
+
+    async def route_batch(
+        self, requests: Sequence[Input], options: Options = DEFAULTS, *, timeout_seconds: float | None = None
+    ) -> list[Decision | errors.FingerpostError]:
+        """As `Client.route_batch`."""
+        message = to_batch(requests, options)
+        return from_batch(await self._call(self._stub.RouteBatch, message, timeout_seconds))
+
+    async def explain(
+        self, request: Input, options: Options = DEFAULTS, *, timeout_seconds: float | None = None
+    ) -> Explanation:
+        """As `Client.explain`."""
+        message = pb.ExplainRequest(request=to_request(request, options))
+        return from_explanation(await self._call(self._stub.Explain, message, timeout_seconds))
+
+    async def info(self, *, timeout_seconds: float | None = None) -> ServerInfo:
+        """As `Client.info`."""
+        return from_info(await self._call(self._stub.GetServerInfo, pb.GetServerInfoRequest(), timeout_seconds))
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _call(self, method: Any, message: Any, timeout_seconds: float | None) -> Any:  # noqa: ANN401
+        try:
+            return await method(message, timeout=timeout_seconds or self._timeout_seconds)
+        except grpc.RpcError as error:
+            raise from_error(error) from error
+
+
+def _channel_options() -> list[tuple[str, Any]]:
+    return [("grpc.service_config", SERVICE_CONFIG), ("grpc.enable_retries", 1)]

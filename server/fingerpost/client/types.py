@@ -1,0 +1,142 @@
+"""What goes into a call and what comes out of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A route that was considered; `confidence` is None when it could not be calibrated."""
+
+    route: str
+    model: str
+    confidence: float | None
+    score: float
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An utterance near the request; `route` is empty for an out-of-scope text."""
+
+    text: str
+    route: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Microseconds spent in the server."""
+
+    queue_us: int
+    embed_us: int
+    search_us: int
+    decide_us: int
+    total_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which model should answer, and why: as `RouteResponse` of the proto file says."""
+
+    decision_id: str
+    request_id: str
+    outcome: str  # "MATCHED", "RULE", "FALLBACK" or "LEARNED"
+    route: str  # empty on fallback
+    model: str
+    upstream_model: str
+    confidence: float | None
+    threshold: float
+    margin: float | None
+    similarity: float | None
+    calibration: str  # "NONE", "PRIOR", "POOLED" or "FITTED"
+    reasons: tuple[str, ...]
+    fallback_models: tuple[str, ...]
+    alternatives: tuple[Alternative, ...]
+    matches: tuple[Match, ...]
+    embedding: tuple[float, ...]
+    encoder_digest: str  # of `embedding`; empty without one
+    catalog: str
+    revision: str
+    cached: bool
+    truncated: bool
+    degraded: bool
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision and how it came about."""
+
+    decision: Decision
+    summary: str
+    embedded_text: str
+    token_count: int
+    scorer: str
+    features: Mapping[str, float]
+    contributions: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogInfo:
+    """A catalog and its active revision."""
+
+    name: str
+    revision: str
+    generation: int
+    encoder_name: str
+    encoder_digest: str
+    dimensions: int
+    max_tokens: int
+    precision: str
+    routes: tuple[str, ...]
+    exemplars_count: int
+    threshold: float
+    calibration: str
+    refused_reloads_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a server serves."""
+
+    version: str
+    catalogs: tuple[CatalogInfo, ...]
+    limits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation; `role` is "user", "assistant", "system" or "tool"."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A vector that the caller has already, of the encoder that the catalog uses."""
+
+    encoder_digest: str
+    values: Sequence[float]
+
+
+Input = str | Sequence[Turn] | Embedding
+"""What can be routed: a text, a conversation, or a vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a request may say beside its input; defaults as in the proto file."""
+
+    catalog: str = ""
+    metadata: Mapping[str, str] | None = None
+    tenant: str = ""
+    session_id: str = ""
+    request_id: str = ""
+    alternatives_count: int = 0
+    include_matches: bool = False
+    include_embedding: bool = False
+
+
+DEFAULTS = Options()

@@ -1,0 +1,1 @@
+"""State that decisions consult: pure transitions, clock injected."""

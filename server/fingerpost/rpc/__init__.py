@@ -1,0 +1,1 @@
+"""The gRPC edge: life cycle, handlers, conversion, errors."""

@@ -1,0 +1,36 @@
+"""Health: the standard service, told by what is active."""
+
+from collections.abc import Collection
+
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import aio
+
+from fingerpost.serve.runtime import DEFAULT_CATALOG
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def catalog_service(catalog: str) -> str:
+    """Name of a catalog as a health service."""
+    return f"catalog:{catalog}"
+
+
+class Health:
+    """Overall and by service: SERVING when `default`, or without one any catalog, has an active revision."""
+
+    def __init__(self, services: Collection[str]) -> None:
+        self.servicer = aio.HealthServicer()
+        self._services = ("", *services)
+
+    async def update(self, active: Collection[str], known: Collection[str]) -> None:
+        """Tell what is active, of the catalogs that have a pointer; a catalog once active stays so until the stop."""
+        serving = DEFAULT_CATALOG in active if DEFAULT_CATALOG in known else bool(active)
+        for service in self._services:
+            await self.servicer.set(service, _SERVING if serving else _NOT_SERVING)
+        for catalog in known:
+            await self.servicer.set(catalog_service(catalog), _SERVING if catalog in active else _NOT_SERVING)
+
+    async def stop(self) -> None:
+        """NOT_SERVING for good."""
+        await self.servicer.enter_graceful_shutdown()

@@ -1,0 +1,176 @@
+"""The boundary of every call: parse, name, time, run, serialise; errors of ours become statuses, all else INTERNAL.
+
+The library answers UNKNOWN, with the exception's text, to whatever a handler or a (de)serialiser raises. So each
+handler is rebuilt here without (de)serialisers, and nothing runs outside this boundary's `try`.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError, EncodeError
+
+from fingerpost.errors import (
+    DeadlineExceeded,
+    ErrorReason,
+    FieldViolation,
+    FingerpostError,
+    InternalError,
+    InvalidRequest,
+)
+from fingerpost.rpc.status import code_of, to_status
+
+_log = structlog.get_logger(__name__)
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+_Handler = Any  # grpc.RpcMethodHandler; its types depend on the method, and the boundary treats all alike
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id")
+"""Id of the call that runs in this task."""
+
+REQUEST_ID_KEY = "x-request-id"
+DEADLINE_KEY = "x-fingerpost-default-deadline-ms"
+_REQUEST_ID_LENGTH = 128
+
+
+class Boundary(grpc.aio.ServerInterceptor):
+    """Wraps every handler, the health and reflection services' too."""
+
+    def __init__(self, default_deadline_ms: int) -> None:
+        self._default_deadline_ms = default_deadline_ms
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> _Handler:
+        """Rebuild the handler; an unknown method stays UNIMPLEMENTED, answered by the library."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        if handler.request_streaming:
+            return _rebuilt_bidirectional(handler)
+        return _rebuilt_server_stream(handler) if handler.response_streaming else self._rebuilt_unary(handler)
+
+    def _rebuilt_unary(self, handler: _Handler) -> _Handler:
+        async def behaviour(data: bytes, context: _Context) -> bytes:
+            request_id = _new_id()
+            try:
+                request = _parse(handler, data)
+                request_id = _request_id(request)
+                REQUEST_ID.set(request_id)
+                async with asyncio.timeout(self._time_left(context)):
+                    reply = await handler.unary_unary(request, context)
+                return _serialise(handler, reply)
+            except Exception as error:
+                await _refuse(context, error, request_id)
+                raise
+
+        return grpc.unary_unary_rpc_method_handler(behaviour, None, None)
+
+    def _time_left(self, context: _Context) -> float:
+        """Seconds until the caller's deadline, or the default, which is then told in the trailing metadata."""
+        left = context.time_remaining()
+        if left is not None and left <= 0:
+            raise DeadlineExceeded("the call's deadline had passed on arrival", metadata={"stage": "arrival"})
+        if left is not None:
+            return float(left)
+        context.set_trailing_metadata(((DEADLINE_KEY, str(self._default_deadline_ms)),))
+        return self._default_deadline_ms / 1000
+
+
+def _rebuilt_server_stream(handler: _Handler) -> _Handler:
+    async def behaviour(data: bytes, context: _Context) -> AsyncIterator[bytes]:
+        request_id = _new_id()
+        try:
+            async for reply in handler.unary_stream(_parse(handler, data), context):
+                yield _serialise(handler, reply)
+        except Exception as error:  # noqa: BLE001
+            await _refuse(context, error, request_id)
+
+    return grpc.unary_stream_rpc_method_handler(behaviour, None, None)
+
+
+def _rebuilt_bidirectional(handler: _Handler) -> _Handler:
+    async def behaviour(messages: AsyncIterator[bytes], context: _Context) -> AsyncIterator[bytes]:
+        async def requests() -> AsyncIterator[Any]:
+            async for data in messages:
+                yield _parse(handler, data)
+
+        request_id = _new_id()
+        try:
+            async for reply in handler.stream_stream(requests(), context):
+                yield _serialise(handler, reply)
+        except Exception as error:  # noqa: BLE001
+            await _refuse(context, error, request_id)
+
+    return grpc.stream_stream_rpc_method_handler(behaviour, None, None)
+
+
+async def _refuse(context: _Context, error: Exception, request_id: str) -> None:
+    """End the call with the status of the error; an abort that is already under way goes on."""
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    known = _known(error, request_id)
+    status = to_status(known, request_id)
+    metadata = (*(status.trailing_metadata or ()), *(context.trailing_metadata() or ()), (REQUEST_ID_KEY, request_id))
+    await context.abort(code_of(known), known.message, metadata)
+
+
+def _known(error: Exception, request_id: str) -> FingerpostError:
+    if isinstance(error, FingerpostError):
+        return error
+    if isinstance(error, TimeoutError):
+        return DeadlineExceeded(
+            "the time for the call ran out: retry with a longer deadline", metadata={"stage": "handler"}
+        )
+    # The type alone: an exception's text may hold the prompt.
+    _log.error("call_failed", request_id=request_id, error=type(error).__name__, trace=_places(error))
+    return InternalError("a fault of the server: report it with the request id")
+
+
+def _places(error: Exception) -> list[str]:
+    """Where it was raised, innermost last, without any values."""
+    places, trace = [], error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}:{code.co_name}")
+        trace = trace.tb_next
+    return places[-8:]
+
+
+def _parse(handler: _Handler, data: bytes) -> Any:  # noqa: ANN401
+    try:
+        return handler.request_deserializer(data)
+    except (DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise InvalidRequest(
+            "the bytes are no message of this method: use stubs generated from the proto files, and UTF-8 in strings",
+            ErrorReason.MALFORMED_REQUEST,
+        ) from error
+
+
+def _serialise(handler: _Handler, reply: Any) -> bytes:  # noqa: ANN401
+    try:
+        return bytes(handler.response_serializer(reply))
+    except EncodeError as error:
+        raise InternalError("the reply could not be serialised: report it with the request id") from error
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _request_id(request: Any) -> str:  # noqa: ANN401
+    """The caller's id for the call, or a new one; a message that wraps a request takes the request's."""
+    inner = getattr(request, "request", request)
+    given = getattr(inner, "request_id", "")
+    if not given:
+        return _new_id()
+    if len(given) > _REQUEST_ID_LENGTH or not (given.isascii() and given.isprintable()):
+        description = f"at most {_REQUEST_ID_LENGTH} printable ASCII characters"
+        raise InvalidRequest(f"request_id: {description}", fields=[FieldViolation("request_id", description)])
+    return str(given)

@@ -1,0 +1,166 @@
+"""Reply: answers become messages."""
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from fingerpost import __version__
+from fingerpost.errors import FingerpostError
+from fingerpost.rpc.status import code_of
+from fingerpost.serve.calibrate import FEATURES, contributions
+from fingerpost.serve.explain import summarise
+from fingerpost.serve.pipeline import Answer
+from fingerpost.serve.runtime import Runtime, Snapshot
+from fingerpost.settings import Settings
+from fingerpost.types import OUT_OF_SCOPE, Candidate, Neighbour
+from fingerpost.v1 import decision_pb2, router_service_pb2 as pb
+
+
+def to_response(answer: Answer) -> pb.RouteResponse:
+    decision, query, snapshot = answer.decision, answer.query, answer.snapshot
+    timing = answer.timing
+    response = pb.RouteResponse(
+        decision_id=answer.decision_id,
+        outcome=decision_pb2.Outcome.Value(f"OUTCOME_{decision.outcome}"),
+        route=decision.route or "",
+        model=decision.model,
+        confidence=decision.confidence,
+        threshold=decision.threshold,
+        margin=decision.margin,
+        reasons=[decision_pb2.Reason.Value(f"REASON_{reason}") for reason in decision.reasons],
+        fallback_models=decision.fallback_models,
+        revision=snapshot.revision,
+        degraded=decision.degraded,
+        timing=pb.Timing(
+            queue_us=timing.queue_us,
+            embed_us=timing.embed_us,
+            search_us=timing.search_us,
+            decide_us=timing.decide_us,
+            total_us=timing.total_us,
+        ),
+        similarity=decision.similarity,
+        calibration=decision_pb2.Calibration.Value(f"CALIBRATION_{decision.calibration}"),
+        upstream_model=decision.upstream_model,
+        request_id=query.request_id,
+        catalog=snapshot.catalog,
+    )
+    _add_details(response, answer)
+    return response
+
+
+def _add_details(response: pb.RouteResponse, answer: Answer) -> None:
+    query, retrieval = answer.query, answer.retrieval
+    if answer.judgement is not None and query.alternatives_count:
+        chosen = answer.judgement.candidates[: query.alternatives_count]
+        response.alternatives.extend(_alternative(candidate, answer.snapshot) for candidate in chosen)
+    if retrieval is None:
+        return
+    if retrieval.embedded is not None:
+        response.truncated = retrieval.embedded.truncated
+    if query.include_matches:
+        response.matches.extend(_match(neighbour, answer.snapshot) for neighbour in retrieval.neighbours)
+    if query.include_embedding:
+        response.embedding.encoder_digest = answer.snapshot.encoder.digest
+        response.embedding.values.extend(retrieval.vector.tolist())
+
+
+def _alternative(candidate: Candidate, snapshot: Snapshot) -> pb.Alternative:
+    route = snapshot.decider.routes[candidate.route]
+    return pb.Alternative(
+        route=route.name,
+        model=route.model,
+        confidence=candidate.confidence,
+        score=candidate.score,
+        similarity=candidate.similarity,
+    )
+
+
+def _match(neighbour: Neighbour, snapshot: Snapshot) -> pb.Match:
+    exemplar = snapshot.exemplars[neighbour.exemplar]
+    route = "" if exemplar.route == OUT_OF_SCOPE else snapshot.decider.routes[exemplar.route].name
+    return pb.Match(text=exemplar.text, route=route, similarity=neighbour.similarity)
+
+
+def to_batch_error(error: FingerpostError) -> pb.BatchError:
+    return pb.BatchError(
+        code=code_of(error).value[0],
+        reason=str(error.reason),
+        message=error.message,
+        field_violations=[pb.FieldViolation(field=v.field, description=v.description) for v in error.fields],
+        metadata=error.metadata,
+    )
+
+
+def to_explanation(answer: Answer) -> pb.ExplainResponse:
+    embedded = answer.retrieval.embedded if answer.retrieval else None
+    return pb.ExplainResponse(
+        decision=to_response(answer),
+        summary=summarise(answer),
+        embedded_text=embedded.text if embedded else "",
+        token_count=embedded.token_count if embedded else 0,
+        scorer="vote",
+        features=_features(answer),
+        request_id=answer.query.request_id,
+    )
+
+
+def _features(answer: Answer) -> list[pb.Feature]:
+    if answer.judgement is None or not answer.judgement.features:
+        return []
+    values = answer.judgement.features
+    added = contributions(values, answer.snapshot.decider.confidence_map)
+    rows = zip(FEATURES, values, added, strict=True)
+    return [pb.Feature(name=name, value=value, contribution=part) for name, value, part in rows]
+
+
+def to_server_info(
+    runtime: Runtime, settings: Settings, start_time: float, request_id: str
+) -> pb.GetServerInfoResponse:
+    snapshots = [runtime.snapshots[name] for name in sorted(runtime.snapshots)]
+    return pb.GetServerInfoResponse(
+        version=__version__,
+        catalogs=[_catalog(snapshot, runtime.refused_reloads.get(snapshot.catalog, 0)) for snapshot in snapshots],
+        limits=_limits(settings),
+        start_time=_timestamp(start_time),
+        request_id=request_id,
+    )
+
+
+def _catalog(snapshot: Snapshot, refused: int) -> pb.CatalogInfo:
+    encoder, decider = snapshot.encoder, snapshot.decider
+    return pb.CatalogInfo(
+        name=snapshot.catalog,
+        revision=snapshot.revision,
+        generation=snapshot.activation.generation,
+        load_time=_timestamp(snapshot.load_time),
+        encoder=pb.EncoderInfo(
+            digest=encoder.digest,
+            name=encoder.name,
+            dimensions=encoder.dim,
+            max_tokens=encoder.max_tokens,
+            precision=snapshot.precision,
+        ),
+        routes=[route.name for route in decider.routes],
+        exemplars_count=len(snapshot.exemplars),
+        threshold=decider.threshold,
+        calibration=decision_pb2.Calibration.Value(f"CALIBRATION_{decider.confidence_map.calibration}"),
+        refused_reloads_count=refused,
+    )
+
+
+def _limits(settings: Settings) -> pb.Limits:
+    return pb.Limits(
+        text_bytes=settings.text_bytes,
+        message_bytes=settings.message_bytes,
+        batch_items=settings.batch_items,
+        metadata_pairs=settings.metadata_pairs,
+        metadata_bytes=settings.metadata_bytes,
+        conversation_turns=settings.conversation_turns,
+        alternatives=settings.alternatives,
+        default_deadline_ms=settings.default_deadline_ms,
+        in_flight_calls=settings.in_flight_calls,
+    )
+
+
+def _timestamp(seconds: float) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromMicroseconds(round(seconds * 1e6))
+    return stamp

@@ -1,0 +1,156 @@
+"""The server's life: bind, load, serve, drain, stop."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from fingerpost.errors import ErrorReason, FailedPrecondition
+from fingerpost.rpc.health import Health
+from fingerpost.rpc.interceptors import Boundary
+from fingerpost.rpc.services import RouterService
+from fingerpost.serve.embed import EmbedQueue
+from fingerpost.serve.reload import OnChange, Reloader
+from fingerpost.serve.runtime import Runtime
+from fingerpost.settings import Settings
+from fingerpost.v1 import router_service_pb2 as pb
+from fingerpost.v1.router_service_pb2_grpc import add_RouterServiceServicer_to_server
+
+_log = structlog.get_logger(__name__)
+
+ROUTER_SERVICE = pb.DESCRIPTOR.services_by_name["RouterService"].full_name
+
+METADATA_SOFT_BYTES = 8_192  # above it gRPC refuses calls at random, more likely the larger
+METADATA_HARD_BYTES = 16_384
+
+_AGE_GRACE_MS = 600_000  # longer than any deadline that a setting allows: no call is cut short
+
+
+@dataclass(slots=True)
+class Server:
+    """A server that is built but not started."""
+
+    settings: Settings
+    runtime: Runtime
+    queue: EmbedQueue
+    health: Health
+    service: RouterService
+    make_reloader: Callable[[OnChange], Reloader]
+
+
+async def run(server: Server, on_ready: Callable[[str], None]) -> bool:
+    """Serve until SIGTERM or SIGINT, drain, stop; a second signal ends the calls in flight.
+
+    Args:
+        server: What to run.
+        on_ready: Told the address once calls are answered.
+
+    Returns:
+        True when every call in flight could finish.
+
+    Raises:
+        FailedPrecondition: ADDRESS_UNAVAILABLE.
+    """
+    stop, force = asyncio.Event(), asyncio.Event()
+    _listen_to_signals(stop, force)
+    running = await start(server)
+    on_ready(running.address)
+    await stop.wait()
+    await running.drain(force)
+    return not force.is_set()
+
+
+async def start(server: Server) -> "Running":
+    """Bind, load what is active, then answer; what cannot be loaded yet is looked for while serving.
+
+    Raises:
+        FailedPrecondition: ADDRESS_UNAVAILABLE.
+    """
+    grpc_server, address = _bound(server)
+
+    async def on_change(known: Sequence[str]) -> None:
+        await server.health.update(server.runtime.snapshots.keys(), known)
+
+    reloader = server.make_reloader(on_change)
+    await server.health.update((), ())
+    server.queue.start()
+    await reloader.poll()
+    await grpc_server.start()
+    polling = asyncio.create_task(reloader.run(server.settings.reload_poll_ms / 1000))
+    _log.info("serving", address=address, catalogs=sorted(server.runtime.snapshots))
+    return Running(server, grpc_server, address, polling)
+
+
+@dataclass(slots=True)
+class Running:
+    """A server that answers."""
+
+    server: Server
+    grpc_server: grpc.aio.Server
+    address: str
+    polling: "asyncio.Task[None]"
+
+    async def drain(self, force: asyncio.Event) -> None:
+        """NOT_SERVING, a wait for balancers, then grace for the calls in flight; `force` cuts both short."""
+        settings = self.server.settings
+        _log.info("draining")
+        await self.server.health.stop()
+        forced = asyncio.create_task(force.wait())
+        await asyncio.wait({forced}, timeout=settings.drain_wait_ms / 1000)
+        grace = 0.0 if force.is_set() else settings.drain_grace_ms / 1000
+        stopping = asyncio.create_task(self.grpc_server.stop(grace))
+        await asyncio.wait({forced, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            await self.grpc_server.stop(0)
+        await stopping
+        forced.cancel()
+        self.polling.cancel()
+        self.server.queue.close()
+        _log.info("stopped", forced=force.is_set())
+
+
+def _bound(server: Server) -> tuple[grpc.aio.Server, str]:
+    settings = server.settings
+    grpc_server = grpc.aio.server(
+        interceptors=[Boundary(settings.default_deadline_ms)],
+        options=[
+            ("grpc.so_reuseport", 0),  # port sharing would hide that the port is taken
+            ("grpc.max_receive_message_length", settings.message_bytes),
+            ("grpc.max_metadata_size", METADATA_SOFT_BYTES),
+            ("grpc.absolute_max_metadata_size", METADATA_HARD_BYTES),
+            ("grpc.max_connection_age_ms", settings.connection_age_ms),
+            ("grpc.max_connection_age_grace_ms", _AGE_GRACE_MS),
+        ],
+        maximum_concurrent_rpcs=2 * settings.in_flight_calls,  # the second line behind our own admission
+    )
+    add_RouterServiceServicer_to_server(server.service, grpc_server)
+    health_pb2_grpc.add_HealthServicer_to_server(server.health.servicer, grpc_server)
+    health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+    reflection.enable_server_reflection((ROUTER_SERVICE, health_name, reflection.SERVICE_NAME), grpc_server)
+    return grpc_server, _bind(grpc_server, settings.listen)
+
+
+def _bind(grpc_server: grpc.aio.Server, listen: str) -> str:
+    try:
+        port = grpc_server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise FailedPrecondition(
+            f"cannot listen on {listen}: the address is taken or not of this machine: "
+            "choose another with --listen HOST:PORT",
+            ErrorReason.ADDRESS_UNAVAILABLE,
+        ) from error
+    return f"{listen.rpartition(':')[0]}:{port}"
+
+
+def _listen_to_signals(stop: asyncio.Event, force: asyncio.Event) -> None:
+    def on_signal() -> None:
+        (force if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)

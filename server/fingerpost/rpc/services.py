@@ -1,0 +1,103 @@
+"""Services: convert, call, convert. What every call needs beside that lives in the boundary."""
+
+import asyncio
+import time
+from typing import Any
+
+import grpc
+
+from fingerpost.errors import DeadlineExceeded, ErrorReason, FieldViolation, FingerpostError, InvalidRequest
+from fingerpost.guard.admission import Admission
+from fingerpost.rpc.convert import to_query
+from fingerpost.rpc.interceptors import REQUEST_ID
+from fingerpost.rpc.reply import to_batch_error, to_explanation, to_response, to_server_info
+from fingerpost.serve.pipeline import Answer, Pipeline
+from fingerpost.serve.runtime import Runtime
+from fingerpost.settings import Settings
+from fingerpost.v1 import router_service_pb2 as pb
+from fingerpost.v1.router_service_pb2_grpc import RouterServiceServicer
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+_EXPLAINED_ALTERNATIVES = 5
+
+
+class RouterService(RouterServiceServicer):
+    """Answers RouterService; documented in the proto file."""
+
+    def __init__(self, pipeline: Pipeline, runtime: Runtime, admission: Admission, settings: Settings) -> None:
+        self._pipeline = pipeline
+        self._runtime = runtime
+        self._admission = admission
+        self._settings = settings
+        self._start_time = time.time()
+
+    async def Route(self, request: pb.RouteRequest, context: _Context) -> pb.RouteResponse:  # noqa: N802
+        deadline = self._deadline(context)
+        self._admission.admit()
+        try:
+            return to_response(await self._answer(request, REQUEST_ID.get(), deadline))
+        finally:
+            self._admission.release()
+
+    async def RouteBatch(self, request: pb.RouteBatchRequest, context: _Context) -> pb.RouteBatchResponse:  # noqa: N802
+        deadline = self._deadline(context)
+        count = self._checked_count(request)
+        self._admission.admit(count)
+        try:
+            request_id = REQUEST_ID.get()
+            results = await asyncio.gather(
+                *(
+                    self._batch_item(item, item.request_id or f"{request_id}-{place}", deadline)
+                    for place, item in enumerate(request.requests)
+                )
+            )
+            return pb.RouteBatchResponse(results=results, request_id=request_id)
+        finally:
+            self._admission.release(count)
+
+    async def Explain(self, request: pb.ExplainRequest, context: _Context) -> pb.ExplainResponse:  # noqa: N802
+        deadline = self._deadline(context)
+        if not request.HasField("request"):
+            raise InvalidRequest("request must be set", fields=[FieldViolation("request", "must be set")])
+        request.request.include_matches = True
+        if not request.request.alternatives_count:
+            request.request.alternatives_count = min(_EXPLAINED_ALTERNATIVES, self._settings.alternatives)
+        self._admission.admit()
+        try:
+            return to_explanation(await self._answer(request.request, REQUEST_ID.get(), deadline))
+        finally:
+            self._admission.release()
+
+    async def GetServerInfo(  # noqa: N802
+        self, request: pb.GetServerInfoRequest, context: _Context
+    ) -> pb.GetServerInfoResponse:
+        return to_server_info(self._runtime, self._settings, self._start_time, REQUEST_ID.get())
+
+    async def _answer(self, request: pb.RouteRequest, request_id: str, deadline: float) -> Answer:
+        return await self._pipeline.route(to_query(request, request_id, self._settings), deadline)
+
+    async def _batch_item(self, item: pb.RouteRequest, request_id: str, deadline: float) -> pb.RouteBatchResult:
+        try:
+            return pb.RouteBatchResult(response=to_response(await self._answer(item, request_id, deadline)))
+        except FingerpostError as error:
+            return pb.RouteBatchResult(error=to_batch_error(error))
+
+    def _checked_count(self, request: pb.RouteBatchRequest) -> int:
+        count, limit = len(request.requests), self._settings.batch_items
+        if 1 <= count <= limit:
+            return count
+        description = f"1 to {limit} requests, not {count}"
+        raise InvalidRequest(
+            f"requests: {description}",
+            ErrorReason.BATCH_TOO_LARGE if count else ErrorReason.INVALID_FIELD,
+            fields=[FieldViolation("requests", description)],
+            metadata={"limit": str(limit), "actual": str(count)},
+        )
+
+    def _deadline(self, context: _Context) -> float:
+        """When the call must be done, `time.monotonic` seconds."""
+        left = context.time_remaining()
+        if left is not None and left <= 0:
+            raise DeadlineExceeded("the call's deadline had passed on arrival", metadata={"stage": "arrival"})
+        return time.monotonic() + (self._settings.default_deadline_ms / 1000 if left is None else left)

@@ -1,0 +1,1 @@
+"""The request path: one stage a file; pipeline.py knows the order."""

@@ -1,0 +1,175 @@
+"""Embed: what vector is this text, and what is near it? A bounded queue and its embedding threads.
+
+Each thread owns a one-thread encoder session per revision and runs tokenising, encoding and search outside the
+event loop; one text a run, because a text's vector must not depend on its neighbours. Results return to the loop by
+`call_soon_threadsafe`.
+"""
+
+import asyncio
+import heapq
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from fingerpost.errors import DeadlineExceeded, ErrorReason, FingerpostError, Unavailable
+from fingerpost.serve.runtime import Snapshot
+from fingerpost.serve.search import search
+from fingerpost.types import Embedded, Neighbour, Vector
+
+_log = structlog.get_logger(__name__)
+
+_PATIENCE_SECONDS_PER_BYTE = 20e-6
+"""How far a longer text steps back in the queue: about what it costs to embed, so that short ones pass it while
+nothing waits for ever, since its place is fixed and time moves on."""
+
+_COSTLIEST_BYTES = 2048  # a longer text is cut to the encoder's window and costs no more
+
+
+class EncoderFailure(Exception):  # noqa: N818  it never leaves the server: the pipeline answers with the fallback
+    """The encoder itself broke, not the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What an embedding thread found; `embedded` is None for a given vector."""
+
+    vector: Vector
+    embedded: Embedded | None
+    neighbours: list[Neighbour]
+    queue_us: int
+    embed_us: int
+    search_us: int
+
+
+@dataclass(slots=True)
+class _Job:
+    snapshot: Snapshot
+    text: str | None
+    vector: Vector | None
+    deadline: float  # time.monotonic seconds
+    queued: float
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Retrieval]"
+
+
+class EmbedQueue:
+    """Runs texts through the encoder on `threads` threads; `start` before use, `close` after."""
+
+    def __init__(self, threads: int) -> None:
+        self._heap: list[tuple[float, int, _Job]] = []
+        self._changed = threading.Condition()
+        self._sequence = 0
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, args=(number,), name=f"embed-{number}", daemon=True)
+            for number in range(threads)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Refuse what is queued and end the threads."""
+        with self._changed:
+            self._closed = True
+            left = [job for _, _, job in self._heap]
+            self._heap.clear()
+            self._changed.notify_all()
+        for job in left:
+            _deliver(job, Unavailable("the server is stopping: retry elsewhere", ErrorReason.STOPPING))
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    async def retrieve(self, snapshot: Snapshot, text: str | None, vector: Vector | None, deadline: float) -> Retrieval:
+        """Embed the text (or take the unit vector) and search the snapshot's index.
+
+        Args:
+            snapshot: What to embed and search with.
+            text: The text, or None when `vector` is given.
+            vector: Shape (dim,), float32, unit length.
+            deadline: `time.monotonic` seconds; a job that is still queued by then is dropped.
+
+        Raises:
+            DeadlineExceeded, Unavailable, EncoderFailure, and what the encoder says of the text.
+        """
+        loop = asyncio.get_running_loop()
+        job = _Job(snapshot, text, vector, deadline, time.monotonic(), loop, loop.create_future())
+        self._put(job)
+        return await job.future
+
+    def _put(self, job: _Job) -> None:
+        size = min(len(job.text), _COSTLIEST_BYTES) if job.text is not None else 0
+        with self._changed:
+            if self._closed:
+                raise Unavailable("the server is stopping: retry elsewhere", ErrorReason.STOPPING)
+            self._sequence += 1
+            heapq.heappush(self._heap, (job.queued + size * _PATIENCE_SECONDS_PER_BYTE, self._sequence, job))
+            self._changed.notify()
+
+    def _take(self) -> _Job | None:
+        with self._changed:
+            while not self._heap and not self._closed:
+                self._changed.wait()
+            return heapq.heappop(self._heap)[2] if self._heap else None
+
+    def _work(self, number: int) -> None:
+        while (job := self._take()) is not None:
+            if not job.future.cancelled():  # a cancelled call must cost nothing
+                _deliver(job, _run(job, number))
+
+
+def _run(job: _Job, thread_number: int) -> Retrieval | Exception:
+    started = time.monotonic()
+    if started >= job.deadline:
+        return DeadlineExceeded(
+            "the time for the call ran out in the queue: retry with a longer deadline", metadata={"stage": "queue"}
+        )
+    try:
+        return _retrieve(job, thread_number, started)
+    except FingerpostError as error:
+        return error
+    except Exception as error:  # noqa: BLE001  whatever an engine raises, the caller gets the fallback
+        _log.error("encoder_failed", catalog=job.snapshot.catalog, error=type(error).__name__)
+        return EncoderFailure()
+
+
+def _retrieve(job: _Job, thread_number: int, started: float) -> Retrieval:
+    embedded = None
+    vector = job.vector
+    if job.text is not None:
+        embedded = job.snapshot.embedders[thread_number].embed_one(job.text)
+        vector = embedded.vector
+    assert vector is not None  # noqa: S101  one of text and vector is set
+    ready = time.monotonic()
+    neighbours = search(job.snapshot.index, vector, job.snapshot.decider.vote.neighbours)
+    done = time.monotonic()
+    return Retrieval(vector, embedded, neighbours, _us(started - job.queued), _us(ready - started), _us(done - ready))
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1e6)
+
+
+def _deliver(job: _Job, result: Retrieval | Exception) -> None:
+    deliver: Callable[[_Job, Retrieval | Exception], None] = _settle
+    try:
+        job.loop.call_soon_threadsafe(deliver, job, result)
+    except RuntimeError:  # the loop has ended: nobody waits any more
+        _log.debug("result_dropped")
+
+
+def _settle(job: _Job, result: Retrieval | Exception) -> None:
+    if job.future.done():
+        return
+    if isinstance(result, Exception):
+        job.future.set_exception(result)
+    else:
+        job.future.set_result(result)

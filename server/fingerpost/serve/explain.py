@@ -1,0 +1,58 @@
+"""Explain: one decision in words."""
+
+from fingerpost.serve.pipeline import Answer
+from fingerpost.types import OUT_OF_SCOPE, Calibration, Outcome, Reason
+
+_REASONS = {
+    Reason.LOW_CONFIDENCE: "no route is sure enough",
+    Reason.AMBIGUOUS: "two routes are about equally near",
+    Reason.OUT_OF_SCOPE: "the text resembles no route's utterances enough",
+    Reason.BREAKER_OPEN: "the route's model is failing",
+    Reason.BUDGET_EXHAUSTED: "the budget is spent",
+    Reason.ENCODER_UNAVAILABLE: "the encoder gave no vector",
+    Reason.DEADLINE_SHORT: "too little time was left",
+    Reason.NO_EXEMPLARS: "the catalog has no utterances",
+    Reason.UNCALIBRATED: "the catalog is too small for a calibrated confidence",
+    Reason.EXACT_MATCH: "the text equals one of its utterances",
+}
+
+
+def summarise(answer: Answer) -> str:
+    """One paragraph: what was decided, why, and what was nearest."""
+    return " ".join(part for part in (_decision(answer), _why(answer), _nearest(answer)) if part)
+
+
+def _decision(answer: Answer) -> str:
+    decision = answer.decision
+    if decision.outcome is Outcome.MATCHED:
+        return f"Route {decision.route}, model {decision.model}."
+    return f"Fallback to model {decision.model}: {'; '.join(_REASONS[r] for r in decision.reasons)}."
+
+
+def _why(answer: Answer) -> str:
+    decision, judgement = answer.decision, answer.judgement
+    if judgement is None or not judgement.candidates:
+        return ""
+    best = answer.snapshot.decider.routes[judgement.candidates[0].route].name
+    if decision.confidence is None:
+        return f"Best route {best} has no calibrated confidence."
+    verdict = "reaches" if decision.confidence >= decision.threshold else "is under"
+    basis = " (by the encoder's shipped map)" if decision.calibration is Calibration.PRIOR else ""
+    return (
+        f"Best route {best} has confidence {decision.confidence:.2f}{basis}, which {verdict} "
+        f"the threshold {decision.threshold:.2f}."
+    )
+
+
+def _nearest(answer: Answer) -> str:
+    if answer.retrieval is None or not answer.retrieval.neighbours:
+        return ""
+    nearest = answer.retrieval.neighbours[0]
+    exemplar = answer.snapshot.exemplars[nearest.exemplar]
+    of = "out of scope" if exemplar.route == OUT_OF_SCOPE else answer.snapshot.decider.routes[exemplar.route].name
+    return f'Nearest utterance: "{_short(exemplar.text)}" ({of}, similarity {nearest.similarity:.2f}).'
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else line[:79] + "…"

@@ -1,0 +1,72 @@
+"""The request path, in order. The only file that knows every stage."""
+
+import secrets
+import time
+from dataclasses import dataclass
+
+from fingerpost.serve.calibrate import judge
+from fingerpost.serve.decide import decide, fall_back
+from fingerpost.serve.embed import EmbedQueue, EncoderFailure, Retrieval
+from fingerpost.serve.runtime import Runtime, Snapshot
+from fingerpost.serve.score import score
+from fingerpost.serve.search import unit_vector
+from fingerpost.types import Decision, Judgement, Reason, RouteQuery, Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A decision and what it rests on; the last two are None when the encoder gave nothing."""
+
+    decision_id: str
+    query: RouteQuery
+    snapshot: Snapshot
+    decision: Decision
+    timing: Timing
+    retrieval: Retrieval | None
+    judgement: Judgement | None
+
+
+class Pipeline:
+    """Decides one request after the other on the event loop; the encoder runs elsewhere."""
+
+    def __init__(self, runtime: Runtime, queue: EmbedQueue) -> None:
+        self._runtime = runtime
+        self._queue = queue
+
+    async def route(self, query: RouteQuery, deadline: float) -> Answer:
+        """Decide one request before `deadline` (`time.monotonic` seconds).
+
+        Raises:
+            NotFound, FailedPrecondition, InvalidRequest, DeadlineExceeded, Unavailable, InternalError
+        """
+        started = time.monotonic()
+        snapshot = self._runtime.get(query.catalog)
+        try:
+            retrieval = await self._retrieve(query, snapshot, deadline)
+        except EncoderFailure:
+            decision = fall_back(snapshot.decider, [Reason.ENCODER_UNAVAILABLE], degraded=True)
+            return Answer(_decision_id(), query, snapshot, decision, _timing(None, started, started), None, None)
+        found = time.monotonic()
+        scores = score(retrieval.neighbours, snapshot.exemplars, snapshot.decider.vote)
+        judgement = judge(scores, snapshot.decider.confidence_map)
+        decision = decide(judgement, snapshot.decider)
+        timing = _timing(retrieval, started, found)
+        return Answer(_decision_id(), query, snapshot, decision, timing, retrieval, judgement)
+
+    async def _retrieve(self, query: RouteQuery, snapshot: Snapshot, deadline: float) -> Retrieval:
+        vector = None
+        if query.vector is not None:
+            vector = unit_vector(query.vector, snapshot.encoder.digest, snapshot.encoder.dim)
+        return await self._queue.retrieve(snapshot, query.text, vector, deadline)
+
+
+def _decision_id() -> str:
+    return secrets.token_hex(16)
+
+
+def _timing(retrieval: Retrieval | None, started: float, found: float) -> Timing:
+    now = time.monotonic()
+    decide_us, total_us = round((now - found) * 1e6), round((now - started) * 1e6)
+    if retrieval is None:
+        return Timing(total_us=total_us)
+    return Timing(retrieval.queue_us, retrieval.embed_us, retrieval.search_us, decide_us, total_us)

@@ -1,0 +1,141 @@
+"""The files of a revision: what is written at publish is what is read at load, checked on the way."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter, ValidationError
+
+from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
+from fingerpost.types import OUT_OF_SCOPE, Decider, EncoderId, Exemplar, Revision
+
+SCHEMA_VERSION = 1
+
+MANIFEST = "manifest.json"
+_EXEMPLARS = "exemplars.jsonl"
+_DECIDER = "decider.json"
+_INDEX = "index.faiss"
+REPORT = "report.json"
+
+_decider = TypeAdapter(Decider)
+
+
+@dataclass(frozen=True, slots=True)
+class _FileEntry:
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a revision holds; its own digest is the revision's name, so neither times nor authors stand in it."""
+
+    schema_version: int
+    encoder: EncoderId
+    index_kind: str
+    routes_count: int
+    exemplars_count: int
+    files: dict[str, _FileEntry]
+
+
+_manifest = TypeAdapter(Manifest)
+
+
+def encode(
+    encoder: EncoderId,
+    exemplars: tuple[Exemplar, ...],
+    index_kind: str,
+    index_bytes: bytes,
+    decider: Decider,
+    report: bytes,
+) -> dict[str, bytes]:
+    """All files of a revision, the manifest among them; the same input gives the same bytes."""
+    files = {
+        _EXEMPLARS: b"".join(_json_line({"text": e.text, "route": e.route}) for e in exemplars),
+        _DECIDER: _decider.dump_json(decider, indent=1) + b"\n",
+        _INDEX: index_bytes,
+        REPORT: report,
+    }
+    entries = {name: _FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())}
+    manifest = Manifest(SCHEMA_VERSION, encoder, index_kind, len(decider.routes), len(exemplars), entries)
+    return {MANIFEST: _manifest.dump_json(manifest, indent=1) + b"\n", **files}
+
+
+def digest_of(manifest: bytes) -> str:
+    """Name of the revision that the manifest describes: sha256 in hexadecimal."""
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def decode(digest: str, files: Mapping[str, bytes]) -> Revision:
+    """Read a revision.
+
+    Raises:
+        DataLoss: a file is not what its checksum says, or the parts do not fit together.
+        FailedPrecondition: ARTEFACT_INCOMPATIBLE for a newer schema, or files missing or too many.
+    """
+    manifest = _verified_manifest(digest, files)
+    for name, entry in manifest.files.items():
+        _verify_file(name, entry, files[name])
+    try:
+        exemplars = tuple(_exemplar(line) for line in files[_EXEMPLARS].splitlines())
+        decider = _decider.validate_json(files[_DECIDER])
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        raise DataLoss(f"revision {digest[:12]}: its files cannot be read: reindex") from error
+    _check_parts(digest, manifest, exemplars, decider)
+    return Revision(digest, manifest.encoder, exemplars, manifest.index_kind, files[_INDEX], decider)
+
+
+def _verified_manifest(digest: str, files: Mapping[str, bytes]) -> Manifest:
+    data = files.get(MANIFEST)
+    if data is None:
+        raise _incompatible(digest, f"{MANIFEST} is missing")
+    if digest_of(data) != digest:
+        raise DataLoss(
+            f"revision {digest[:12]}: {MANIFEST} has digest {digest_of(data)[:12]}: reindex to publish it anew"
+        )
+    version = json.loads(data).get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise _incompatible(
+            digest, f"its schema is {version} and this program reads {SCHEMA_VERSION}: update or reindex"
+        )
+    manifest = _manifest.validate_json(data)
+    missing, extra = set(manifest.files) - set(files), set(files) - set(manifest.files) - {MANIFEST}
+    if missing or extra:
+        raise _incompatible(digest, f"missing files {sorted(missing)}, unexpected files {sorted(extra)}: reindex")
+    return manifest
+
+
+def _incompatible(digest: str, what: str) -> FailedPrecondition:
+    return FailedPrecondition(f"revision {digest[:12]}: {what}", ErrorReason.ARTEFACT_INCOMPATIBLE)
+
+
+def _verify_file(name: str, entry: _FileEntry, data: bytes) -> None:
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != entry.sha256:
+        raise DataLoss(
+            f"{name} is damaged: expected sha256 {entry.sha256[:12]}, found {actual[:12]}: reindex to publish it anew",
+            metadata={"file": name, "expected": entry.sha256[:12], "actual": actual[:12]},
+        )
+
+
+def _exemplar(line: bytes) -> Exemplar:
+    row = json.loads(line)
+    return Exemplar(str(row["text"]), int(row["route"]))
+
+
+def _check_parts(digest: str, manifest: Manifest, exemplars: tuple[Exemplar, ...], decider: Decider) -> None:
+    models = {decider.policy.fallback_model, *decider.policy.fallback_chain, *(r.model for r in decider.routes)}
+    sound = (
+        len(exemplars) == manifest.exemplars_count
+        and len(decider.routes) == manifest.routes_count
+        and all(OUT_OF_SCOPE <= e.route < len(decider.routes) for e in exemplars)
+        and models <= set(decider.models)
+    )
+    if not sound:
+        raise DataLoss(f"revision {digest[:12]}: its parts do not fit together: reindex to publish it anew")
+
+
+def _json_line(row: Mapping[str, object]) -> bytes:
+    # Escaped, so that a text with line separators of any kind stays on one line.
+    return json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,85 @@
+"""Settings: the only reader of the environment. Each is FINGERPOST_<NAME> or an option of `fingerpost serve`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fingerpost.errors import FieldViolation, InvalidRequest
+
+_PREFIX = "FINGERPOST_"
+
+
+def _embed_threads() -> int:
+    return max(1, (os.cpu_count() or 2) - 1)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, frozen after it was read once."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+
+    data: Path = Field(Path("data"), description="Folder of revisions, encoders and pointers.")
+    listen: str = Field("127.0.0.1:50051", description="HOST:PORT to serve on; port 0 takes a free one.")
+    embed_threads: int = Field(
+        default_factory=_embed_threads,
+        ge=1,
+        le=256,
+        description="Threads that embed and search; default: cores minus one, at least one.",
+    )
+    in_flight_calls: int = Field(1024, ge=1, le=100_000, description="Requests decided at a time; more are refused.")
+    default_deadline_ms: int = Field(
+        2_000, ge=1, le=600_000, description="Time for a call that sets no deadline, milliseconds."
+    )
+    text_bytes: int = Field(1_048_576, ge=1, le=67_108_864, description="Longest text accepted, bytes of UTF-8.")
+    message_bytes: int = Field(4_194_304, ge=1_024, le=268_435_456, description="Largest message accepted, bytes.")
+    batch_items: int = Field(256, ge=1, le=10_000, description="Most requests in a batch.")
+    metadata_pairs: int = Field(64, ge=0, le=10_000, description="Most pairs in a request's `metadata` field.")
+    metadata_bytes: int = Field(4_096, ge=0, le=1_048_576, description="Most bytes in a request's `metadata` field.")
+    conversation_turns: int = Field(64, ge=1, le=10_000, description="Most turns of a conversation.")
+    alternatives: int = Field(20, ge=0, le=1_000, description="Most alternatives in a reply.")
+    connection_age_ms: int = Field(
+        300_000,
+        ge=100,
+        le=86_400_000,
+        description="After it a connection is closed gently, so that clients meet new replicas, milliseconds.",
+    )
+    reload_poll_ms: int = Field(
+        500, ge=10, le=60_000, description="How often activations are looked for, milliseconds."
+    )
+    drain_wait_ms: int = Field(
+        500, ge=0, le=120_000, description="After SIGTERM: time for balancers to look away, milliseconds."
+    )
+    drain_grace_ms: int = Field(
+        10_000, ge=0, le=600_000, description="After that: time for calls in flight to finish, milliseconds."
+    )
+    log_format: str = Field(
+        "auto", pattern="^(auto|json|text)$", description="auto (text on a terminal), json or text."
+    )
+
+
+def read_settings(given: Mapping[str, object]) -> Settings:
+    """Settings from what was given, then the environment, then the defaults.
+
+    Raises:
+        InvalidRequest: a value is out of range, or an environment variable with our prefix names no setting.
+    """
+    unknown = [name for name in os.environ if name.startswith(_PREFIX) and not _known(name)]
+    if unknown:
+        raise InvalidRequest(f"no such setting: {', '.join(sorted(unknown))}: see docs/reference/settings.md")
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        fields = [FieldViolation(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
+        message = "; ".join(f"{f.field}: {f.description}" for f in fields)
+        raise InvalidRequest(f"settings: {message}", fields=fields) from error
+
+
+_OF_COMMANDS = {"TARGET", "ENCODER", "PRECISION"}  # read by other commands than serve
+
+
+def _known(name: str) -> bool:
+    short = name.removeprefix(_PREFIX)
+    return short in _OF_COMMANDS or short.lower() in Settings.model_fields

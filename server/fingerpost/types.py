@@ -1,0 +1,482 @@
+"""What crosses the borders between stages: frozen data and the Protocols of the engines; no behaviour of ours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+"""Shape (dim,), dtype float32, unit length."""
+
+Vectors = NDArray[np.float32]
+"""Shape (n, dim), dtype float32, rows of unit length."""
+
+
+class Outcome(StrEnum):
+    """How a request was decided."""
+
+    MATCHED = "MATCHED"
+    RULE = "RULE"
+    FALLBACK = "FALLBACK"
+    LEARNED = "LEARNED"
+
+
+class Reason(StrEnum):
+    """Why a request was decided as it was; meanings stand in `decision.proto`."""
+
+    LOW_CONFIDENCE = "LOW_CONFIDENCE"
+    AMBIGUOUS = "AMBIGUOUS"
+    OUT_OF_SCOPE = "OUT_OF_SCOPE"
+    BREAKER_OPEN = "BREAKER_OPEN"
+    BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
+    ENCODER_UNAVAILABLE = "ENCODER_UNAVAILABLE"
+    DEADLINE_SHORT = "DEADLINE_SHORT"
+    NO_EXEMPLARS = "NO_EXEMPLARS"
+    UNCALIBRATED = "UNCALIBRATED"
+    EXACT_MATCH = "EXACT_MATCH"
+
+
+class Calibration(StrEnum):
+    """What a confidence rests on; meanings stand in `decision.proto`."""
+
+    NONE = "NONE"
+    PRIOR = "PRIOR"
+    POOLED = "POOLED"
+    FITTED = "FITTED"
+
+
+# --- What people write: the contents of a route folder -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text of a route file and where it stands."""
+
+    text: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A named kind of request and the model that should answer it."""
+
+    name: str
+    description: str
+    model: str
+    min_confidence: float | None  # [0, 1]; None: chosen at reindex for the target precision
+    utterances: tuple[Text, ...]
+    tests: tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An entry of the model list; prices in micro-dollars per million tokens, None where unknown."""
+
+    name: str
+    upstream_model: str
+    provider: str = ""
+    endpoint: str = ""
+    description: str = ""
+    input_price_usd_micros: int | None = None
+    output_price_usd_micros: int | None = None
+    context_window_tokens: int | None = None
+    capabilities: tuple[str, ...] = ()
+    latency_p50_ms: int | None = None
+    tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for all routes of a catalog."""
+
+    fallback_model: str
+    fallback_chain: tuple[str, ...] = ()
+    target_precision: float = 0.95  # (0, 1)
+    out_of_scope_share: float = 0.15  # [0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """A route folder, read and checked; routes and models in the order of their names."""
+
+    routes: tuple[Route, ...]
+    models: tuple[Model, ...]
+    policy: Policy
+    out_of_scope: tuple[Text, ...] = ()
+    out_of_scope_tests: tuple[Text, ...] = ()
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong in a route folder; `code` is stable and has a page in the documentation."""
+
+    code: str
+    severity: Severity
+    file: str
+    line: int  # from 1; 0: the file as a whole
+    message: str
+
+
+# --- What is published: the parts of a revision -------------------------------------------------------------------
+
+OUT_OF_SCOPE = -1
+"""Route number of an exemplar that belongs to no route."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """An indexed text; its place in the revision's list is its id in the index."""
+
+    text: str
+    route: int  # place in the revision's routes, or OUT_OF_SCOPE
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePolicy:
+    """What a decision needs to know of a route."""
+
+    name: str
+    description: str
+    model: str
+    threshold: float  # [0, 1]
+    threshold_given: bool  # by a person, not chosen at reindex
+
+
+@dataclass(frozen=True, slots=True)
+class VoteParameters:
+    """Parameters of the similarity-weighted vote: see `serve.score`."""
+
+    neighbours: int
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceMap:
+    """Logistic map from features to confidence: see `serve.calibrate`."""
+
+    calibration: Calibration
+    intercept: float
+    weights: tuple[float, ...]  # one for each of calibrate.FEATURES
+    sample_count: int  # texts of the catalog that it was fitted on
+    similarity_floor: float  # [-1, 1]; with calibration NONE: a similarity under it falls back
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderId:
+    """Which encoder a revision was built with."""
+
+    digest: str
+    name: str
+    dim: int
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Everything but the vectors that a decision rests on: pure data, read from a revision."""
+
+    routes: tuple[RoutePolicy, ...]
+    models: Mapping[str, Model]
+    policy: Policy
+    vote: VoteParameters
+    confidence_map: ConfidenceMap
+    threshold: float  # of routes that give none
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A published artefact as read back from its folder; the index still as bytes."""
+
+    digest: str
+    encoder: EncoderId
+    exemplars: tuple[Exemplar, ...]
+    index_kind: str
+    index_bytes: bytes
+    decider: Decider
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """Which revision a catalog serves; `generation` grows by one with each activation, from 1."""
+
+    catalog: str
+    revision: str
+    generation: int
+
+
+# --- What a request becomes ---------------------------------------------------------------------------------------
+
+
+class Role(StrEnum):
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a dialogue."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenVector:
+    """A vector that the caller brings: shape (n,), float32, not yet checked against an encoder."""
+
+    encoder_digest: str
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteQuery:
+    """A valid request: exactly one of `text` and `vector` is set."""
+
+    request_id: str
+    catalog: str
+    text: str | None = None
+    vector: GivenVector | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tenant: str = ""
+    session_id: str = ""
+    alternatives_count: int = 0
+    include_matches: bool = False
+    include_embedding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A text as the encoder saw it."""
+
+    vector: Vector
+    token_count: int
+    truncated: bool
+    text: str  # head and tail of a long one
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An exemplar near the request."""
+
+    exemplar: int
+    similarity: float  # [-1, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteScore:
+    """What the neighbours say for one route."""
+
+    route: int
+    score: float  # share of the vote, [0, 1]
+    similarity: float  # of the route's nearest utterance, [-1, 1]
+    exact: bool = False  # the text equals one of the route's utterances
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Routes among the neighbours, best first, and what stands against all of them."""
+
+    routes: tuple[RouteScore, ...]
+    out_of_scope_similarity: float | None  # of the nearest out-of-scope text, if any is among the neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A scored route with its confidence; None when it cannot be calibrated."""
+
+    route: int
+    score: float
+    similarity: float
+    confidence: float | None
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The pure result of embedding, search, scoring and calibration: what the exemplars say about a text."""
+
+    candidates: tuple[Candidate, ...]  # best first
+    features: tuple[float, ...]  # of the best candidate
+    calibration: Calibration
+    out_of_scope_similarity: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which model should answer, and why."""
+
+    outcome: Outcome
+    model: str
+    upstream_model: str
+    route: str | None
+    confidence: float | None
+    threshold: float
+    margin: float | None
+    similarity: float | None
+    calibration: Calibration
+    reasons: tuple[Reason, ...]
+    fallback_models: tuple[str, ...]
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Microseconds spent in the server."""
+
+    queue_us: int = 0
+    embed_us: int = 0
+    search_us: int = 0
+    decide_us: int = 0
+    total_us: int = 0
+
+
+# --- Engines, as the stages see them ------------------------------------------------------------------------------
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors; a text's vector never depends on its neighbours. One thread at a time."""
+
+    @property
+    def id(self) -> str:
+        """Digest of the encoder."""
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int: ...
+
+    def embed(self, texts: Sequence[str]) -> Vectors: ...
+
+    def embed_one(self, text: str) -> Embedded:
+        """Embed one text and tell how it was read.
+
+        Raises:
+            InvalidRequest: PROMPT_EMPTY when the tokenizer reads nothing.
+            InternalError: EMBEDDING_INVALID when the encoder gives no finite unit vector.
+        """
+
+
+class VectorIndex(Protocol):
+    """Finds the nearest of fixed vectors by cosine; safe to search from several threads."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def search(self, vector: Vector, count: int) -> list[Neighbour]:
+        """The `count` nearest (all when there are fewer), nearest first, equal ones by id."""
+
+
+class IndexEngine(Protocol):
+    """Builds and reads vector indexes, as bytes: files are never the engine's business."""
+
+    kind: str
+
+    def build(self, vectors: Vectors) -> bytes: ...
+
+    def open(self, data: bytes) -> VectorIndex: ...
+
+
+class VectorCache(Protocol):
+    """Remembers vectors by encoder and text between reindexes; losing it costs only time."""
+
+    def get(self, encoder_digest: str, texts: Sequence[str]) -> dict[str, Vector]: ...
+
+    def put(self, encoder_digest: str, vectors: Mapping[str, Vector]) -> None: ...
+
+
+class ActivationStore(Protocol):
+    """Which revision each catalog serves."""
+
+    def catalogs(self) -> list[str]:
+        """Names of the catalogs that have a pointer, sorted."""
+
+    def read(self, catalog: str) -> Activation | None:
+        """The catalog's pointer, None when it never had one.
+
+        Raises:
+            DataLoss: the pointer cannot be read.
+        """
+
+    def activate(self, catalog: str, revision: str, expected_generation: int | None = None) -> Activation:
+        """Point the catalog at a revision; on any error the old pointer stays.
+
+        Raises:
+            Conflict: the generation is not the expected one.
+            StorageFull: no room.
+        """
+
+
+class RevisionStore(Protocol):
+    """Immutable revisions by digest."""
+
+    def publish(self, digest: str, files: Mapping[str, bytes]) -> None:
+        """Store the files for ever; equal ones that are already there are left alone.
+
+        Raises:
+            StorageFull: nothing is left behind.
+        """
+
+    def read(self, digest: str) -> Mapping[str, bytes]:
+        """All files of a revision, unverified.
+
+        Raises:
+            NotFound: REVISION_NOT_FOUND.
+        """
+
+
+class Progress(Protocol):
+    """Hears how far long work has come."""
+
+    def step(self, name: str, total: int | None = None) -> None:
+        """A step begins; `total` is its number of items when known."""
+
+    def advance(self, count: int = 1) -> None: ...
+
+
+class NoProgress:
+    """Says nothing."""
+
+    def step(self, name: str, total: int | None = None) -> None:
+        pass
+
+    def advance(self, count: int = 1) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where things lie in a data folder."""
+
+    root: Path
+
+    @property
+    def revisions(self) -> Path:
+        return self.root / "revisions"
+
+    @property
+    def encoders(self) -> Path:
+        return self.root / "encoders"
+
+    @property
+    def catalogs(self) -> Path:
+        return self.root / "catalogs"
+
+    @property
+    def vectors(self) -> Path:
+        return self.root / "vectors.sqlite"

@@ -1,0 +1,1 @@
+"""Generated from proto/fingerpost/v1 by scripts/gen-proto; never edited."""

@@ -1,0 +1,41 @@
+"""What all tests share: the default encoder, built once and kept between runs."""
+
+import fcntl
+import os
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no test may wait for a network
+
+import pytest
+
+from fingerpost.backends.encoder_folder import find
+from fingerpost.backends.encoder_source import EncoderSource
+from fingerpost.backends.onnx_embedder import OnnxEncoder
+from fingerpost.types import NoProgress
+
+_CACHE = Path(__file__).parents[1] / ".cache" / "encoders"
+
+
+@pytest.fixture(scope="session")
+def encoders_folder() -> Path:
+    """A folder of encoders that holds the default one; tests must not change it."""
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / ".building").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test runs side by side wait for one build
+        if find(_CACHE, EncoderSource()) is None:
+            from fingerpost.backends.encoder_export import build_encoder
+
+            build_encoder(EncoderSource(), _CACHE, NoProgress())
+    return _CACHE
+
+
+@pytest.fixture(scope="session")
+def encoder_digest(encoders_folder: Path) -> str:
+    digest = find(encoders_folder, EncoderSource())
+    assert digest is not None
+    return digest
+
+
+@pytest.fixture(scope="session")
+def encoder(encoders_folder: Path, encoder_digest: str) -> OnnxEncoder:
+    return OnnxEncoder.open(encoders_folder / encoder_digest, encoder_digest)

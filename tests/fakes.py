@@ -1,0 +1,129 @@
+"""Stand-ins that implement the engines' Protocols, for tests that need a fault or chosen vectors; nothing is patched."""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fingerpost.backends.faiss_flat import FaissFlatEngine
+from fingerpost.serve.runtime import Snapshot
+from fingerpost.serve.score import DEFAULT_VOTE
+from fingerpost.types import (
+    OUT_OF_SCOPE,
+    Activation,
+    Calibration,
+    ConfidenceMap,
+    Decider,
+    Embedded,
+    Embedder,
+    EncoderId,
+    Exemplar,
+    Model,
+    Policy,
+    RoutePolicy,
+    Vector,
+    Vectors,
+)
+
+DIM = 32
+DIGEST = "f" * 64
+
+
+class HashEmbedder:
+    """A text's words, hashed into directions and added up: deterministic, no model, similar words are near."""
+
+    id = DIGEST
+    dim = DIM
+    max_tokens = 256
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        return np.stack([self.embed_one(text).vector for text in texts])
+
+    def embed_one(self, text: str) -> Embedded:
+        words = text.lower().split() or [text]
+        total = np.sum([_direction(word) for word in words], axis=0)
+        return Embedded((total / np.linalg.norm(total)).astype(np.float32), len(words) + 2, False, text)
+
+
+@dataclass
+class BrokenEmbedder(HashEmbedder):
+    """Raises what it is told to, and counts."""
+
+    error: Exception = field(default_factory=lambda: RuntimeError("secret-canary: session lost"))
+    calls: int = 0
+
+    def embed_one(self, text: str) -> Embedded:
+        self.calls += 1
+        raise self.error
+
+
+@dataclass
+class ChosenEmbedder(HashEmbedder):
+    """Gives one chosen vector for every text."""
+
+    vector: Vector = field(default_factory=lambda: np.full(DIM, np.nan, dtype=np.float32))
+
+    def embed_one(self, text: str) -> Embedded:
+        return Embedded(self.vector, 3, False, text)
+
+
+@dataclass
+class GatedEmbedder(HashEmbedder):
+    """Waits for its gate, so that calls are surely in flight; records what it embedded."""
+
+    gate: threading.Event = field(default_factory=threading.Event)
+    entered: threading.Event = field(default_factory=threading.Event)
+    seen: list[str] = field(default_factory=list)
+
+    def embed_one(self, text: str) -> Embedded:
+        self.seen.append(text)
+        self.entered.set()
+        self.gate.wait(20)
+        return super().embed_one(text)
+
+
+def _direction(word: str) -> Vector:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "little")
+    return np.random.default_rng(seed).standard_normal(DIM).astype(np.float32)
+
+
+ROUTES = {
+    "code": ["write a function", "fix this bug", "review my code"],
+    "maths": ["solve the equation", "add these numbers"],
+}
+
+DEFAULT_MAP = ConfidenceMap(Calibration.POOLED, -4.0, (8.0, 0.3, 2.0), 100, 0.2)
+
+
+def decider(
+    routes: Sequence[str] = tuple(ROUTES), confidence_map: ConfidenceMap = DEFAULT_MAP, threshold: float = 0.6
+) -> Decider:
+    models = {name: Model(name, f"upstream-{name}") for name in (*routes, "big", "middle")}
+    policies = tuple(RoutePolicy(name, "", name, threshold, False) for name in routes)
+    return Decider(policies, models, Policy("big", ("middle",)), DEFAULT_VOTE, confidence_map, threshold)
+
+
+def snapshot(
+    embedders: Sequence[Embedder] = (HashEmbedder(),),
+    routes: dict[str, list[str]] = ROUTES,
+    out_of_scope: Sequence[str] = (),
+    catalog: str = "default",
+    confidence_map: ConfidenceMap = DEFAULT_MAP,
+) -> Snapshot:
+    """A catalog in force, of hashed words."""
+    exemplars = [Exemplar(text, number) for number, texts in enumerate(routes.values()) for text in texts]
+    exemplars += [Exemplar(text, OUT_OF_SCOPE) for text in out_of_scope]
+    engine = FaissFlatEngine()
+    vectors = HashEmbedder().embed([e.text for e in exemplars]) if exemplars else np.empty((0, DIM), np.float32)
+    return Snapshot(
+        activation=Activation(catalog, "r" * 64, 1),
+        encoder=EncoderId(DIGEST, "hash", DIM, 256),
+        precision="fp32",
+        embedders=embedders,
+        index=engine.open(engine.build(vectors)),
+        exemplars=tuple(exemplars),
+        decider=decider(tuple(routes), confidence_map),
+        load_time=0.0,
+    )

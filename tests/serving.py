@@ -1,0 +1,120 @@
+"""A real gRPC server in this process, on a free port, with engines of the test's choice."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncio
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+from fingerpost.guard.admission import Admission
+from fingerpost.rpc.health import Health
+from fingerpost.rpc.server import ROUTER_SERVICE, Server, start
+from fingerpost.rpc.services import RouterService
+from fingerpost.serve.embed import EmbedQueue
+from fingerpost.serve.pipeline import Pipeline
+from fingerpost.serve.reload import Reloader
+from fingerpost.serve.runtime import Runtime, Snapshot
+from fingerpost.settings import Settings
+from fingerpost.types import Activation
+from fingerpost.v1.router_service_pb2_grpc import RouterServiceStub
+
+
+class FixedActivations:
+    """An activation store that holds what the test put there."""
+
+    def __init__(self, snapshots: Sequence[Snapshot]) -> None:
+        self.snapshots = {snapshot.catalog: snapshot for snapshot in snapshots}
+
+    def catalogs(self) -> list[str]:
+        return sorted(self.snapshots)
+
+    def read(self, catalog: str) -> Activation | None:
+        return self.snapshots[catalog].activation
+
+    def activate(self, catalog: str, revision: str, expected_generation: int | None = None) -> Activation:
+        raise NotImplementedError
+
+    def open(self, activation: Activation) -> Snapshot:
+        return self.snapshots[activation.catalog]
+
+
+@dataclass
+class Served:
+    """A running server and a channel to it."""
+
+    address: str
+    channel: grpc.aio.Channel
+    stub: Any
+    server: Server
+    activations: FixedActivations
+
+
+@asynccontextmanager
+async def serving(*snapshots: Snapshot, **settings: Any) -> AsyncIterator[Served]:
+    threads = max((len(snapshot.embedders) for snapshot in snapshots), default=1)
+    chosen = Settings(
+        **{"listen": "127.0.0.1:0", "embed_threads": threads, "drain_wait_ms": 0, "reload_poll_ms": 20, **settings}
+    )
+    activations, runtime, queue = FixedActivations(snapshots), Runtime(), EmbedQueue(threads)
+    service = RouterService(Pipeline(runtime, queue), runtime, Admission(chosen.in_flight_calls), chosen)
+    server = Server(
+        chosen,
+        runtime,
+        queue,
+        Health((ROUTER_SERVICE,)),
+        service,
+        lambda on_change: Reloader(activations, activations.open, runtime, on_change),
+    )
+    running = await start(server)
+    try:
+        async with grpc.aio.insecure_channel(running.address) as channel:
+            yield Served(running.address, channel, RouterServiceStub(channel), server, activations)
+    finally:
+        await running.drain(asyncio.Event())
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a call failed."""
+
+    code: grpc.StatusCode
+    message: str
+    reason: str
+    domain: str
+    metadata: dict[str, str]
+    fields: list[str]
+    infos: int
+    retry_ms: int | None
+    trailing: dict[str, Any]
+
+
+async def refusal(call: Any) -> Refusal:
+    """The status of a call that must fail."""
+    try:
+        reply = await call
+    except grpc.aio.AioRpcError as error:
+        return _read(error)
+    raise AssertionError(f"the call was answered: {reply}")
+
+
+def _read(error: grpc.aio.AioRpcError) -> Refusal:
+    trailing = dict(error.trailing_metadata() or ())
+    details = status_pb2.Status.FromString(trailing.get("grpc-status-details-bin", b"")).details
+    infos = [error_details_pb2.ErrorInfo.FromString(d.value) for d in details if d.type_url.endswith("ErrorInfo")]
+    bad = [error_details_pb2.BadRequest.FromString(d.value) for d in details if d.type_url.endswith("BadRequest")]
+    retry = [error_details_pb2.RetryInfo.FromString(d.value) for d in details if d.type_url.endswith("RetryInfo")]
+    return Refusal(
+        error.code(),
+        error.details() or "",
+        infos[0].reason if infos else "",
+        infos[0].domain if infos else "",
+        dict(infos[0].metadata) if infos else {},
+        [v.field for request in bad for v in request.field_violations],
+        len(infos),
+        retry[0].retry_delay.ToMilliseconds() if retry else None,
+        trailing,
+    )

@@ -1,0 +1,227 @@
+"""Revisions and pointers on disk: whole or not at all, whatever happens in between."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fingerpost.backends.faiss_flat import FaissFlatEngine
+from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.build.activate import activate
+from fingerpost.build.publish import publish
+from fingerpost.errors import Conflict, DataLoss, ErrorReason, FailedPrecondition, FingerpostError, NotFound, StorageFull
+from fingerpost.serve.revision_format import MANIFEST, decode, digest_of, encode
+from fingerpost.types import EncoderId, Exemplar
+from tests.fakes import DIGEST, DIM, HashEmbedder, decider
+
+_CONTEXT = multiprocessing.get_context("forkserver")  # forks from a clean process, never from one that runs gRPC
+_CONTEXT.set_forkserver_preload([__name__])
+
+ENCODER = EncoderId(DIGEST, "hash", DIM, 256)
+
+
+def files(*texts: str) -> dict[str, bytes]:
+    """The files of a small revision."""
+    exemplars = tuple(Exemplar(text, 0) for text in texts)
+    engine = FaissFlatEngine()
+    index = engine.build(HashEmbedder().embed(texts) if texts else np.empty((0, DIM), np.float32))
+    return encode(ENCODER, exemplars, engine.kind, index, decider(), b"{}\n")
+
+
+def put(folder: Path, *texts: str) -> str:
+    """Publish a small revision through the build step."""
+    engine = FaissFlatEngine()
+    index = engine.build(HashEmbedder().embed(texts))
+    exemplars = tuple(Exemplar(text, 0) for text in texts)
+    store = FileRevisionStore(folder / "revisions")
+    return publish(store, ENCODER, exemplars, engine.kind, index, decider(), b"{}\n")
+
+
+def test_a_revision_comes_back_as_it_was(tmp_path: Path) -> None:
+    """What was published is read back: texts, routes, policy and index bytes."""
+    texts = ("write a function", "line\u2028separator", 'quote " and \\', "emoji 💥")
+    digest = put(tmp_path, *texts)
+    revision = decode(digest, FileRevisionStore(tmp_path / "revisions").read(digest))
+    assert texts == tuple(e.text for e in revision.exemplars)
+    assert (revision.encoder, revision.decider) == (ENCODER, decider())
+    assert FaissFlatEngine().open(revision.index_bytes).size == len(texts)
+
+
+def test_the_same_input_gives_the_same_digest(tmp_path: Path) -> None:
+    """Publishing the same again is the same revision; other content is another."""
+    assert put(tmp_path, "a", "b") == put(tmp_path, "a", "b") == put(tmp_path / "elsewhere", "a", "b")
+    assert put(tmp_path, "a", "b") != put(tmp_path, "a", "c")
+
+
+def test_every_flipped_bit_is_caught() -> None:
+    """A bit flipped anywhere in any file is refused at load."""
+    good = files("write a function", "fix this bug")
+    digest = digest_of(good[MANIFEST])
+    random = np.random.default_rng(1)
+    for _ in range(1000):
+        name = str(random.choice(sorted(good)))
+        data = bytearray(good[name])
+        data[int(random.integers(len(data)))] ^= 1 << int(random.integers(8))
+        with pytest.raises(FingerpostError):
+            decode(digest, {**good, name: bytes(data)})
+
+
+def test_every_truncation_is_caught() -> None:
+    """A file cut anywhere, or with something after its end, is DATA_LOSS that names it."""
+    good = files("write a function", "fix this bug")
+    digest = digest_of(good[MANIFEST])
+    for name, data in good.items():
+        cuts = [data[:cut] for cut in range(0, len(data), 97)] + [data + b"\n"]
+        for cut in cuts:
+            if cut != data:
+                with pytest.raises(DataLoss, match=name.replace(".", r"\.")):
+                    decode(digest, {**good, name: cut})
+
+
+def test_files_and_manifest_must_agree() -> None:
+    """A missing file, one too many and a newer schema are FAILED_PRECONDITION with what is wrong."""
+    good = files("a")
+    digest = digest_of(good[MANIFEST])
+    without = {name: data for name, data in good.items() if name != "report.json"}
+    newer = good[MANIFEST].replace(b'"schema_version": 1', b'"schema_version": 2')
+    assert newer != good[MANIFEST]
+    cases = [
+        (digest, without, "report.json"),
+        (digest, {**good, "extra.bin": b""}, "extra.bin"),
+        (digest, {}, MANIFEST),
+        (digest_of(newer), {**good, MANIFEST: newer}, "schema"),
+    ]
+    for name, changed, word in cases:
+        with pytest.raises(FailedPrecondition, match=word) as caught:
+            decode(name, changed)
+        assert caught.value.reason == ErrorReason.ARTEFACT_INCOMPATIBLE
+
+
+def test_an_unknown_revision(tmp_path: Path) -> None:
+    """A digest that is not stored is NOT_FOUND."""
+    with pytest.raises(NotFound) as caught:
+        FileRevisionStore(tmp_path).read("0" * 64)
+    assert caught.value.reason == ErrorReason.REVISION_NOT_FOUND
+
+
+def test_a_damaged_revision_is_set_aside_and_published_anew(tmp_path: Path) -> None:
+    """Reindexing the same content mends a damaged folder and keeps the damaged one for a look."""
+    digest = put(tmp_path, "a")
+    index = tmp_path / "revisions" / digest / "index.faiss"
+    index.write_bytes(index.read_bytes()[:-3])
+    assert put(tmp_path, "a") == digest
+    decode(digest, FileRevisionStore(tmp_path / "revisions").read(digest))
+    assert len(list((tmp_path / "revisions").glob("quarantine-*"))) == 1
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    """With room for only a part of a revision nothing of it stays, at whatever byte the room ends."""
+    before = put(tmp_path, "a")
+    largest = max(len(data) for data in files(*(f"text {n}" for n in range(40))).values())
+    for room in range(0, largest, 499):
+        assert _in_child(_publish_with_room, tmp_path, room) == 0, f"room for {room} bytes"
+        left = {path.name for path in (tmp_path / "revisions").iterdir()}
+        assert left == {before, ".lock"}
+
+
+def _publish_with_room(folder: Path, room: int) -> None:
+    """In a child process: files may not grow beyond `room` bytes, as on a full disk."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    with pytest.raises(StorageFull):
+        put(folder, *(f"text {n}" for n in range(40)))
+
+
+def test_killed_at_any_step_leaves_old_or_new(tmp_path: Path) -> None:
+    """SIGKILL at each file operation of publish and activate: the pointer names a whole revision, and the next run
+    repairs everything.
+    """
+    old = put(tmp_path, "old")
+    activations = FileActivationStore(tmp_path / "catalogs")
+    activate(activations, "default", old)
+    new = digest_of(files("new", "newer")[MANIFEST])
+    killed = 0
+    for step in range(1, 200):
+        code = _in_child(_publish_and_die, tmp_path, step)
+        active = activations.read("default")
+        assert active is not None
+        assert active.revision in {old, new}
+        decode(active.revision, FileRevisionStore(tmp_path / "revisions").read(active.revision))
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        killed += 1
+        activations.activate("default", old)
+    assert killed > 10, "the fault must have fired at many steps"
+    assert active.revision == new
+    assert not list((tmp_path / "revisions").glob(".scratch-*"))
+
+
+def _publish_and_die(folder: Path, step: int) -> None:
+    """In a child process: the `step`-th file operation under the folder kills it."""
+    count = 0
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal count
+        if event in {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir"} and str(folder) in str(arguments[0]):
+            count += 1
+            if count == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    activate(FileActivationStore(folder / "catalogs"), "default", put(folder, "new", "newer"))
+
+
+def _in_child(work: Callable[..., None], *arguments: Any) -> int | None:
+    """Run in a process of its own and give its exit code; any exception there is exit code 1, a signal is negative."""
+    child = _CONTEXT.Process(target=work, args=arguments)
+    child.start()
+    child.join(60)
+    return child.exitcode
+
+
+def test_generations_grow_by_one(tmp_path: Path) -> None:
+    """Each activation has the next generation; the same revision again is no activation."""
+    store = FileActivationStore(tmp_path)
+    assert (1, True) == (activate(store, "default", "a")[0].generation, True)
+    assert activate(store, "default", "a") == (store.read("default"), False)
+    assert activate(store, "default", "b")[0].generation == 2
+    assert activate(store, "team", "b")[0].generation == 1
+    assert ["default", "team"] == store.catalogs()
+
+
+def test_one_of_many_activations_wins(tmp_path: Path) -> None:
+    """Of 50 activations that expect the same generation one succeeds; the others are conflicts with the current one."""
+    store = FileActivationStore(tmp_path)
+    store.activate("default", "first")
+
+    def attempt(number: int) -> str:
+        try:
+            return store.activate("default", f"r{number}", expected_generation=1).revision
+        except Conflict as error:
+            assert (error.reason, error.metadata["generation"]) == (ErrorReason.GENERATION_CONFLICT, "2")
+            return ""
+
+    with ThreadPoolExecutor(8) as pool:
+        winners = [revision for revision in pool.map(attempt, range(50)) if revision]
+    current = store.read("default")
+    assert current is not None
+    assert winners == [current.revision]
+
+
+def test_a_damaged_pointer_is_told_and_mended(tmp_path: Path) -> None:
+    """A pointer that cannot be read is DATA_LOSS; the next activation writes a good one."""
+    (tmp_path / "default.json").write_text("{")
+    store = FileActivationStore(tmp_path)
+    with pytest.raises(DataLoss):
+        store.read("default")
+    assert activate(store, "default", "a")[0].revision == "a"
+    assert store.read("default") is not None
