@@ -1,4 +1,4 @@
-"""Stand-ins that implement the engines' Protocols, for tests that need a fault or chosen vectors; nothing is patched."""
+"""Stand-ins that implement the engines' Protocols, for tests that need a fault or chosen vectors."""
 
 import hashlib
 import threading

@@ -1,14 +1,14 @@
 """A real gRPC server in this process, on a free port, with engines of the test's choice."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncio
-
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2_grpc
 
 from fingerpost.guard.admission import Admission
 from fingerpost.rpc.health import Health
@@ -75,6 +75,11 @@ async def serving(*snapshots: Snapshot, **settings: Any) -> AsyncIterator[Served
             yield Served(running.address, channel, RouterServiceStub(channel), server, activations)
     finally:
         await running.drain(asyncio.Event())
+
+
+def health_stub(channel: Any) -> Any:
+    """The standard health service's stub, whose calls its type stubs do not know."""
+    return health_pb2_grpc.HealthStub(channel)
 
 
 @dataclass(frozen=True)

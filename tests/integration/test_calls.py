@@ -7,13 +7,13 @@ from typing import Any
 
 import grpc
 import numpy as np
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from fingerpost.types import Policy
 from fingerpost.v1 import decision_pb2, router_service_pb2 as pb
 from tests.fakes import DIGEST, DIM, BrokenEmbedder, GatedEmbedder, HashEmbedder, decider, snapshot
-from tests.serving import Served, refusal, serving
+from tests.serving import Served, health_stub, refusal, serving
 
 FULL = pb.RouteRequest(
     text="please fix this bug", alternatives_count=5, include_matches=True, include_embedding=True, request_id="r-1"
@@ -33,7 +33,10 @@ def test_a_full_reply() -> None:
     """A decided request has its model, confidence, similarity, calibration, revision, ids and timings."""
     reply = route(FULL)
     assert (reply.outcome, reply.route, reply.model, reply.upstream_model) == (
-        decision_pb2.OUTCOME_MATCHED, "code", "code", "upstream-code",
+        decision_pb2.OUTCOME_MATCHED,
+        "code",
+        "code",
+        "upstream-code",
     )
     assert reply.threshold <= reply.confidence <= 1
     assert reply.HasField("similarity")
@@ -47,13 +50,13 @@ def test_a_full_reply() -> None:
     assert similarities == sorted(similarities, reverse=True)
     assert (reply.embedding.encoder_digest, len(reply.embedding.values)) == (DIGEST, DIM)
     assert 0 < reply.timing.embed_us <= reply.timing.total_us
-    assert not (reply.cached or reply.truncated or reply.degraded)
+    assert [False] * 3 == [reply.cached, reply.truncated, reply.degraded]
 
 
 def test_a_plain_reply_is_lean() -> None:
     """What was not asked for is not sent; a missing request id is made, and decision ids differ."""
     first, second = route(pb.RouteRequest(text="fix this bug")), route(pb.RouteRequest(text="fix this bug"))
-    assert not (first.alternatives or first.matches or first.HasField("embedding"))
+    assert (len(first.alternatives), len(first.matches), first.HasField("embedding")) == (0, 0, False)
     assert first.request_id
     assert first.request_id != second.request_id
     assert first.decision_id != second.decision_id
@@ -287,7 +290,9 @@ def test_a_fault_of_ours_tells_nothing() -> None:
 
     answer = asyncio.run(ask())
     assert (grpc.StatusCode.INTERNAL, "INTERNAL", "r-9") == (
-        answer.code, answer.reason, answer.metadata["request_id"],
+        answer.code,
+        answer.reason,
+        answer.metadata["request_id"],
     )
     assert "canary" not in f"{answer}"
 
@@ -296,7 +301,7 @@ def test_health_follows_what_is_active() -> None:
     """NOT_SERVING until a revision is active, then SERVING overall, by service and by catalog; unknown is NOT_FOUND."""
 
     async def status(served: Served, service: str) -> int:
-        stub = health_pb2_grpc.HealthStub(served.channel)  # type: ignore[no-untyped-call]
+        stub = health_stub(served.channel)
         reply = await stub.Check(health_pb2.HealthCheckRequest(service=service))
         return int(reply.status)
 
@@ -309,9 +314,8 @@ def test_health_follows_what_is_active() -> None:
                 while await status(served, "") != 1:
                     await asyncio.sleep(0.01)
             assert [1, 1, 1] == [await status(served, name) for name in (*names, "catalog:default")]
-            unknown = served.channel.unary_unary("/grpc.health.v1.Health/Check")
-            request = health_pb2.HealthCheckRequest(service="nope").SerializeToString()
-            assert (await refusal(unknown(request))).code is grpc.StatusCode.NOT_FOUND
+            unknown = health_stub(served.channel).Check(health_pb2.HealthCheckRequest(service="nope"))
+            assert (await refusal(unknown)).code is grpc.StatusCode.NOT_FOUND
 
     asyncio.run(ask())
 

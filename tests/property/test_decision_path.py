@@ -27,15 +27,14 @@ seeds = st.integers(0, 2**32 - 1)
 
 def unit_rows(count: int, dim: int, seed: int) -> Vectors:
     rows = np.random.default_rng(seed).standard_normal((count, dim))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit: Vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 @st.composite
 def neighbourhoods(draw: st.DrawFn) -> tuple[list[Neighbour], list[Exemplar]]:
     routes = draw(st.lists(st.integers(OUT_OF_SCOPE, 4), min_size=1, max_size=30))
-    similarities = draw(
-        st.lists(st.floats(-1, 0.9375, width=32), min_size=len(routes), max_size=len(routes))
-    )
+    similarities = draw(st.lists(st.floats(-1, 0.9375, width=32), min_size=len(routes), max_size=len(routes)))
     exemplars = [Exemplar(f"text {number}", route) for number, route in enumerate(routes)]
     order = sorted(range(len(routes)), key=lambda i: (-similarities[i], i))
     return [Neighbour(i, similarities[i]) for i in order], exemplars

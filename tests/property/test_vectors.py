@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from tokenizers import Tokenizer
 
 from fingerpost.backends.encoder_folder import TOKENIZER, EncoderFolder
@@ -21,7 +20,27 @@ from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import ErrorReason, InvalidRequest
 from fingerpost.types import NoProgress
 
-WORDS = "route the request to a model that can answer naïve 東京 🎉 SELECT x != 1; def f(): 4711".split()
+WORDS = [
+    "route",
+    "the",
+    "request",
+    "to",
+    "a",
+    "model",
+    "that",
+    "can",
+    "answer",
+    "naïve",
+    "東京",
+    "🎉",
+    "SELECT",
+    "x",
+    "!=",
+    "1;",
+    "def",
+    "f():",
+    "4711",
+]
 TEXTS = st.one_of(
     st.lists(st.sampled_from(WORDS), min_size=1, max_size=60).map(" ".join),
     st.text(min_size=1, max_size=80).filter(lambda text: any(c.isascii() and c.isalnum() for c in text)),

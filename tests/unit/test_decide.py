@@ -32,7 +32,10 @@ def test_sure_enough_is_matched() -> None:
     """A confidence at the threshold takes the route's own model, and the fallback models follow it."""
     decision = decided(judged(0.6, 0.2))
     assert (Outcome.MATCHED, "code", "code", "upstream-code") == (
-        decision.outcome, decision.route, decision.model, decision.upstream_model,
+        decision.outcome,
+        decision.route,
+        decision.model,
+        decision.upstream_model,
     )
     assert decision.reasons == ()
     assert decision.fallback_models == ("big", "middle")
@@ -44,7 +47,10 @@ def test_unsure_falls_back() -> None:
     """A confidence under the threshold gives the fallback model, no route, the reason, and the chain to try next."""
     decision = decided(judged(0.59, 0.2))
     assert (Outcome.FALLBACK, None, "big", (Reason.LOW_CONFIDENCE,)) == (
-        decision.outcome, decision.route, decision.model, decision.reasons,
+        decision.outcome,
+        decision.route,
+        decision.model,
+        decision.reasons,
     )
     assert (decision.confidence, decision.threshold) == (0.59, 0.6)
     assert decision.fallback_models == ("middle",)
@@ -69,9 +75,7 @@ def test_an_utterance_itself_is_taken() -> None:
     assert (Outcome.MATCHED, (Reason.EXACT_MATCH,)) == (decision.outcome, decision.reasons)
 
 
-@pytest.mark.parametrize(
-    ("similarity", "outcome"), [(FLOOR, Outcome.MATCHED), (FLOOR - 0.01, Outcome.FALLBACK)]
-)
+@pytest.mark.parametrize(("similarity", "outcome"), [(FLOOR, Outcome.MATCHED), (FLOOR - 0.01, Outcome.FALLBACK)])
 def test_without_calibration_the_similarity_decides(similarity: float, outcome: Outcome) -> None:
     """Uncalibrated, the similarity floor decides, no confidence is invented, and the reasons say so."""
     empty = ConfidenceMap(Calibration.NONE, 0.0, (0.0, 0.0, 0.0), 0, FLOOR)

@@ -17,7 +17,15 @@ from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.build.activate import activate
 from fingerpost.build.publish import publish
-from fingerpost.errors import Conflict, DataLoss, ErrorReason, FailedPrecondition, FingerpostError, NotFound, StorageFull
+from fingerpost.errors import (
+    Conflict,
+    DataLoss,
+    ErrorReason,
+    FailedPrecondition,
+    FingerpostError,
+    NotFound,
+    StorageFull,
+)
 from fingerpost.serve.revision_format import MANIFEST, decode, digest_of, encode
 from fingerpost.types import EncoderId, Exemplar
 from tests.fakes import DIGEST, DIM, HashEmbedder, decider
@@ -141,14 +149,13 @@ def _publish_with_room(folder: Path, room: int) -> None:
 
 
 def test_killed_at_any_step_leaves_old_or_new(tmp_path: Path) -> None:
-    """SIGKILL at each file operation of publish and activate: the pointer names a whole revision, and the next run
-    repairs everything.
-    """
+    """SIGKILL at each file operation: the pointer always names a whole revision, and the next run mends the rest."""
     old = put(tmp_path, "old")
     activations = FileActivationStore(tmp_path / "catalogs")
     activate(activations, "default", old)
     new = digest_of(files("new", "newer")[MANIFEST])
     killed = 0
+    active = None
     for step in range(1, 200):
         code = _in_child(_publish_and_die, tmp_path, step)
         active = activations.read("default")
@@ -161,6 +168,7 @@ def test_killed_at_any_step_leaves_old_or_new(tmp_path: Path) -> None:
         killed += 1
         activations.activate("default", old)
     assert killed > 10, "the fault must have fired at many steps"
+    assert active is not None
     assert active.revision == new
     assert not list((tmp_path / "revisions").glob(".scratch-*"))
 
@@ -207,11 +215,13 @@ def test_one_of_many_activations_wins(tmp_path: Path) -> None:
         try:
             return store.activate("default", f"r{number}", expected_generation=1).revision
         except Conflict as error:
-            assert (error.reason, error.metadata["generation"]) == (ErrorReason.GENERATION_CONFLICT, "2")
+            conflicts.append(f"{error.reason} {error.metadata['generation']}")
             return ""
 
+    conflicts: list[str] = []
     with ThreadPoolExecutor(8) as pool:
         winners = [revision for revision in pool.map(attempt, range(50)) if revision]
+    assert conflicts == [f"{ErrorReason.GENERATION_CONFLICT} 2"] * 49
     current = store.read("default")
     assert current is not None
     assert winners == [current.revision]

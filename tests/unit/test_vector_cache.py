@@ -68,7 +68,9 @@ def test_got_vectors_are_float32_and_writable(cache: SqliteVectorCache) -> None:
     """A vector from the cache can be used like a fresh one."""
     cache.put(ENCODER, vectors(1))
     found = cache.get(ENCODER, ["text 0"])["text 0"]
-    assert (found.dtype, found.shape, found.flags.writeable) == (np.float32, (DIM,), True)
+    assert found.dtype == np.float32
+    assert found.shape == (DIM,)
+    assert found.flags.writeable
 
 
 @pytest.mark.parametrize("damage", ["vector = substr(vector, 2)", "vector = zeroblob(1536)", "crc32 = crc32 + 1"])

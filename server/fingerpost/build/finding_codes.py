@@ -56,7 +56,7 @@ FOLDER_MISSING = Kind(
     "FP101",
     "The folder is missing",
     "The path names no folder, or one that this user may not read. Give the folder that holds the route files.",
-    bad={"(no folder)": ""},
+    bad={"in the terminal": "fingerpost reindex --routes no-such-folder"},
     good=_route(_ROUTE),
     described=True,
 )

@@ -8,6 +8,7 @@ _INDEX = """# Findings
 
 What `fingerpost reindex` can find wrong in a folder of route files. An error stops the reindex before anything is
 published; a warning does not. Each finding comes with file and line, and its code never changes its meaning.
+Of one file, the first 20 findings about its YAML are shown, or else the first 1,000 about its fields.
 
 | code | severity | title |
 |---|---|---|

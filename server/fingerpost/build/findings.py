@@ -43,6 +43,10 @@ class Findings:
     def add(self, kind: Kind, place: Place, message: str) -> None:
         self._found.append(Finding(kind.code, kind.severity, place.file, place.line, message))
 
+    @property
+    def errors_count(self) -> int:
+        return sum(finding.severity is Severity.ERROR for finding in self._found)
+
     def ordered(self) -> tuple[Finding, ...]:
         """By file, then line."""
         return tuple(sorted(self._found, key=lambda found: (found.file, found.line, found.code, found.message)))
@@ -53,7 +57,7 @@ class Findings:
         Raises:
             RouteFilesInvalid
         """
-        if any(finding.severity is Severity.ERROR for finding in self._found):
+        if self.errors_count:
             raise RouteFilesInvalid(self.ordered())
 
 

@@ -117,22 +117,27 @@ class _FolderReader:
             message = f"the file's name makes no valid route name: give the route a name of its own, not {quoted(name)}"
             self._findings.add(FIELD_NAME, document.place(), message)
             return
-        utterances = _listed(document, "utterances", content.utterances) + self._texts_beside(document, content)
+        beside = self._texts_beside(document, content)
+        if beside is None:
+            return
         route = Route(
             name=name,
             description=content.description,
             model=content.model,
             min_confidence=content.min_confidence,
-            utterances=self._once(utterances),
+            utterances=self._once(_listed(document, "utterances", content.utterances) + beside),
             tests=self._once(_listed(document, "tests", content.tests)),
         )
         yield DraftRoute(route, named=document.place(("name",)), model_named=document.place(("model",)))
 
-    def _texts_beside(self, document: Document, content: RouteFile) -> tuple[Text, ...]:
+    def _texts_beside(self, document: Document, content: RouteFile) -> tuple[Text, ...] | None:
+        """None when there are errors: a route with half of its texts would only raise more of them."""
         if content.utterances_file is None:
             return ()
+        errors_before = self._findings.errors_count
         mention = document.place(("utterances_file",))
-        return read_texts(self._folder, content.utterances_file, self._findings, mention)
+        texts = read_texts(self._folder, content.utterances_file, self._findings, mention)
+        return texts if self._findings.errors_count == errors_before else None
 
     def _models(self) -> tuple[DraftModel, ...] | None:
         if not (read := self._read(MODELS_FILE, ModelsFile)):

@@ -17,9 +17,9 @@ class Prior:
 PRIORS = {
     # Written by benchmarks/quality/fit_prior.py.
     "minilm": Prior(
-        intercept=-1.081,
-        weights=(1.939, 0.998, 3.847),
-        threshold=0.912,
+        intercept=-1.158,
+        weights=(2.015, 0.922, 4.085),
+        threshold=0.899,
         similarity_floor=0.346,
         similarity_alone=0.922,
     ),

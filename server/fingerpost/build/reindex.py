@@ -99,7 +99,7 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop) -> Reindexed:
 
 
 def exemplars_of(catalog: Catalog) -> tuple[Exemplar, ...]:
-    """Indexed texts in a fixed order: routes by name, then out of scope, texts sorted, so that order changes nothing."""
+    """Indexed texts: routes by name, then out of scope, texts sorted, so that the files' order changes nothing."""
     own = [
         Exemplar(text, number)
         for number, route in enumerate(catalog.routes)

@@ -25,6 +25,8 @@ from fingerpost.build.finding_codes import (
 from fingerpost.build.findings import Findings, quoted
 from fingerpost.build.yaml_lines import Document
 
+MAX_FAULTS = 1000  # of one file
+
 _Shaped = TypeVar("_Shaped", bound=BaseModel)
 
 _KINDS: Mapping[str, Kind] = {
@@ -58,7 +60,7 @@ def shaped(document: Document, shape: type[_Shaped], findings: Findings) -> _Sha
     try:
         return shape.model_validate(document.value)
     except ValidationError as error:
-        for problem in error.errors(include_url=False):
+        for problem in error.errors(include_url=False)[:MAX_FAULTS]:
             kind = _kind(problem)
             findings.add(kind, document.place(problem["loc"]), _message(kind, problem, shape))
         return None

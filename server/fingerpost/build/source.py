@@ -1,5 +1,6 @@
 """Reads the files of a folder as text: small enough, regular, inside the folder, UTF-8."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def decode(file: str, data: bytes, findings: Findings) -> str | None:
 
 def _contained(path: Path) -> bool:
     """A link out of the folder could show any file of the machine in a message; a pipe would block for ever."""
-    target = path.resolve(strict=True)
+    target = Path(os.path.realpath(path, strict=True))  # unlike `resolve`, a loop of links is an OSError
     return target.is_relative_to(path.parent.resolve()) and stat.S_ISREG(target.stat().st_mode)
 
 

@@ -122,8 +122,12 @@ def _syntax_fault(error: yaml.MarkedYAMLError) -> _Fault:
     mark = error.problem_mark or error.context_mark
     problem = error.problem or error.context or "not YAML"
     hint = next((hint for part, hint in _HINTS.items() if part in problem), "")
-    line: int = getattr(mark, "line", 0) + 1
-    return _Fault(YAML_SYNTAX, line, f"{problem}: {hint}" if hint else problem)
+    return _Fault(YAML_SYNTAX, _mark_line(mark), f"{problem}: {hint}" if hint else problem)
+
+
+def _mark_line(mark: object) -> int:
+    """The parser's two kinds of marks share no type, and either may be absent."""
+    return int(getattr(mark, "line", 0)) + 1
 
 
 @dataclass(slots=True)
@@ -150,7 +154,7 @@ class _Composer:
         self._documents = 0
 
     def feed(self, event: yaml.Event) -> None:
-        line = event.start_mark.line + 1
+        line = _mark_line(event.start_mark)
         if isinstance(event, yaml.NodeEvent):
             self._check_node(event, line)
         if isinstance(event, yaml.ScalarEvent):

@@ -108,7 +108,11 @@ def _route_table(result: "Reindexed") -> Table:
             taken_for = ", ".join(f"{name} {count}" for name, count in route.confusions.items())
             wrong = route.accepted - route.accepted_right
             table.add_row(
-                escape(route.route), str(route.cases), str(route.best), str(route.accepted), str(wrong),
+                escape(route.route),
+                str(route.cases),
+                str(route.best),
+                str(route.accepted),
+                str(wrong),
                 escape(taken_for),
             )
     return table
@@ -147,9 +151,7 @@ def decision(decision: "Decision", *, as_json: bool) -> None:
 def _alternatives(decision: "Decision") -> Table:
     table = _table("route", "model", "confidence", "score", "similarity")
     for a in decision.alternatives:
-        table.add_row(
-            escape(a.route), escape(a.model), _number(a.confidence), f"{a.score:.2f}", f"{a.similarity:.2f}"
-        )
+        table.add_row(escape(a.route), escape(a.model), _number(a.confidence), f"{a.score:.2f}", f"{a.similarity:.2f}")
     return table
 
 

@@ -28,8 +28,8 @@ nothing waits for ever, since its place is fixed and time moves on."""
 _COSTLIEST_BYTES = 2048  # a longer text is cut to the encoder's window and costs no more
 
 
-class EncoderFailure(Exception):  # noqa: N818  it never leaves the server: the pipeline answers with the fallback
-    """The encoder itself broke, not the text."""
+class EncoderFailure(Exception):
+    """The encoder itself broke, not the text; it never leaves the server: the pipeline answers with the fallback."""
 
 
 @dataclass(frozen=True, slots=True)

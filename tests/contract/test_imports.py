@@ -1,0 +1,58 @@
+"""What importing costs, proven in processes of their own."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+_HEAVY = ["numpy", "faiss", "onnxruntime", "tokenizers", "pydantic", "typer", "rich", "yaml", "structlog"]
+_BUILD_ONLY = ["torch", "transformers", "sentence_transformers", "sklearn", "scipy", "onnx", "semantic_router"]
+
+
+def loaded_after(code: str) -> set[str]:
+    """Top-level modules that are loaded once `code` has run in a new interpreter."""
+    script = f"{code}\nimport sys, json; print(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_client_is_light() -> None:
+    """Importing the client loads neither numpy nor any engine."""
+    loaded = loaded_after("import fingerpost.client")
+    assert "grpc" in loaded
+    assert loaded.isdisjoint([*_HEAVY, *_BUILD_ONLY])
+
+
+def test_the_server_needs_nothing_of_the_build() -> None:
+    """Importing all that serves loads the engines and no torch, transformers, scikit-learn or semantic-router."""
+    loaded = loaded_after("import fingerpost.bootstrap, fingerpost.cli, fingerpost.rpc.server")
+    assert {"faiss", "onnxruntime"} <= loaded
+    assert loaded.isdisjoint(_BUILD_ONLY)
+
+
+@pytest.mark.parametrize("module", ["fingerpost", "fingerpost.errors", "fingerpost.types"])
+def test_the_package_itself_is_light(module: str) -> None:
+    """The package, its errors and its types load no engine."""
+    assert loaded_after(f"import {module}").isdisjoint(["grpc", "faiss", "onnxruntime", "torch", "pydantic"])
+
+
+def test_importing_everything_does_nothing() -> None:
+    """Importing the whole package starts no thread, opens no socket and writes no file."""
+    code = """
+import sys, threading
+deeds = []
+def hook(event, arguments):
+    if event.startswith("socket.") or event in {"os.mkdir", "os.rename", "subprocess.Popen"}:
+        deeds.append(event)
+    if event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
+        deeds.append(f"{event} {arguments[0]}")
+sys.dont_write_bytecode = True
+import grpc, numpy, faiss, onnxruntime, tokenizers, pydantic, typer, rich.progress, grpc_health.v1.health, grpc_status
+sys.addaudithook(hook)
+before = threading.active_count()
+import fingerpost.bootstrap, fingerpost.cli, fingerpost.client, fingerpost.build.import_labelled
+assert threading.active_count() == before
+assert not deeds, deeds
+"""
+    loaded_after(code)

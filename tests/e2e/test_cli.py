@@ -1,0 +1,234 @@
+"""The command line as people meet it: what it prints, and the exit code for each kind of trouble."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fingerpost.client import Client
+from tests.processes import ServerProcess, fingerpost
+
+FREE_PORT = "127.0.0.1:1"  # nobody listens there
+
+
+def test_route_shows_the_decision(starter: ServerProcess) -> None:
+    """A routed text shows route, model, confidence and the routes considered."""
+    out = fingerpost("route", "fix the bug in my python script", "--target", starter.address).stdout
+    assert "MATCHED: route code, model coder" in out
+    assert "confidence 0.9" in out or "confidence 1.0" in out
+
+
+def test_route_as_json(starter: ServerProcess) -> None:
+    """With --json the decision is one JSON object; with - the text comes from standard input."""
+    out = fingerpost("route", "fix the bug in my python script", "--json", "--target", starter.address).stdout
+    assert json.loads(out)["route"] == "code"
+    piped = subprocess.run(
+        [sys.executable, "-m", "fingerpost", "route", "-", "--json", "--target", starter.address],
+        input="fix the bug in my python script",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert json.loads(piped.stdout)["route"] == "code"
+
+
+def test_explain_and_info(starter: ServerProcess) -> None:
+    """Explain shows neighbours and features; info shows the catalog, its encoder and the limits."""
+    out = fingerpost("explain", "fix the bug in my python script", "--target", starter.address).stdout
+    assert "Route code" in out
+    assert "agreement" in out
+    facts = fingerpost("info", "--target", starter.address).stdout
+    assert "minilm" in facts
+    assert "1,048,576" in facts
+    assert json.loads(fingerpost("info", "--json", "--target", starter.address).stdout)["catalogs"][0]["routes"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["route", "x", "--target", FREE_PORT], 4, "connect"),
+        (["route"], 2, "route"),
+        (["nonsense"], 2, "nonsense"),
+        (["reindex", "--catalog", "../up"], 7, "catalog"),
+        (["reindex", "--precision", "int4"], 7, "int8 or fp32"),
+        (["reindex", "--encoder", "no such thing"], 7, "no encoder"),
+        (["serve", "--listen", "nowhere"], 5, "nowhere"),
+        (["serve", "--embed-threads", "0"], 7, "embed_threads"),
+        (["import", "no.jsonl", "--out", "o"], 3, "no.jsonl"),
+        (["import", "no.jsonl", "--out", "o", "--format", "odd"], 7, "labelled-jsonl"),
+    ],
+)
+def test_trouble_has_its_code_and_says_what_to_do(
+    tmp_path: Path, encoders_folder: Path, arguments: list[str], code: int, words: str
+) -> None:
+    """Each kind of trouble has its exit code and a message without a stack trace."""
+    environment = {"FINGERPOST_DATA": str(tmp_path)}
+    if arguments[0] in {"reindex", "serve"}:
+        environment |= {"FINGERPOST_EMBED_THREADS": "1"} if "--embed-threads" not in arguments else {}
+    done = fingerpost(*arguments, code=code, **environment)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_refused_text(starter: ServerProcess) -> None:
+    """A text that the server refuses is exit code 7 and one line."""
+    done = fingerpost("route", " ", "--target", starter.address, code=7)
+    assert done.stderr == "fingerpost: text: the text has no readable character\n"
+
+
+def test_an_unknown_setting(tmp_path: Path) -> None:
+    """A misspelt FINGERPOST_ variable is refused by name instead of ignored."""
+    done = fingerpost("serve", "--data", tmp_path, code=7, FINGERPOST_EMBED_THREAD="2")
+    assert "FINGERPOST_EMBED_THREAD" in done.stderr
+
+
+def test_reindex_twice_changes_nothing_and_needs_no_torch(data: Path) -> None:
+    """The same files give the same revision; with the encoder built, torch and its family are never imported."""
+    code = """
+import sys
+from fingerpost.__main__ import main
+sys.argv = ["fingerpost", "reindex", "--routes", "routes", "--data", sys.argv[1]]
+try:
+    main()
+finally:
+    loaded = {"torch", "transformers", "sentence_transformers", "semantic_router", "sklearn"} & set(sys.modules)
+    print("loaded:", sorted(loaded))
+"""
+    root = Path(__file__).parents[2]
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(data)], capture_output=True, text=True, check=True, timeout=60, cwd=root
+    )
+    assert "already serves revision" in done.stdout
+    assert "(generation 1)" in done.stdout
+    assert "loaded: []" in done.stdout
+    assert time.monotonic() - started < 30
+
+
+def test_reindex_writes_its_report(data: Path, tmp_path: Path) -> None:
+    """--json writes what was published and how the held-out texts fared."""
+    report = tmp_path / "report.json"
+    fingerpost("reindex", "--routes", "routes", "--data", data, "--json", report)
+    written = json.loads(report.read_text(encoding="utf-8"))
+    assert written["activation"]["generation"] == 1
+    assert written["report"]["cases"] > 100
+    assert {route["route"] for route in written["report"]["routes"]} >= {"code", "maths"}
+
+
+def test_bad_route_files_publish_nothing(data: Path, routes: Path) -> None:
+    """Every finding is told with file, line and code; the old revision stays active."""
+    before = (data / "catalogs" / "default.json").read_text()
+    with (routes / "code.yaml").open("a", encoding="utf-8") as file:
+        file.write("colour: blue\n")
+    (routes / "maths.yaml").write_text("name: maths\nmodel: nobody\nutterances: [a, &x b, *x]\n", encoding="utf-8")
+    done = fingerpost("reindex", "--routes", routes, "--data", data, code=3)
+    assert "code.yaml:" in done.stderr
+    assert "maths.yaml:3" in done.stderr
+    assert "FP113" in done.stderr
+    assert "FP201" in done.stderr
+    assert (data / "catalogs" / "default.json").read_text() == before
+
+
+def test_a_full_disk_keeps_what_is_published(data: Path, routes: Path) -> None:
+    """When there is no room for the new revision the old pointer stays, and the message says so."""
+    before = (data / "catalogs" / "default.json").read_text()
+    (routes / "chitchat.yaml").unlink()
+
+    def little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "fingerpost", "reindex", "--routes", str(routes), "--data", str(data)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        preexec_fn=little_room,
+    )
+    assert done.returncode == 6, done.stderr
+    assert "no room" in done.stderr
+    assert (data / "catalogs" / "default.json").read_text() == before
+    fingerpost("reindex", "--routes", routes, "--data", data)
+
+
+def test_adding_one_utterance_embeds_one_text(data: Path, routes: Path) -> None:
+    """Vectors are remembered by text: after one more utterance only that text is embedded."""
+    fingerpost("reindex", "--routes", routes, "--data", data)
+    path = routes / "code.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("utterances:\n", "utterances:\n  - wholly new words here\n", 1), encoding="utf-8")
+    rows = (
+        "import sqlite3,sys; print(sqlite3.connect(sys.argv[1]).execute('select count(*) from vectors').fetchone()[0])"
+    )
+
+    def remembered() -> int:
+        command = [sys.executable, "-c", rows, str(data / "vectors.sqlite")]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    before = remembered()
+    fingerpost("reindex", "--routes", routes, "--data", data)
+    assert remembered() == before + 1
+
+
+def test_import_reindex_serve_route(tmp_path: Path, encoders_folder: Path) -> None:
+    """Labelled texts become a catalog: `oos` rows are out of scope and each label is a route with a model of its own."""
+    rows = [
+        {"text": f"{verb} {thing}", "label": label, "extra": 1}
+        for label, verb in (("pay_bill", "pay my"), ("oos", "sing about"), ("card lost?", "block the stolen"))
+        for thing in ("invoice", "credit card", "water bill", "phone contract", "rent")
+    ]
+    source = tmp_path / "rows.jsonl"
+    source.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    fingerpost("import", source, "--format", "labelled-jsonl", "--out", tmp_path / "routes")
+    assert "fallback_model: fallback" in (tmp_path / "routes" / "_policy.yaml").read_text()
+    assert "sing about rent" in (tmp_path / "routes" / "_out_of_scope.yaml").read_text()
+    data = tmp_path / "data"
+    shutil.copytree(encoders_folder, data / "encoders")
+    fingerpost("reindex", "--routes", tmp_path / "routes", "--data", data)
+    with ServerProcess(data) as server, Client(server.address) as client:
+        decision = client.route("pay my water bill")
+        assert (decision.route, decision.model) == ("pay_bill", "pay_bill")
+        assert client.route("an unrelated sentence about dolphins").model == "fallback"
+
+
+def test_import_refuses_bad_rows_and_full_folders(tmp_path: Path) -> None:
+    """Rows that are no labelled texts are all told by line, and an existing folder is never written over."""
+    source = tmp_path / "rows.jsonl"
+    source.write_text('{"text": "a", "label": "x"}\n{"text": 5, "label": "x"}\nnot json\n', encoding="utf-8")
+    done = fingerpost("import", source, "--out", tmp_path / "routes", code=3)
+    assert "rows.jsonl:2" in done.stderr
+    assert "rows.jsonl:3" in done.stderr
+    assert not (tmp_path / "routes").exists()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    source.write_text('{"text": "a", "label": "x"}\n', encoding="utf-8")
+    fingerpost("import", source, "--out", tmp_path / "full", code=7)
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["file"]
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    """--help of each command shows an example that starts with the program's name."""
+    for command in ("reindex", "serve", "route", "explain", "info", "import"):
+        assert f"fingerpost {command}" in fingerpost(command, "--help", NO_COLOR="1", COLUMNS="200").stdout
+
+
+def test_the_base_install_says_what_is_missing(tmp_path: Path) -> None:
+    """Where only the client is installed, the command names the extra that it needs."""
+    hidden = "import sys; sys.modules['typer'] = None; from fingerpost.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "fingerpost: the command needs the server extra: pip install 'fingerpost[server]'\n"
+
+
+def test_no_bar_when_nobody_looks(data: Path) -> None:
+    """Without a terminal, progress bars and colours stay out of the output."""
+    done = fingerpost("reindex", "--routes", "routes", "--data", data, **{"TERM": "xterm", **dict(os.environ)})
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stderr == ""

@@ -1,0 +1,306 @@
+"""The server as an operator meets it: reloads under load, drains, refuses a taken port, survives damage."""
+
+import asyncio
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from fingerpost.client import AsyncClient, Client, Decision, Embedding, Options, Turn
+from fingerpost.errors import FailedPrecondition, InvalidRequest, NotFound, Overloaded, Unavailable
+from tests.processes import ServerProcess, fingerpost
+from tests.serving import health_stub
+
+Serve = Callable[..., ServerProcess]
+
+TEXT = "fix the indentation error in my python script"
+
+
+def texts_of(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def wait_until(holds: Callable[[], bool], seconds: float) -> float:
+    """Seconds until the condition held; fails after `seconds`."""
+    started = time.monotonic()
+    while not holds():
+        assert time.monotonic() - started < seconds, "too late"
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def test_a_starter_route_is_found(starter: ServerProcess) -> None:
+    """A programming question goes to the code route and its model, with everything that a reply must hold."""
+    with Client(starter.address) as client:
+        decision = client.route(TEXT, Options(alternatives_count=3, request_id="abc"))
+    assert (decision.outcome, decision.route, decision.model) == ("MATCHED", "code", "coder")
+    assert decision.confidence is not None
+    assert decision.confidence >= decision.threshold
+    assert decision.similarity is not None
+    assert (decision.calibration, decision.request_id, decision.catalog) == ("POOLED", "abc", "default")
+    assert re.fullmatch("[0-9a-f]{64}", decision.revision)
+    assert decision.timing.embed_us > 0
+    assert decision.fallback_models == ("large", "medium")
+
+
+def test_unroutable_texts_fall_back(starter: ServerProcess) -> None:
+    """Nonsense, other languages and off-topic texts fall back, say why, and claim no confidence they lack."""
+    texts = texts_of(Path(__file__).parents[1] / "data" / "unroutable.txt")
+    assert len(texts) >= 50
+    with Client(starter.address, timeout_seconds=30) as client:
+        for text in texts:
+            decision = client.route(text)
+            assert decision.outcome == "FALLBACK", text
+            assert decision.route == ""
+            assert decision.model == "large"
+            assert {"LOW_CONFIDENCE", "OUT_OF_SCOPE"} & set(decision.reasons), text
+            assert decision.confidence is None or decision.confidence < decision.threshold
+
+
+def test_an_utterance_goes_to_its_own_route(starter: ServerProcess) -> None:
+    """A text copied from a route file is an exact match, in any case."""
+    with Client(starter.address) as client:
+        nearest = client.route(TEXT, Options(include_matches=True)).matches[0]
+        decision = client.route(nearest.text.upper())
+    assert (decision.route, decision.outcome) == (nearest.route, "MATCHED")
+    assert "EXACT_MATCH" in decision.reasons
+
+
+def test_the_same_text_has_the_same_vector_everywhere(starter: ServerProcess) -> None:
+    """Alone, in a batch among others, and under concurrent load, a text's vector is the same to the byte."""
+    texts = ["reverse a list", "summarise this article for me " * 8, "hi", "Was kostet das?", "x = [i for i in y]"]
+    options = Options(include_embedding=True)
+    with Client(starter.address, timeout_seconds=30) as client:
+        alone = {text: client.route(text, options) for text in texts}
+        batch = client.route_batch(texts * 10, options)
+        with ThreadPoolExecutor(16) as pool:
+            loaded = list(pool.map(lambda text: client.route(text, options), texts * 20))
+    for decision, text in [*zip(batch, texts * 10, strict=True), *zip(loaded, texts * 20, strict=True)]:
+        assert isinstance(decision, Decision)
+        assert decision.embedding == alone[text].embedding
+        assert decision.confidence == alone[text].confidence
+
+
+def test_text_conversation_and_vector_agree(starter: ServerProcess) -> None:
+    """The three kinds of input give the same route for the same words."""
+    with Client(starter.address) as client:
+        by_text = client.route(TEXT, Options(include_embedding=True))
+        talk = [Turn("system", "be brief"), Turn("user", "hello"), Turn("assistant", "hi"), Turn("user", TEXT)]
+        by_talk = client.route(talk)
+        by_vector = client.route(Embedding(by_text.encoder_digest, by_text.embedding))
+    assert by_text.route == by_talk.route == by_vector.route == "code"
+    assert by_text.confidence == by_talk.confidence
+    assert by_vector.confidence == pytest.approx(by_text.confidence, abs=1e-6)
+
+
+def test_a_long_text_keeps_head_and_tail(starter: ServerProcess) -> None:
+    """A megabyte is answered, marked truncated, and Explain shows the kept head and tail."""
+    with Client(starter.address, timeout_seconds=10) as client:
+        explanation = client.explain("HEADWORD " + "filler words " * 70_000 + " TAILWORD")
+    assert explanation.decision.truncated
+    assert "HEADWORD" in explanation.embedded_text
+    assert "TAILWORD" in explanation.embedded_text
+    assert explanation.token_count <= 256
+
+
+def test_client_errors_are_typed(starter: ServerProcess) -> None:
+    """The client raises the class that says what to do, with reason and fields."""
+    with Client(starter.address) as client:
+        with pytest.raises(InvalidRequest) as empty:
+            client.route(" ")
+        assert (empty.value.reason, [f.field for f in empty.value.fields]) == ("PROMPT_EMPTY", ["text"])
+        assert empty.value.metadata["request_id"]
+        with pytest.raises(NotFound) as unknown:
+            client.route("x", Options(catalog="nope"))
+        assert unknown.value.reason == "CATALOG_NOT_FOUND"
+        with pytest.raises(Overloaded):
+            client.route("x" * 5_000_000)
+        answers = client.route_batch(["fix my code", " "])
+        assert isinstance(answers[0], Decision)
+        assert isinstance(answers[1], InvalidRequest)
+        assert answers[1].reason == "PROMPT_EMPTY"
+    with Client("127.0.0.1:1", timeout_seconds=3) as client, pytest.raises(Unavailable):
+        client.route("x")
+
+
+def test_the_asynchronous_client_answers_alike(starter: ServerProcess) -> None:
+    """AsyncClient's calls give what Client's give."""
+
+    async def ask() -> tuple[Decision, str, tuple[str, ...], object]:
+        async with AsyncClient(starter.address) as client:
+            explanation = await client.explain(TEXT)
+            info = await client.info()
+            batch = await client.route_batch([TEXT])
+            with pytest.raises(InvalidRequest):
+                await client.route("")
+            return await client.route(TEXT), explanation.summary, tuple(c.name for c in info.catalogs), batch[0]
+
+    decision, summary, catalogs, batched = asyncio.run(ask())
+    assert (decision.route, catalogs) == ("code", ("default",))
+    assert "Route code" in summary
+    assert isinstance(batched, Decision)
+    assert batched.embedding == decision.embedding
+
+
+def test_a_changed_route_file_reaches_traffic_without_a_failed_call(data: Path, routes: Path, serve: Serve) -> None:
+    """Under 200 calls a second, a reindex is served within 2 s, no call fails, each reply names one revision."""
+    server = serve(data)
+    new_text = "zorbulate the quonk please"
+    decisions: list[Decision] = []
+    stop = threading.Event()
+
+    def call_steadily() -> None:
+        with Client(server.address) as client, ThreadPoolExecutor(16) as pool:
+            due, pending = time.monotonic(), []
+            while not stop.is_set():
+                pending.append(pool.submit(client.route, new_text))
+                due += 1 / 200
+                time.sleep(max(0.0, due - time.monotonic()))
+            decisions.extend(future.result() for future in pending)
+
+    caller = threading.Thread(target=call_steadily)
+    caller.start()
+    try:
+        with Client(server.address) as client:
+            before = client.info().catalogs[0].revision
+            path = routes / "code.yaml"
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace("utterances:\n", f"utterances:\n  - {new_text}\n", 1), encoding="utf-8")
+            fingerpost("reindex", "--routes", routes, "--data", data)
+            took = wait_until(lambda: client.info().catalogs[0].revision != before, 10)
+            after = client.info().catalogs[0].revision
+            time.sleep(0.3)
+    finally:
+        stop.set()
+        caller.join(30)
+    assert took < 2
+    assert len(decisions) > 200, "the load must have been there"
+    assert {decision.revision for decision in decisions} == {before, after}
+    assert {decision.route for decision in decisions if decision.revision == before} == {""}
+    assert {decision.route for decision in decisions if decision.revision == after} == {"code"}
+
+
+def test_sigterm_lets_calls_in_flight_finish(data: Path, serve: Serve) -> None:
+    """On SIGTERM under load health turns first, every call that began is answered, and the exit code is 0."""
+    server = serve(data, drain_wait_ms=500)
+    batch = [f"a request that takes a while, number {n}, with a number of words in it" for n in range(250)]
+    with Client(server.address, timeout_seconds=20) as client, grpc.insecure_channel(server.address) as channel:
+        health = health_stub(channel)
+        with ThreadPoolExecutor(4) as pool:
+            pending = [pool.submit(client.route_batch, batch) for _ in range(3)]
+            time.sleep(0.1)
+            server.terminate()
+            wait_until(lambda: health.Check(health_pb2.HealthCheckRequest(service="")).status == 2, 0.45)
+            for future in pending:
+                assert all(isinstance(decision, Decision) for decision in future.result())
+    assert server.wait() == 0
+
+
+def test_a_second_signal_forces(data: Path, serve: Serve) -> None:
+    """A second SIGTERM ends the wait at once, with exit code 8."""
+    server = serve(data, drain_wait_ms=60_000)
+    server.terminate()
+    wait_until(lambda: any("draining" in line for line in server.log), 5)
+    server.terminate()
+    started = time.monotonic()
+    assert server.wait() == 8
+    assert time.monotonic() - started < 5
+
+
+def test_a_taken_port(data: Path, starter: ServerProcess) -> None:
+    """A second server on the same port exits with code 5 and one line that names the address."""
+    done = fingerpost("serve", "--data", data, "--listen", starter.address, code=5)
+    assert [True] == [starter.address in line for line in done.stderr.splitlines()]
+
+
+def test_catalogs_are_served_apart(data: Path, tmp_path: Path, serve: Serve) -> None:
+    """A second catalog appears while the server runs; each has its own routes, revision and health."""
+    server = serve(data)
+    rows = [{"text": f"{kind} the {thing}", "label": kind} for kind in ("paint", "sing", "cook") for thing in "abcdef"]
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    fingerpost("import", tmp_path / "rows.jsonl", "--out", tmp_path / "team")
+    fingerpost("reindex", "--routes", tmp_path / "team", "--data", data, "--catalog", "team-a")
+    with Client(server.address) as client:
+        wait_until(lambda: len(client.info().catalogs) == 2, 5)
+        own = client.route("paint the a", Options(catalog="team-a"))
+        assert (own.route, own.model, own.catalog) == ("paint", "paint", "team-a")
+        assert own.revision != client.route("paint the a").revision
+        with pytest.raises(NotFound):
+            client.route("x", Options(catalog="team-b"))
+    with grpc.insecure_channel(server.address) as channel:
+        health = health_stub(channel)
+        assert health.Check(health_pb2.HealthCheckRequest(service="catalog:team-a")).status == 1
+
+
+def test_a_damaged_revision_is_refused_and_the_last_good_one_serves(data: Path, routes: Path, serve: Serve) -> None:
+    """An activated revision whose index has one flipped bit is refused and counted; calls go on with the old one."""
+    server = serve(data)
+    with Client(server.address) as client:
+        before = client.info().catalogs[0].revision
+        spare = data.with_name("spare")
+        (spare / "encoders").parent.mkdir()
+        (spare / "encoders").symlink_to(data / "encoders")
+        (routes / "chitchat.yaml").unlink()
+        fingerpost("reindex", "--routes", routes, "--data", spare)
+        new = json.loads((spare / "catalogs" / "default.json").read_text())["revision"]
+        index = spare / "revisions" / new / "index.faiss"
+        content = bytearray(index.read_bytes())
+        content[len(content) // 2] ^= 1
+        index.write_bytes(content)
+        (spare / "revisions" / new).rename(data / "revisions" / new)
+        pointer = data / "catalogs" / "default.json"
+        scratch = pointer.with_suffix(".new")
+        scratch.write_text(json.dumps({"revision": new, "generation": 2}))
+        scratch.rename(pointer)
+        wait_until(lambda: client.info().catalogs[0].refused_reloads_count > 0, 5)
+        assert client.info().catalogs[0].revision == before
+        assert client.route(TEXT).revision == before
+    assert any("index.faiss is damaged" in line for line in server.log)
+
+
+def test_nothing_published_is_not_serving(encoders_folder: Path, tmp_path: Path, serve: Serve) -> None:
+    """With an empty data folder the server runs, is NOT_SERVING, and says what to do."""
+    server = serve(tmp_path / "empty")
+    with grpc.insecure_channel(server.address) as channel:
+        health = health_stub(channel)
+        assert health.Check(health_pb2.HealthCheckRequest(service="")).status == 2
+    with Client(server.address) as client, pytest.raises(FailedPrecondition, match="reindex"):
+        client.route("x")
+
+
+@pytest.mark.parametrize("file", ["model.int8.onnx", "tokenizer.json", "encoder.json", "canaries.int8.npy"])
+def test_a_tampered_encoder_is_refused_at_start(data: Path, serve: Serve, file: str) -> None:
+    """One changed byte in an encoder file keeps the server NOT_SERVING, and the log names the file."""
+    [path] = data.glob(f"encoders/*/{file}")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    server = serve(data)
+    with grpc.insecure_channel(server.address) as channel:
+        health = health_stub(channel)
+        assert health.Check(health_pb2.HealthCheckRequest(service="")).status == 2
+    assert any("revision_refused" in line and file in line for line in server.log)
+
+
+def test_no_prompt_reaches_the_log(data: Path, serve: Serve) -> None:
+    """Whatever is routed or refused, the words of a request stand in no log line."""
+    server = serve(data)
+    with Client(server.address) as client:
+        client.route("canaryword one")
+        client.explain("canaryword two")
+        with pytest.raises(InvalidRequest):
+            client.route("canaryword\0")
+        with pytest.raises(NotFound):
+            client.route("x", Options(catalog="canaryword"))
+    server.terminate()
+    assert server.wait() == 0
+    assert server.log
+    assert not any("canaryword" in line for line in server.log)

@@ -1,0 +1,88 @@
+"""The command line and the server as a user runs them: processes of their own, ended by their own ids."""
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+_COMMAND = [sys.executable, "-m", "fingerpost"]
+
+
+def fingerpost(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command and require its exit code."""
+    done = subprocess.run(
+        [*_COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+class ServerProcess:
+    """`fingerpost serve` on a free port; a context manager that waits until it answers and ends it at last."""
+
+    def __init__(self, data: Path, listen: str = "127.0.0.1:0", **settings: Any) -> None:
+        self._command = [*_COMMAND, "serve", "--data", str(data), "--listen", listen]
+        self._environment = {f"FINGERPOST_{name.upper()}": str(value) for name, value in settings.items()}
+        self._lines: queue.Queue[str] = queue.Queue()
+        self.address = ""
+        self.log: list[str] = []
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            self._command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "FINGERPOST_DRAIN_WAIT_MS": "0", **self._environment},
+        )
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.process.stdout, self._lines.put), daemon=True),
+            threading.Thread(target=self._read, args=(self.process.stderr, self.log.append), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+        match = re.search(r"serves on (\S+)\.", self._lines.get(timeout=60))
+        assert match
+        self.address = match[1]
+        return self
+
+    @staticmethod
+    def _read(stream: Any, put: Any) -> None:
+        for line in stream:
+            put(line)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float = 30) -> int:
+        """Exit code, once all output is read."""
+        code = self.process.wait(seconds)
+        for reader in self._readers:
+            reader.join(seconds)
+        return code
+
+    @property
+    def resident_bytes(self) -> int:
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
