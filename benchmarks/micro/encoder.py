@@ -16,8 +16,9 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,25 @@ def read_texts() -> list[str]:
     return texts
 
 
-def median_seconds(work: Callable[[], object], rounds: int) -> float:
-    work()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
+def measure(variants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each variant in each round; in turns, so that other load on the machine hits all of them alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for work in variants.values():
         work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    for _ in range(rounds):
+        for name, work in variants.items():
+            start = time.perf_counter()
+            work()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def show(title: str, results: Mapping[str, list[float]], convert: Callable[[float], float], digits: int) -> None:
+    print(f"\n{title}: median (lowest to highest round)")
+    for name, seconds in results.items():
+        values = sorted(convert(value) for value in seconds)
+        middle, low, high = (f"{value:.{digits}f}" for value in (statistics.median(values), values[0], values[-1]))
+        print(f"  {name:44}{middle:>8}  ({low} to {high})")
 
 
 def load_torch(**model_options: str) -> Any:  # noqa: ANN401  torch and its family have no types
@@ -129,30 +141,24 @@ class PaddedBatches:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-class Bench:
-    """The stored encoder, the texts and the table."""
+class Stored:
+    """The stored default encoder."""
 
-    def __init__(self, encoders: Path, rounds: int) -> None:
+    def __init__(self, encoders: Path) -> None:
         digest = find(encoders, EncoderSource())
         if digest is None:
             sys.exit(f"{encoders} holds no default encoder: run scripts/reindex first")
-        self._stored = EncoderFolder.open(encoders / digest, digest)
-        self.reader = TextReader(self._stored.manifest, self._stored.read(TOKENIZER))
-        self.rounds = rounds
+        self._folder = EncoderFolder.open(encoders / digest, digest)
+        self.reader = TextReader(self._folder.manifest, self._folder.read(TOKENIZER))
 
     def embedder(self, precision: Precision) -> OnnxEmbedder:
-        return OnnxEmbedder(self._stored.encoder, self.reader, self._stored.read(precision.model_file))
+        return OnnxEmbedder(self._folder.encoder, self.reader, self._folder.read(precision.model_file))
 
-    def side_by_side(self, precision: Precision, texts: Sequence[str]) -> float:
-        """Texts per second, one a run, on THREADS one-thread sessions."""
-        embedders = [self.embedder(precision) for _ in range(THREADS)]
-        shares = [texts[number::THREADS] for number in range(THREADS)]
-        with ThreadPoolExecutor(THREADS) as pool:
-            seconds = median_seconds(lambda: list(pool.map(OnnxEmbedder.embed, embedders, shares)), self.rounds)
-        return len(texts) / seconds
 
-    def latency_ms(self, embed: Callable[[str], object], texts: Sequence[str]) -> float:
-        return 1000 * statistics.median(median_seconds(lambda t=text: embed(t), self.rounds) for text in texts)
+def side_by_side(pool: ThreadPoolExecutor, embedders: Sequence[OnnxEmbedder], texts: Sequence[str]) -> None:
+    """One text a run, an embedder a thread."""
+    shares = [texts[number :: len(embedders)] for number in range(len(embedders))]
+    list(pool.map(OnnxEmbedder.embed, embedders, shares))
 
 
 def alone_against_batch(alone: Any, batched: Any) -> str:  # noqa: ANN401
@@ -160,31 +166,44 @@ def alone_against_batch(alone: Any, batched: Any) -> str:  # noqa: ANN401
     return f"median {np.median(cosines):.4f}, 1st percentile {np.quantile(cosines, 0.01):.4f}, min {cosines.min():.4f}"
 
 
-def report(bench: Bench, texts: list[str], with_torch: bool) -> None:
-    tokens = statistics.median(len(bench.reader.read(text).ids) for text in texts)
-    short = [text for text in texts if len(bench.reader.read(text).ids) <= 16][:100]
-    print(f"{len(texts)} texts of {tokens:g} tokens (median); {len(short)} short ones of at most 16 tokens")
-    print("\none text, median ms")
+def report_latency(stored: Stored, short: list[str], rounds: int, with_torch: bool) -> None:
+    def each(embed: Callable[[str], object]) -> Callable[[], object]:
+        return lambda: [embed(text) for text in short]
+
+    variants = {f"onnxruntime {p}, one thread": each(stored.embedder(p).embed_one) for p in Precision}
     if with_torch:
-        print(f"  {'sentence-transformers on torch':44}{bench.latency_ms(load_torch().encode, short):8.2f}")
-    for precision in (Precision.FP32, Precision.INT8):
-        embedder = bench.embedder(precision)
-        print(f"  {f'onnxruntime {precision}, one thread':44}{bench.latency_ms(embedder.embed_one, short):8.2f}")
-    print("\nall texts, texts per second")
+        variants["sentence-transformers on torch"] = each(load_torch().encode)
+    show("one short text, ms", measure(variants, rounds), lambda seconds: 1000 * seconds / len(short), 2)
+
+
+def report_throughput(
+    stored: Stored, masked: Mapping[Precision, bytes], texts: list[str], rounds: int, pool: ThreadPoolExecutor
+) -> None:
+    by_length = sorted(texts, key=len)
+    variants: dict[str, Callable[[], object]] = {}
+    for precision in Precision:
+        batches = PaddedBatches(stored.reader, masked[precision])
+        sessions = [stored.embedder(precision) for _ in range(THREADS)]
+        variants[f"{precision}, padded batches of {BATCH}, as they come"] = partial(batches.embed, texts)
+        variants[f"{precision}, padded batches of {BATCH}, sorted by length"] = partial(batches.embed, by_length)
+        variants[f"{precision}, one text a run, {THREADS} sessions"] = partial(side_by_side, pool, sessions, texts)
+    show("all texts, texts per second", measure(variants, rounds), lambda seconds: len(texts) / seconds, 0)
+
+
+def report(stored: Stored, texts: list[str], rounds: int, with_torch: bool) -> None:
+    lengths = {text: len(stored.reader.read(text).ids) for text in texts}
+    short = [text for text in texts if lengths[text] <= 16][:100]
+    middle, longest = statistics.median(lengths.values()), max(lengths.values())
+    print(f"{len(texts)} texts of {middle:g} tokens (median, longest {longest})")
+    report_latency(stored, short, rounds, with_torch)
     with tempfile.TemporaryDirectory() as folder:
         masked = export_with_mask(load_torch(attn_implementation="eager"), Path(folder))
-    by_length = sorted(texts, key=len)
-    for precision in (Precision.FP32, Precision.INT8):
-        batches = PaddedBatches(bench.reader, masked[precision])
-        for order, ordered in (("as they come", texts), ("sorted by length", by_length)):
-            rate = len(texts) / median_seconds(lambda b=batches, o=ordered: b.embed(o), bench.rounds)
-            print(f"  {f'{precision}, padded batches of {BATCH}, {order}':44}{rate:8.0f}")
-        rate = bench.side_by_side(precision, texts)
-        print(f"  {f'{precision}, one text a run, {THREADS} sessions':44}{rate:8.0f}")
+    with ThreadPoolExecutor(THREADS) as pool:
+        report_throughput(stored, masked, texts, rounds, pool)
     print(f"\na text's vector alone and in a random batch of {BATCH}, cosine")
-    for precision in (Precision.FP32, Precision.INT8):
-        batched = PaddedBatches(bench.reader, masked[precision]).embed(texts)
-        print(f"  {precision}: {alone_against_batch(bench.embedder(precision).embed(texts), batched)}")
+    for precision in Precision:
+        batched = PaddedBatches(stored.reader, masked[precision]).embed(texts)
+        print(f"  {precision}: {alone_against_batch(stored.embedder(precision).embed(texts), batched)}")
 
 
 def main() -> None:
@@ -198,7 +217,7 @@ def main() -> None:
     texts = read_texts()
     if not texts:
         sys.exit("routes/*.yaml holds no utterances: there is nothing to measure with")
-    report(Bench(options.encoders, options.rounds), texts, options.torch)
+    report(Stored(options.encoders), texts, options.rounds, options.torch)
 
 
 if __name__ == "__main__":

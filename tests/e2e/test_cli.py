@@ -1,7 +1,9 @@
 """The command line as people meet it: what it prints, and the exit code for each kind of trouble."""
 
+import contextlib
 import json
 import os
+import pty
 import resource
 import shutil
 import subprocess
@@ -178,7 +180,7 @@ def test_adding_one_utterance_embeds_one_text(data: Path, routes: Path) -> None:
 
 
 def test_import_reindex_serve_route(tmp_path: Path, encoders_folder: Path) -> None:
-    """Labelled texts become a catalog: `oos` rows are out of scope and each label is a route with a model of its own."""
+    """Labelled texts become a catalog: `oos` is out of scope, each other label a route with a model of its own."""
     rows = [
         {"text": f"{verb} {thing}", "label": label, "extra": 1}
         for label, verb in (("pay_bill", "pay my"), ("oos", "sing about"), ("card lost?", "block the stolen"))
@@ -232,3 +234,19 @@ def test_no_bar_when_nobody_looks(data: Path) -> None:
     done = fingerpost("reindex", "--routes", "routes", "--data", data, **{"TERM": "xterm", **dict(os.environ)})
     assert "\x1b" not in done.stdout + done.stderr
     assert done.stderr == ""
+
+
+def test_a_bar_for_people(data: Path) -> None:
+    """On a terminal each step of a reindex has its line with the time that it took."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        command = [sys.executable, "-m", "fingerpost", "reindex", "--routes", "routes", "--data", str(data)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal's end is an error on Linux
+            while chunk := screen.read(4096):
+                shown += chunk
+        assert process.wait(60) == 0
+    for step in (b"embed", b"index", b"fit", b"evaluate", b"publish", b"activate"):
+        assert step in shown
