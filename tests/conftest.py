@@ -8,9 +8,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no 
 
 import pytest
 
-from fingerpost.backends.encoder_folder import find
-from fingerpost.backends.encoder_source import EncoderSource
-from fingerpost.backends.onnx_embedder import OnnxEncoder
+from fingerpost.backends.encoder.embedder import OnnxEncoder
+from fingerpost.backends.encoder.folder import find
+from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.types import NoProgress
 
 _CACHE = Path(__file__).parents[1] / ".cache" / "encoders"
@@ -23,7 +23,7 @@ def encoders_folder() -> Path:
     with (_CACHE / ".building").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # test runs side by side wait for one build
         if find(_CACHE, EncoderSource()) is None:
-            from fingerpost.backends.encoder_export import build_encoder
+            from fingerpost.backends.encoder.export import build_encoder
 
             build_encoder(EncoderSource(), _CACHE, NoProgress())
     return _CACHE

@@ -28,9 +28,9 @@ import numpy as np
 import onnxruntime
 import yaml
 
-from fingerpost.backends.encoder_folder import TOKENIZER, EncoderFolder, find
-from fingerpost.backends.encoder_source import EncoderSource, Precision, locate
-from fingerpost.backends.onnx_embedder import OnnxEmbedder, TextReader
+from fingerpost.backends.encoder.embedder import OnnxEmbedder, TextReader
+from fingerpost.backends.encoder.folder import TOKENIZER, EncoderFolder, find
+from fingerpost.backends.encoder.source import EncoderSource, Precision, locate
 
 BATCH = 32
 THREADS = 2

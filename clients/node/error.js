@@ -8,11 +8,9 @@ const types = loadSync(fileURLToPath(new URL("status.proto", import.meta.url)), 
 /** @param {string} name @param {Buffer} bytes */
 const decode = (name, bytes) => /** @type {any} */ (types[`fingerpost.status.${name}`]).deserialize(bytes);
 
-/**
- * A call that failed. `message` is one sentence for people.
- *
- * @typedef {{field: string, description: string}} FieldViolation
- */
+/** @typedef {{field: string, description: string}} FieldViolation */
+
+/** A call that failed. `message` is one sentence for people. */
 export class FingerpostError extends Error {
   name = "FingerpostError";
 
@@ -68,7 +66,7 @@ function readDetail({ typeUrl, value }) {
     case "google.rpc.BadRequest":
       return { fieldViolations: decode("BadRequest", value).fieldViolations };
     case "google.rpc.RetryInfo": {
-      const { seconds, nanos } = decode("RetryInfo", value).retryDelay;
+      const { seconds, nanos } = decode("RetryInfo", value).retryDelay ?? { seconds: 0, nanos: 0 };
       return { retryAfterMs: seconds * 1000 + nanos / 1e6 };
     }
     default:

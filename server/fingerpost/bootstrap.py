@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fingerpost.backends.encoder_export import build_encoder
-from fingerpost.backends.encoder_folder import find
-from fingerpost.backends.encoder_source import EncoderSource, Precision
+from fingerpost.backends.encoder.embedder import OnnxEncoder
+from fingerpost.backends.encoder.export import build_encoder
+from fingerpost.backends.encoder.folder import find
+from fingerpost.backends.encoder.source import EncoderSource, Precision
 from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
-from fingerpost.backends.onnx_embedder import OnnxEncoder
 from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.build.reindex import Workshop
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest

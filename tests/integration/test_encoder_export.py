@@ -1,4 +1,4 @@
-"""`backends.encoder_export`: what is built is what sentence-transformers computes, for any pooling, each time alike."""
+"""`backends.encoder.export`: what is built is what sentence-transformers computes, for any pooling, each time alike."""
 
 import json
 import os
@@ -14,11 +14,11 @@ import onnx
 import pytest
 import structlog
 
-from fingerpost.backends.encoder_export import build_encoder
-from fingerpost.backends.encoder_folder import TOKENIZER, EncoderFolder, find, write_encoder
-from fingerpost.backends.encoder_source import EncoderSource, Precision, locate
-from fingerpost.backends.onnx_embedder import OnnxEmbedder, OnnxEncoder, TextReader
-from fingerpost.backends.onnx_wire import has_external_data
+from fingerpost.backends.encoder.embedder import OnnxEmbedder, OnnxEncoder, TextReader
+from fingerpost.backends.encoder.export import build_encoder
+from fingerpost.backends.encoder.folder import TOKENIZER, EncoderFolder, find, write_encoder
+from fingerpost.backends.encoder.source import EncoderSource, Precision, locate
+from fingerpost.backends.encoder.wire import has_external_data
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
 from fingerpost.types import NoProgress
 
@@ -92,9 +92,9 @@ def test_the_default_is_fused(encoders_folder: Path, encoder_digest: str) -> Non
 SERVE = """
 import sys
 from pathlib import Path
-from fingerpost.backends.encoder_folder import find
-from fingerpost.backends.encoder_export import EncoderSource, build_encoder
-from fingerpost.backends.onnx_embedder import OnnxEncoder
+from fingerpost.backends.encoder.folder import find
+from fingerpost.backends.encoder.export import EncoderSource, build_encoder
+from fingerpost.backends.encoder.embedder import OnnxEncoder
 encoders = Path(sys.argv[1])
 digest = find(encoders, EncoderSource())
 OnnxEncoder.open(encoders / digest, digest).embedder().embed_one("hello")
@@ -124,7 +124,7 @@ import sys
 from pathlib import Path
 if sys.argv[2]:
     sys.modules[sys.argv[2]] = None  # to Python, a package that is not installed
-from fingerpost.backends.encoder_export import EncoderSource, build_encoder
+from fingerpost.backends.encoder.export import EncoderSource, build_encoder
 from fingerpost.errors import FingerpostError
 from fingerpost.types import NoProgress
 try:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from tokenizers import Tokenizer
 
-from fingerpost.backends.encoder_folder import TOKENIZER, EncoderFolder
-from fingerpost.backends.encoder_source import EncoderSource, Precision, locate
-from fingerpost.backends.onnx_embedder import OnnxEmbedder, OnnxEncoder, TextReader
+from fingerpost.backends.encoder.embedder import OnnxEmbedder, OnnxEncoder, TextReader
+from fingerpost.backends.encoder.folder import TOKENIZER, EncoderFolder
+from fingerpost.backends.encoder.source import EncoderSource, Precision, locate
 from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import ErrorReason, InvalidRequest

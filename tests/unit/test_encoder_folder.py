@@ -1,4 +1,4 @@
-"""`backends.encoder_folder`: nothing but the very bytes that were written is ever used."""
+"""`backends.encoder.folder`: nothing but the very bytes that were written is ever used."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fingerpost.backends.encoder_folder import (
+from fingerpost.backends.encoder.folder import (
     CANARY_TEXTS,
     MANIFEST,
     TOKENIZER,
@@ -24,7 +24,7 @@ from fingerpost.backends.encoder_folder import (
     find,
     write_encoder,
 )
-from fingerpost.backends.encoder_source import EncoderSource, Precision, describe
+from fingerpost.backends.encoder.source import EncoderSource, Precision, describe
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
 
 MANIFEST_VALUE = Manifest(

@@ -131,6 +131,27 @@ def explain(text: _Text, target: _Target = _DEFAULT_TARGET, catalog: _Catalog = 
     show.explanation(explanation, as_json=json)
 
 
+@app.command(name="try", epilog="Example: fingerpost try")
+def try_(
+    target: Annotated[
+        str | None, typer.Option(help="HOST:PORT of a server; without it the data folder is looked at directly.")
+    ] = None,
+    data: _Data = Path("data"),
+    catalog: _Catalog = "default",
+) -> None:
+    """Route line after line and see route, model, confidence, the nearest utterances and why."""
+    from contextlib import nullcontext
+
+    from fingerpost.cli.local import local_server
+    from fingerpost.cli.trying import try_lines
+    from fingerpost.client import Client
+    from fingerpost.telemetry import configure_logs
+
+    configure_logs("auto", quiet=True)
+    with nullcontext(target) if target else local_server(data) as address, Client(address) as client:
+        try_lines(client, catalog)
+
+
 @app.command(epilog="Example: fingerpost info --target 127.0.0.1:50051")
 def info(target: _Target = _DEFAULT_TARGET, json: _Json = False) -> None:
     """Show what a server serves: catalogs, revisions, encoders, limits."""

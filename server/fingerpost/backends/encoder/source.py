@@ -72,7 +72,7 @@ class Weights:
 
 
 def describe(source: EncoderSource) -> Source:
-    """The identity of a source, by which `encoder_folder.find` finds what was built from it.
+    """The identity of a source, by which `folder.find` finds what was built from it.
 
     The default needs no file at all, a folder is hashed, a hub id is taken at its word.
 
@@ -83,7 +83,8 @@ def describe(source: EncoderSource) -> Source:
     if source.name == DEFAULT:
         weights = _WEIGHTS_SHA256
     elif Path(source.name).is_dir():
-        name, weights = Path(source.name).resolve().name, _hash_folder(Path(source.name))
+        # A name with a colon is never the default's, whose shipped confidence map holds for its weights alone.
+        name, weights = f"folder:{Path(source.name).resolve().name}", _hash_folder(Path(source.name))
     elif not _HUB_ID.fullmatch(source.name):
         raise FailedPrecondition(
             f"no encoder is called {source.name}: give {DEFAULT}, a sentence-transformers folder, or org/name",

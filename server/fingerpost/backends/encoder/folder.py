@@ -13,26 +13,23 @@ builds of the same weights by the same libraries share it. Beside the encoders, 
 which digest was built from which source, so that an encoder that exists is found without its weights.
 """
 
-import contextlib
 import dataclasses
 import errno
-import fcntl
 import hashlib
 import io
 import json
 import os
-import shutil
 import stat
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from fingerpost.backends.encoder_source import EncoderSource, Precision, Source, describe
-from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError, StorageFull
+from fingerpost.backends.encoder.source import EncoderSource, Precision, Source, describe
+from fingerpost.durable import lock, put_file, put_folder, storing
+from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError
 from fingerpost.types import EncoderId, Vectors
 
 SCHEMA_VERSION = 1
@@ -159,11 +156,11 @@ def write_encoder(encoders: Path, manifest: Manifest, files: Mapping[str, bytes]
         raise ValueError(f"an encoder consists of {sorted(manifest.file_names)}, not {sorted(files)}")
     described = _describe(manifest, files)
     digest = hashlib.sha256(described).hexdigest()
-    with _storage_errors():
+    with storing("the encoder"):
         encoders.mkdir(parents=True, exist_ok=True)
-        with _lock(encoders / ".lock"):
+        with lock(encoders / ".lock"):
             if not _intact(encoders / digest, digest):
-                _store(encoders, digest, {**files, MANIFEST: described})
+                put_folder(encoders / digest, {**files, MANIFEST: described})
             _remember(encoders, manifest.source, digest)
     return digest
 
@@ -273,74 +270,8 @@ def _intact(folder: Path, digest: str) -> bool:
     return True
 
 
-def _store(encoders: Path, digest: str, files: Mapping[str, bytes]) -> None:
-    target = encoders / digest
-    with _scratch(encoders) as scratch:
-        for name, data in files.items():
-            _write(scratch / name, data)
-        _sync_folder(scratch)
-        if target.exists():  # damaged, or it would have been left alone
-            target.rename(Path(tempfile.mkdtemp(prefix="quarantine-", dir=encoders)) / digest)
-        scratch.rename(target)
-        _sync_folder(encoders)
-
-
 def _remember(encoders: Path, source: Source, digest: str) -> None:
     folder = encoders / "sources"
     folder.mkdir(exist_ok=True)
     row = {"schema_version": SCHEMA_VERSION, "source": dataclasses.asdict(source), "digest": digest}
-    scratch = folder / f".{source.key}.new"
-    try:
-        _write(scratch, _canonical(row))
-        scratch.rename(folder / f"{source.key}.json")
-    finally:
-        scratch.unlink(missing_ok=True)
-    _sync_folder(folder)
-
-
-@contextlib.contextmanager
-def _scratch(encoders: Path) -> Iterator[Path]:
-    """A new folder, removed unless it was renamed away; the lock is held, so older ones are what a kill left."""
-    for left in encoders.glob(".scratch-*"):
-        shutil.rmtree(left)
-    scratch = Path(tempfile.mkdtemp(prefix=".scratch-", dir=encoders))
-    try:
-        scratch.chmod(0o755)  # mkdtemp makes it private; a server may run as another user
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)  # gone already when all went well
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise StorageFull("no room left to store the encoder: free some space and repeat") from error
-        raise
+    put_file(folder / f"{source.key}.json", _canonical(row))

@@ -15,9 +15,9 @@ import structlog
 from onnxruntime.capi import onnxruntime_pybind11_state as _ort_state
 from tokenizers import Tokenizer
 
-from fingerpost.backends.encoder_folder import TOKENIZER, EncoderFolder, Manifest
-from fingerpost.backends.encoder_source import Precision
-from fingerpost.backends.onnx_wire import has_external_data
+from fingerpost.backends.encoder.folder import TOKENIZER, EncoderFolder, Manifest
+from fingerpost.backends.encoder.source import Precision
+from fingerpost.backends.encoder.wire import has_external_data
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FieldViolation, InternalError, InvalidRequest
 from fingerpost.types import Embedded, EncoderId, Vector, Vectors
 

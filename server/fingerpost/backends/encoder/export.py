@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 import structlog
 
-from fingerpost.backends.encoder_canaries import TEXTS
-from fingerpost.backends.encoder_folder import (
+from fingerpost.backends.encoder.canaries import TEXTS
+from fingerpost.backends.encoder.embedder import OnnxEmbedder, TextReader
+from fingerpost.backends.encoder.folder import (
     CANARY_TEXTS,
     TOKENIZER,
     Manifest,
     write_encoder,
 )
-from fingerpost.backends.encoder_source import (
+from fingerpost.backends.encoder.source import (
     EncoderSource,
     Precision,
     Source,
@@ -35,7 +36,6 @@ from fingerpost.backends.encoder_source import (
     locate,
     missing_extra,
 )
-from fingerpost.backends.onnx_embedder import OnnxEmbedder, TextReader
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.types import EncoderId, Progress, Vectors
 

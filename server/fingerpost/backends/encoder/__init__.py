@@ -1,0 +1,1 @@
+"""The encoder: exported once with torch, read and run by onnxruntime for ever after."""

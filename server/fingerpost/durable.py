@@ -1,0 +1,109 @@
+"""Durable files: whole or not at all, whatever is killed or full in between.
+
+Order of every write: bytes, fsync, rename, fsync of the folder. So a kill or a power cut leaves the old or the new
+state, never a mix.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from fingerpost.errors import DataLoss, StorageFull
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextlib.contextmanager
+def storing(what: str) -> Iterator[None]:
+    """Turn a full disk into an error that says what to do.
+
+    Raises:
+        StorageFull: there is no room for `what`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StorageFull(f"no room left to store {what}: free some space and repeat") from error
+        raise
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold the lock that the file at `path` stands for; waits for whichever process has it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def put_file(path: Path, data: bytes) -> None:
+    """Write or replace one file; its folder must exist, and callers of one path must hold one lock."""
+    scratch = path.with_name(f".{path.name}.new")
+    try:
+        _write(scratch, data)
+        scratch.rename(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def put_folder(target: Path, files: Mapping[str, bytes]) -> None:
+    """Write a folder of files beside its place and rename it there; the lock of its parent must be held.
+
+    A folder that is already there is taken for damaged and set aside under `quarantine-`.
+
+    Raises:
+        DataLoss: what was written is not what was read back.
+    """
+    with _scratch(target.parent) as scratch:
+        for name, data in files.items():
+            _write(scratch / name, data)
+        _sync_folder(scratch)
+        if not holds(scratch, files):
+            raise DataLoss("what was written is not what was read back: check the disk")
+        if target.exists():
+            target.rename(Path(tempfile.mkdtemp(prefix="quarantine-", dir=target.parent)) / target.name)
+        scratch.rename(target)
+        _sync_folder(target.parent)
+
+
+def holds(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Whether the folder consists of exactly these files."""
+    names = {path.name for path in folder.iterdir()}
+    return names == set(files) and all((folder / name).read_bytes() == data for name, data in files.items())
+
+
+@contextlib.contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    """A new folder, removed unless it was renamed away; the lock is held, so older ones are what a kill left."""
+    for left in parent.glob(".scratch-*"):
+        shutil.rmtree(left)
+    scratch = Path(tempfile.mkdtemp(prefix=".scratch-", dir=parent))
+    try:
+        scratch.chmod(0o755)  # mkdtemp makes it private; the server may run as another user
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)  # gone already when all went well
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
