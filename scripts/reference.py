@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
+from click import Command
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -40,7 +41,7 @@ def cli() -> str:
     """Every command with its options, from the same declarations that parse them."""
     parts = [HEAD, "# The command line\n"]
     group = cast(TyperGroup, get_command(app))
-    for name, command in sorted(group.commands.items()):
+    for name, command in sorted(_commands(group)):
         example = (command.epilog or "").removeprefix("Example: ")
         parts.append(f"## `fingerpost {name}`\n\n{command.help}\n\nExample: `{example}`\n")
         rows = [
@@ -56,6 +57,14 @@ def cli() -> str:
     parts.append("## Exit codes\n")
     parts.append(table(("code", "meaning"), [(f"`{code}`", meaning) for code, meaning in EXIT_CODES.items()]))
     return "\n".join(parts)
+
+
+def _commands(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 def default(parameter: object) -> str:

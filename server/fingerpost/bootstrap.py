@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fingerpost.backends.encoder.archive import export_encoder, import_encoder
 from fingerpost.backends.encoder.embedder import OnnxEncoder
 from fingerpost.backends.encoder.export import build_encoder
 from fingerpost.backends.encoder.folder import find
@@ -139,3 +140,22 @@ def open_workshop(folder: Path, source: EncoderSource, progress: Progress) -> It
             activations=FileActivationStore(data.catalogs),
             progress=progress,
         )
+
+
+def save_encoder(folder: Path, source: EncoderSource, out: Path) -> str:
+    """Write the data folder's encoder of that source to one file, and return its digest.
+
+    Raises:
+        FailedPrecondition: ENCODER_UNAVAILABLE, it was not built yet.
+    """
+    encoders = DataFolder(folder).encoders
+    digest = find(encoders, source)
+    if digest is None:
+        raise FailedPrecondition("that encoder is not built yet: reindex first", ErrorReason.ENCODER_UNAVAILABLE)
+    export_encoder(encoders, digest, out)
+    return digest
+
+
+def load_encoder(folder: Path, archive: Path) -> str:
+    """Store the encoder of an exported file in the data folder, and return its digest."""
+    return import_encoder(DataFolder(folder).encoders, archive)

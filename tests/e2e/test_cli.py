@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -217,8 +218,18 @@ def test_import_refuses_bad_rows_and_full_folders(tmp_path: Path) -> None:
 
 def test_every_command_has_help_with_an_example() -> None:
     """--help of each command shows an example that starts with the program's name."""
-    for command in ("reindex", "serve", "route", "explain", "info", "import"):
-        assert f"fingerpost {command}" in fingerpost(command, "--help", NO_COLOR="1", COLUMNS="200").stdout
+    for command in (
+        "reindex",
+        "serve",
+        "route",
+        "explain",
+        "info",
+        "import",
+        "try",
+        "encoder export",
+        "encoder import",
+    ):
+        assert f"fingerpost {command}" in fingerpost(*command.split(), "--help", NO_COLOR="1", COLUMNS="200").stdout
 
 
 def test_the_base_install_says_what_is_missing(tmp_path: Path) -> None:
@@ -250,3 +261,59 @@ def test_a_bar_for_people(data: Path) -> None:
         assert process.wait(60) == 0
     for step in (b"embed", b"index", b"fit", b"evaluate", b"publish", b"activate"):
         assert step in shown
+
+
+def test_try_routes_line_after_line(starter: ServerProcess, published: Path) -> None:
+    """Each line is answered with route, bar and nearest utterances, from a server or from the data folder alike."""
+    lines = "fix the bug in my python script\n\nqwzx vbnm\n"
+    shown = []
+    for place in (["--target", starter.address], ["--data", str(published)]):
+        done = subprocess.run(
+            [sys.executable, "-m", "fingerpost", "try", *place],
+            input=lines,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        shown.append(done.stdout)
+        assert done.stderr == ""
+    assert shown[0] == shown[1]
+    assert "code -> model coder" in shown[0]
+    assert "fallback -> model large" in shown[0]
+    assert "█" in shown[0]
+    assert "(needs " in shown[0]
+
+
+def test_an_exported_encoder_serves_elsewhere(published: Path, tmp_path: Path) -> None:
+    """An encoder that was exported and imported gives the same revision; a changed archive stores nothing."""
+    archive, there = tmp_path / "minilm.tar", tmp_path / "there"
+    fingerpost("encoder", "export", archive, "--data", published)
+    fingerpost("encoder", "import", archive, "--data", there)
+    fingerpost("reindex", "--routes", "routes", "--data", there)
+    here = (published / "catalogs" / "default.json").read_text()
+    assert json.loads(here)["revision"] == json.loads((there / "catalogs" / "default.json").read_text())["revision"]
+
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
+    fingerpost("encoder", "import", archive, "--data", tmp_path / "nowhere", code=6)
+    archive.write_bytes(content[:-100_000])
+    fingerpost("encoder", "import", archive, "--data", tmp_path / "nowhere", code=7)
+    assert not list((tmp_path / "nowhere").glob("encoders/*"))
+    fingerpost("encoder", "export", archive, "--data", tmp_path / "nowhere", code=7)
+
+
+@pytest.mark.parametrize("name", ["../up.json", "/etc/passwd", "a/b"])
+def test_an_archive_cannot_name_a_place(tmp_path: Path, name: str) -> None:
+    """An archive whose members point elsewhere, or are links, is refused whole."""
+    for kind in (tarfile.REGTYPE, tarfile.SYMTYPE):
+        archive = tmp_path / "odd.tar"
+        with tarfile.open(archive, "w") as tar:
+            member = tarfile.TarInfo(name if kind == tarfile.REGTYPE else "encoder.json")
+            member.type = kind
+            member.linkname = name
+            tar.addfile(member)
+        done = fingerpost("encoder", "import", archive, "--data", tmp_path / "data", code=7)
+        assert "no exported encoder" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["odd.tar"]

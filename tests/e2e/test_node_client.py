@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -202,3 +203,12 @@ def test_a_call_survives_a_restart(node: str, published: Path, serve: Serve) -> 
         caller.call_into(server)
         serve(published, listen=server.address)
         assert caller.line() == "code"
+
+
+def test_the_readmes_service_runs(node: str, starter: ServerProcess) -> None:
+    """The service in the README falls back from a model that is down, with a server and without one."""
+    [script] = re.findall("^```js$(.*?)^```$", (FOLDER / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    for target, said in [(starter.address, "coder failed: coder is down"), ("127.0.0.1:1", "UNAVAILABLE")]:
+        output = run(node, "--input-type=module", "--eval", script, FINGERPOST_TARGET=target)
+        assert said in output
+        assert f"large answers: {TEXT}" in output

@@ -24,6 +24,11 @@ _FORCED_STOP = 8
 _Target = Annotated[str, typer.Option(help="HOST:PORT of the server.", envvar="FINGERPOST_TARGET")]
 _Catalog = Annotated[str, typer.Option(help="Which set of routes.")]
 _Data = Annotated[Path, typer.Option(help="Folder of revisions, encoders and pointers.", envvar="FINGERPOST_DATA")]
+_Encoder = Annotated[
+    str,
+    typer.Option(help="minilm, a folder of a sentence-transformers model, or a hub id.", envvar="FINGERPOST_ENCODER"),
+]
+_Precision = Annotated[str, typer.Option(help="int8 or fp32.", envvar="FINGERPOST_PRECISION")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 _Text = Annotated[str, typer.Argument(help="The text to route; - reads it from standard input.")]
 
@@ -58,13 +63,8 @@ def reindex(
     data: _Data = Path("data"),
     catalog: _Catalog = "default",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON to this file.")] = None,
-    encoder: Annotated[
-        str,
-        typer.Option(
-            help="minilm, a folder of a sentence-transformers model, or a hub id.", envvar="FINGERPOST_ENCODER"
-        ),
-    ] = "minilm",
-    precision: Annotated[str, typer.Option(help="int8 or fp32.", envvar="FINGERPOST_PRECISION")] = "int8",
+    encoder: _Encoder = "minilm",
+    precision: _Precision = "int8",
 ) -> None:
     """Read the route files, build and publish a revision, and activate it; a running server swaps to it by itself."""
     from fingerpost.bootstrap import encoder_source, open_workshop
@@ -173,6 +173,36 @@ def import_(
     if form != "labelled-jsonl":
         raise InvalidRequest(f"unknown format {form}: use labelled-jsonl")
     show.imported(import_labelled_jsonl(file, out), out)
+
+
+encoder_app = typer.Typer(help="Carry a built encoder to a machine without torch.", no_args_is_help=True)
+app.add_typer(encoder_app, name="encoder")
+
+
+@encoder_app.command(name="export", epilog="Example: fingerpost encoder export minilm.tar --data data")
+def encoder_export(
+    file: Annotated[Path, typer.Argument(help="The tar file to write.")],
+    data: _Data = Path("data"),
+    encoder: _Encoder = "minilm",
+    precision: _Precision = "int8",
+) -> None:
+    """Write the built encoder of a data folder to one file."""
+    from fingerpost.bootstrap import encoder_source, save_encoder
+
+    digest = save_encoder(data, encoder_source(encoder, precision), file)
+    typer.echo(f"Encoder {digest[:12]} written to {file}. Next, there: fingerpost encoder import {file.name}")
+
+
+@encoder_app.command(name="import", epilog="Example: fingerpost encoder import minilm.tar --data data")
+def encoder_import(
+    file: Annotated[Path, typer.Argument(help="A file that `fingerpost encoder export` wrote.")],
+    data: _Data = Path("data"),
+) -> None:
+    """Store an exported encoder in a data folder; every byte is verified first."""
+    from fingerpost.bootstrap import load_encoder
+
+    digest = load_encoder(data, file)
+    typer.echo(f"Encoder {digest[:12]} stored. Next: fingerpost reindex --data {data}")
 
 
 def _read(text: str) -> str:

@@ -103,7 +103,7 @@ class EncoderFolder:
             )
         data = _read_regular(folder / MANIFEST)
         _check_sum(MANIFEST, data, digest)
-        manifest, sums = _parse(data)
+        manifest, sums = read_manifest(data)
         _check_listing(folder, manifest, sums)
         return cls(folder, digest, manifest, sums)
 
@@ -186,7 +186,12 @@ def find(encoders: Path, source: EncoderSource) -> str | None:
 # --- Reading ------------------------------------------------------------------------------------------------------
 
 
-def _parse(data: bytes) -> tuple[Manifest, dict[str, tuple[str, int]]]:
+def read_manifest(data: bytes) -> tuple[Manifest, dict[str, tuple[str, int]]]:
+    """The manifest and each file's sha256 and size.
+
+    Raises:
+        FailedPrecondition: ARTEFACT_INCOMPATIBLE.
+    """
     try:
         fields: dict[str, Any] = json.loads(data)
         version = fields.pop("schema_version")
