@@ -25,7 +25,8 @@ def test_a_golden_revision_decides_as_it_did(folder: Path) -> None:
     recorded = json.loads((folder / "decisions.json").read_text(encoding="utf-8"))
     assert len(recorded) > 3
     for case in recorded:
-        neighbours = search(index, HashEmbedder().embed_one(case["text"]).vector, revision.decider.vote.neighbours)
+        vector = HashEmbedder().embed_one(case["text"]).vector
+        neighbours = search(index, revision.exemplars, vector, revision.decider.vote.neighbours)
         judgement = judge(score(neighbours, revision.exemplars, revision.decider.vote), revision.decider.confidence_map)
         decision = decide(judgement, revision.decider)
         assert (decision.outcome, decision.route, decision.model) == (case["outcome"], case["route"], case["model"])

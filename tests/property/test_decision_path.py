@@ -45,11 +45,26 @@ def test_search_equals_sorting_all_products(size: int, count: int, seed: int) ->
     """The index finds what sorting every inner product finds, also with k above its size and with no vectors."""
     vectors, query = unit_rows(size, 8, seed), unit_rows(1, 8, seed + 1)[0]
     engine = FaissFlatEngine()
-    found = search(engine.open(engine.build(vectors)), query, count)
+    found = search(engine.open(engine.build(vectors)), [Exemplar("", 0)] * size, query, count)
     products = (vectors @ query).astype(float)
     expected = sorted(range(size), key=lambda i: -products[i])[:count]
     assert [n.similarity for n in found] == pytest.approx([products[i] for i in expected], abs=1e-5)
     assert len({n.exemplar for n in found}) == min(count, size)
+
+
+@given(st.integers(0, 30), st.integers(0, 200), st.integers(1, 30), seeds)
+def test_a_route_is_always_among_the_neighbours(routed: int, outside: int, count: int, seed: int) -> None:
+    """However many out-of-scope texts are nearer, the nearest utterance of a route is found, after the nearest ones."""
+    vectors, query = unit_rows(routed + outside, 8, seed), unit_rows(1, 8, seed + 1)[0]
+    exemplars = [Exemplar("", 0)] * routed + [Exemplar("", OUT_OF_SCOPE)] * outside
+    engine = FaissFlatEngine()
+    found = search(engine.open(engine.build(vectors)), exemplars, query, count)
+    order = sorted(range(routed + outside), key=lambda i: (-float(vectors[i] @ query), i))
+    expected = order[:count]
+    if routed and all(i >= routed for i in expected):
+        expected.append(next(i for i in order if i < routed))
+    products = vectors @ query
+    assert [n.similarity for n in found] == pytest.approx([products[i] for i in expected], abs=1e-5)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -60,7 +75,7 @@ def test_search_refuses_numbers_that_are_not_finite(bad: float) -> None:
     query = np.full(8, 0.1, dtype=np.float32)
     query[3] = bad
     with pytest.raises(InternalError) as caught:
-        search(index, query, 2)
+        search(index, [Exemplar("", 0)] * 3, query, 2)
     assert caught.value.reason == ErrorReason.EMBEDDING_INVALID
 
 
@@ -68,14 +83,14 @@ def test_search_refuses_another_length() -> None:
     """A vector of another dimension is our own error, not the engine's empty one."""
     engine = FaissFlatEngine()
     with pytest.raises(InternalError):
-        search(engine.open(engine.build(unit_rows(3, 8, 0))), unit_rows(1, 9, 0)[0], 2)
+        search(engine.open(engine.build(unit_rows(3, 8, 0))), [Exemplar("", 0)] * 3, unit_rows(1, 9, 0)[0], 2)
 
 
 def test_equal_vectors_come_in_the_order_of_their_ids() -> None:
     """Ties are broken the same way on every process."""
     engine = FaissFlatEngine()
     vectors = np.repeat(unit_rows(1, 8, 3), 5, axis=0)
-    found = search(engine.open(engine.build(vectors)), vectors[0], 5)
+    found = search(engine.open(engine.build(vectors)), [Exemplar("", 0)] * 5, vectors[0], 5)
     assert [0, 1, 2, 3, 4] == [n.exemplar for n in found]
 
 

@@ -56,6 +56,9 @@ def test_left_out_texts_are_scored_as_by_a_plain_search(seed: int, routes: int, 
     for row in range(len(exemplars)):
         others = sorted((i for i in range(len(exemplars)) if i != row), key=lambda i: (-products[row, i], i))
         near = [Neighbour(i, float(products[row, i])) for i in others[: DEFAULT_VOTE.neighbours]]
+        routed = [i for i in others if exemplars[i].route != OUT_OF_SCOPE]
+        if routed[0] not in others[: DEFAULT_VOTE.neighbours]:
+            near.append(Neighbour(routed[0], float(products[row, routed[0]])))
         scores = score(near, exemplars, DEFAULT_VOTE)
         if scores.routes:
             expected.append(features(scores, 0))

@@ -103,7 +103,7 @@ def evaluate(
     """
     judged = []
     for case, vector in zip(cases, vectors, strict=True):
-        scores = score(search(index, vector, decider.vote.neighbours), exemplars, decider.vote)
+        scores = score(search(index, exemplars, vector, decider.vote.neighbours), exemplars, decider.vote)
         judgement = judge(scores, decider.confidence_map)
         judged.append(Judged(case, decide(judgement, decider), _best(judgement, decider)))
         progress.advance()

@@ -107,7 +107,7 @@ def collect(
 
 @dataclass(slots=True)
 class _Drawn:
-    """Scored texts as they come; one that is near no route counts for the weights and is otherwise decided already."""
+    """Scored texts as they come; one without any route to compare with counts for the weights alone."""
 
     rows: list[tuple[float, ...]] = field(default_factory=list)
     right: list[bool] = field(default_factory=list)
@@ -150,12 +150,16 @@ def _left_out(
             row = start + offset
             left_out = (routes == routes[row]) if whole_route else np.array([row])
             line[left_out] = -np.inf
-            yield row, _nearest(line, count)
+            yield row, _nearest(line, routes, count)
 
 
-def _nearest(similarities: NDArray[np.float32], count: int) -> list[Neighbour]:
+def _nearest(similarities: NDArray[np.float32], routes: NDArray[np.int64], count: int) -> list[Neighbour]:
+    """What `serve.search` would find: the nearest, and one utterance of a route when there is none among them."""
     count = min(count, len(similarities))
     ids = np.argpartition(-similarities, count - 1)[:count]
+    routed = np.flatnonzero(routes != OUT_OF_SCOPE)
+    if len(routed) and (routes[ids] == OUT_OF_SCOPE).all():
+        ids = np.append(ids, routed[np.argmax(similarities[routed])])
     ids = ids[np.isfinite(similarities[ids])]
     order = np.lexsort((ids, -similarities[ids]))
     return [Neighbour(int(i), float(similarities[i])) for i in ids[order]]

@@ -149,7 +149,8 @@ def _retrieve(job: _Job, thread_number: int, started: float) -> Retrieval:
         vector = embedded.vector
     assert vector is not None  # noqa: S101  one of text and vector is set
     ready = time.monotonic()
-    neighbours = search(job.snapshot.index, vector, job.snapshot.decider.vote.neighbours)
+    snapshot = job.snapshot
+    neighbours = search(snapshot.index, snapshot.exemplars, vector, snapshot.decider.vote.neighbours)
     done = time.monotonic()
     return Retrieval(vector, embedded, neighbours, _us(started - job.queued), _us(ready - started), _us(done - ready))
 

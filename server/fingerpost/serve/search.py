@@ -1,16 +1,24 @@
 """Search: which exemplars are near? The checks that an engine cannot be trusted with."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fingerpost.errors import ErrorReason, FieldViolation, InternalError, InvalidRequest
-from fingerpost.types import GivenVector, Neighbour, Vector, VectorIndex
+from fingerpost.types import OUT_OF_SCOPE, Exemplar, GivenVector, Neighbour, Vector, VectorIndex
+
+_WIDER = 4  # by how much a search grows that found nothing but out-of-scope texts
 
 
-def search(index: VectorIndex, vector: Vector, count: int) -> list[Neighbour]:
+def search(index: VectorIndex, exemplars: Sequence[Exemplar], vector: Vector, count: int) -> list[Neighbour]:
     """The `count` nearest exemplars, nearest first; all of them when there are fewer.
+
+    When all of these are out of scope, the nearest utterance of a route comes as one more, so that a best route and its
+    similarity can always be told.
 
     Args:
         index: Of n vectors of dimension d.
+        exemplars: The n exemplars by id.
         vector: Shape (d,), float32, unit length.
         count: At least 1.
 
@@ -21,7 +29,16 @@ def search(index: VectorIndex, vector: Vector, count: int) -> list[Neighbour]:
         raise InternalError("the encoder gave no usable vector for this text", ErrorReason.EMBEDDING_INVALID)
     if index.size == 0:
         return []
-    return index.search(vector, min(count, index.size))
+    wanted = min(count, index.size)
+    found = index.search(vector, wanted)
+    while not (routed := _routed(found, exemplars)) and len(found) < index.size:
+        found = index.search(vector, min(_WIDER * len(found), index.size))
+    nearest = found[:wanted]
+    return nearest if not routed or routed[0] in nearest else [*nearest, routed[0]]
+
+
+def _routed(neighbours: Sequence[Neighbour], exemplars: Sequence[Exemplar]) -> list[Neighbour]:
+    return [n for n in neighbours if exemplars[n.exemplar].route != OUT_OF_SCOPE]
 
 
 def unit_vector(given: GivenVector, encoder_digest: str, dim: int) -> Vector:
