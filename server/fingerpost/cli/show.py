@@ -74,6 +74,7 @@ def serving(address: str) -> None:
     option = "" if address.endswith(":50051") else f" --target {address}"
     typer.echo(f"Fingerpost serves on {address}. Stop it with Ctrl-C. Try it from another terminal:")
     typer.echo(f'  fingerpost route "write a function that reverses a list"{option}')
+    typer.echo(f"  fingerpost try --target {address}")
     sys.stdout.flush()  # what reads along through a pipe must see it now
 
 
