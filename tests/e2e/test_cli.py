@@ -161,6 +161,16 @@ def test_a_full_disk_keeps_what_is_published(data: Path, routes: Path) -> None:
     fingerpost("reindex", "--routes", routes, "--data", data)
 
 
+def test_a_folder_that_cannot_be_written(data: Path, tmp_path: Path) -> None:
+    """A path that cannot be used is exit code 6 and one line with the path."""
+    (tmp_path / "file").touch()
+    done = fingerpost("reindex", "--routes", "routes", "--data", tmp_path / "file" / "data", code=6)
+    assert str(tmp_path / "file") in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    done = fingerpost("reindex", "--routes", "routes", "--data", data, "--json", tmp_path / "no" / "r.json", code=6)
+    assert "r.json" in done.stderr
+
+
 def test_adding_one_utterance_embeds_one_text(data: Path, routes: Path) -> None:
     """Vectors are remembered by text: after one more utterance only that text is embedded."""
     fingerpost("reindex", "--routes", routes, "--data", data)

@@ -20,6 +20,7 @@ app = typer.Typer(
 
 _DEFAULT_TARGET = "127.0.0.1:50051"
 _FORCED_STOP = 8
+_STORAGE = 6
 
 _Target = Annotated[str, typer.Option(help="HOST:PORT of the server.", envvar="FINGERPOST_TARGET")]
 _Catalog = Annotated[str, typer.Option(help="Which set of routes.")]
@@ -40,6 +41,9 @@ def run() -> None:
     except FingerpostError as error:
         show.error(error)
         sys.exit(show.exit_code(error))
+    except OSError as error:
+        show.file_error(error)
+        sys.exit(_STORAGE)
 
 
 def _version(wanted: bool) -> None:

@@ -28,7 +28,7 @@ EXIT_CODES: Mapping[int, str] = {
     3: "the route files have errors: nothing was published",
     4: "the server did not answer in time or cannot be reached",
     5: "the address to listen on is taken",
-    6: "storage: no room left, or a stored file is damaged",
+    6: "storage: no room left, a stored file is damaged, or a file or folder cannot be used",
     7: "refused: the request, a setting or a name is not acceptable as it is",
     8: "a second signal ended the server with calls in flight",
 }
@@ -60,6 +60,12 @@ def error(error: FingerpostError) -> None:
     findings: tuple[Finding, ...] = getattr(error, "findings", ())
     show_findings(findings)
     typer.echo(f"fingerpost: {error.message or error.reason}", err=True)
+
+
+def file_error(error: OSError) -> None:
+    """One line for a file or folder that cannot be used."""
+    place = f"{error.filename}: " if error.filename else ""
+    typer.echo(f"fingerpost: {place}{error.strerror or type(error).__name__}", err=True)
 
 
 def show_findings(findings: "tuple[Finding, ...]") -> None:
