@@ -139,7 +139,7 @@ def test_the_starter_files_pass_schema_and_loader() -> None:
 BAD = [
     ("code.yaml", "utterances: [a]\n"),
     ("code.yaml", ROUTE + "other: 1\n"),
-    ("code.yaml", ROUTE + "name: a b\n"),
+    ("code.yaml", ROUTE + "name: 'a '\n"),
     ("code.yaml", ROUTE + "name: 5\n"),
     ("code.yaml", ROUTE + "min_confidence: 1.5\n"),
     ("code.yaml", ROUTE + "min_confidence: high\n"),

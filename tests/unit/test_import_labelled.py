@@ -46,15 +46,23 @@ def test_the_report_counts_what_was_written(tmp_path: Path) -> None:
     assert "'y' here and 'x' on line 1" in report.notes[0]
 
 
-def test_a_label_that_is_no_name_is_cleaned(tmp_path: Path) -> None:
-    """Odd labels get names that are valid, their own and tellable apart without case; good labels keep theirs."""
+def test_a_label_is_the_name_of_its_route(tmp_path: Path) -> None:
+    """Labels with blanks, signs or other scripts are route names to the letter, whatever their files are called."""
     labels = ["credit limit?", "credit_limit", "credit/limit", "!!", "_x", "fallback", "Code", "code", "Größe", "é" * 9]
     catalog = imported(tmp_path, *((f"text {n}", label) for n, label in enumerate(labels)))
+    names = {route.utterances[0].text: (route.name, route.model) for route in catalog.routes}
+    models = ["fallback_model" if label == "fallback" else label for label in labels]
+    assert [names[f"text {n}"] for n in range(len(labels))] == list(zip(labels, models, strict=True))
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"credit_limit.yaml", "credit_limit_2.yaml", "credit_limit_3.yaml", "Code.yaml", "code_2.yaml"} <= files
+
+
+def test_a_label_that_is_no_name_is_cleaned(tmp_path: Path) -> None:
+    """A label with a line break or of more than 128 characters gets a valid name of its own."""
+    labels = ["two\nlines", "two_lines", "l" * 129]
+    catalog = imported(tmp_path, *((f"text {n}", label) for n, label in enumerate(labels)))
     names = {route.utterances[0].text: route.name for route in catalog.routes}
-    assert [names[f"text {n}"] for n in range(len(labels))] == [
-        "credit_limit_2", "credit_limit", "credit_limit_3", "route", "x",
-        "fallback_2", "Code", "code_2", "Gr_e", "route_2",
-    ]  # fmt: skip
+    assert [names[f"text {n}"] for n in range(3)] == ["two_lines_2", "two_lines", "l" * 120]
 
 
 def test_long_labels_stay_apart(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from fingerpost.build.finding_codes import Kind
 from fingerpost.build.texts import MAX_TEXT_BYTES, prose_fault, text_fault
 
 MAX_TEXTS = 100_000
-ROUTE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
+NAME = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,126}[^\s\x00-\x1f\x7f-\x9f])?$"
 _MAX_INTEGER = 2**63 - 1  # what the wire and the databases hold
 
 
@@ -32,8 +32,7 @@ _prose_schema = WithJsonSchema({"type": "string", "maxLength": MAX_TEXT_BYTES})
 RouteText = Annotated[str, _checked(text_fault), _text_schema]
 Prose = Annotated[str, _checked(prose_fault), _prose_schema]
 Label = RouteText
-RouteName = Annotated[str, Field(pattern=ROUTE_NAME)]
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$")]
+Name = Annotated[str, Field(pattern=NAME)]
 WholeNumber = Annotated[int, Field(ge=0, le=_MAX_INTEGER)]
 PositiveNumber = Annotated[int, Field(ge=1, le=_MAX_INTEGER)]
 Texts = Annotated[list[RouteText], Field(max_length=MAX_TEXTS)]
@@ -43,16 +42,16 @@ class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-def fits_route_name(name: str) -> bool:
-    return re.fullmatch(ROUTE_NAME[1:-1], name) is not None
+def fits_name(name: str) -> bool:
+    return re.fullmatch(NAME[1:-1], name) is not None
 
 
 class RouteFile(_Shape):
     """A named kind of request and the model that should answer it."""
 
-    name: RouteName | None = Field(None, description="Name of the route; by default the file's name without its end.")
+    name: Name | None = Field(None, description="Name of the route; by default the file's name without its end.")
     description: Prose = Field("", description="What requests belong here, for people.")
-    model: ModelName = Field(description="The model that should answer: a name in _models.yaml.")
+    model: Name = Field(description="The model that should answer: a name in _models.yaml.")
     min_confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
         None,
         description="Confidence under which the fallback answers; by default chosen at reindex for the precision.",
@@ -67,7 +66,7 @@ class RouteFile(_Shape):
 class ModelEntry(_Shape):
     """A model that routes may name."""
 
-    name: ModelName = Field(description="The name that routes and replies use.")
+    name: Name = Field(description="The name that routes and replies use.")
     upstream_model: Prose | None = Field(None, description="The provider's id for the model; by default the name.")
     provider: Prose = Field("", description="Who serves it.")
     endpoint: Prose = Field("", description="Base URL of its API.")
@@ -93,8 +92,8 @@ class ModelsFile(_Shape):
 class PolicyFile(_Shape):
     """What holds for all routes of the folder."""
 
-    fallback_model: ModelName = Field(description="The model that answers when no route is sure enough.")
-    fallback_chain: list[ModelName] = Field(default=[], description="Models to try after the fallback model, in order.")
+    fallback_model: Name = Field(description="The model that answers when no route is sure enough.")
+    fallback_chain: list[Name] = Field(default=[], description="Models to try after the fallback model, in order.")
     target_precision: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
         0.95, description="The share of accepted decisions that should be right."
     )

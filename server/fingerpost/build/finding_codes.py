@@ -249,11 +249,10 @@ FIELD_FINITE = Kind(
 FIELD_NAME = Kind(
     "FP207",
     "A name is not valid",
-    "Names travel in requests, metrics and file names. A route's name starts with a letter or digit and has up to 128 "
-    "letters (a to z), digits, `_`, `.` and `-`; a model's name may also hold `:` and `/`. A route without `name` is "
-    "named after its file.",
-    bad=_route("name: program code\n" + _ROUTE),
-    good=_route("name: program_code\n" + _ROUTE),
+    "Names of routes and models travel in replies, metrics and logs. A name has 1 to 128 characters, begins and ends "
+    "with none that is white space, and holds no control character. A route without `name` is named after its file.",
+    bad=_route('name: "program code "\n' + _ROUTE),
+    good=_route("name: program code\n" + _ROUTE),
 )
 FIELD_CHOICE = Kind(
     "FP208",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fingerpost.build.files import fits_route_name
+from fingerpost.build.files import fits_name
 from fingerpost.build.finding_codes import FILE_LARGE, FILE_UNREADABLE, TEXTS_ROW
 from fingerpost.build.findings import Findings, Place, quoted
 from fingerpost.build.load import MODELS_FILE, OUT_OF_SCOPE_FILE, POLICY_FILE, load
@@ -54,7 +54,7 @@ def import_labelled_jsonl(source: Path, out: Path) -> ImportReport:
     out = out.resolve()
     _check_free(out)
     gathered = _gather(source)
-    names = _route_names(label for label in gathered.texts if label != OUT_OF_SCOPE_LABEL)
+    names = _names(label for label in gathered.texts if label != OUT_OF_SCOPE_LABEL)
     _write_folder(out, _files(gathered.texts, names))
     return _report(gathered, names)
 
@@ -137,23 +137,38 @@ def _unpacked(file: str, data: bytes, findings: Findings) -> bytes | None:
     return unpacked
 
 
-# --- Labels to route names ----------------------------------------------------------------------------------------
+# --- Labels to names ----------------------------------------------------------------------------------------------
 
 
-def _route_names(labels: Iterable[str]) -> dict[str, str]:
-    """Label to route name; a label that is a valid name keeps it, whatever the others are cleaned to."""
-    ordered = sorted(labels, key=lambda label: not fits_route_name(label))
-    taken = {FALLBACK_MODEL}
-    return {label: _free_name(label, taken) for label in ordered}
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What a label is called: as a route and a model by itself wherever that is a valid name, as a file cleaned."""
+
+    route: str
+    model: str
+    stem: str
 
 
-def _free_name(label: str, taken: set[str]) -> str:
-    """Names differ by more than case, since a file's name may not on another machine."""
-    name = stem = label if fits_route_name(label) else _cleaned(label)
-    number = 1
+def _names(labels: Iterable[str]) -> dict[str, _Names]:
+    """Labels that are valid names go first, so that none of them gives way to a cleaned one."""
+    ordered = sorted(labels, key=lambda label: not fits_name(label))
+    routes: set[str] = set()
+    stems: set[str] = set()
+    named = {}
+    for label in ordered:
+        route = label if fits_name(label) else _free(_cleaned(label), routes)
+        routes.add(route.casefold())
+        model = f"{route}_model" if route == FALLBACK_MODEL else route
+        named[label] = _Names(route, model, _free(_cleaned(label), stems))
+    return named
+
+
+def _free(wanted: str, taken: set[str]) -> str:
+    """The name itself or with the first free number; names differ by more than case, as files must."""
+    name, number = wanted, 1
     while name.casefold() in taken:
         number += 1
-        name = f"{stem[:_MAX_STEM]}_{number}"
+        name = f"{wanted[:_MAX_STEM]}_{number}"
     taken.add(name.casefold())
     return name
 
@@ -165,13 +180,13 @@ def _cleaned(label: str) -> str:
 # --- Files --------------------------------------------------------------------------------------------------------
 
 
-def _files(texts: Mapping[str, Mapping[str, Text]], names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _files(texts: Mapping[str, Mapping[str, Text]], names: Mapping[str, _Names]) -> Iterator[tuple[str, str]]:
     for label, name in names.items():
-        head = f'name: {written(name)}\ndescription: ""\nmodel: {written(name)}\n'
-        yield f"{name}.yaml", head + _list("utterances", texts[label])
+        head = f'name: {written(name.route)}\ndescription: ""\nmodel: {written(name.model)}\n'
+        yield f"{name.stem}.yaml", head + _list("utterances", texts[label])
     if OUT_OF_SCOPE_LABEL in texts:
         yield OUT_OF_SCOPE_FILE, _list("utterances", texts[OUT_OF_SCOPE_LABEL])
-    models = sorted({*names.values(), FALLBACK_MODEL})
+    models = sorted({*(name.model for name in names.values()), FALLBACK_MODEL})
     yield MODELS_FILE, "models:\n" + "".join(f"  - name: {written(model)}\n" for model in models)
     yield POLICY_FILE, f"fallback_model: {FALLBACK_MODEL}\n"
 
@@ -194,8 +209,12 @@ def _write_folder(out: Path, files: Iterator[tuple[str, str]]) -> None:
         raise
 
 
-def _report(gathered: _Gathered, names: Mapping[str, str]) -> ImportReport:
-    renamed = (f"the label {quoted(label)} becomes the route {name}" for label, name in names.items() if label != name)
+def _report(gathered: _Gathered, names: Mapping[str, _Names]) -> ImportReport:
+    renamed = (
+        f"the label {quoted(label)} becomes the route {name.route}"
+        for label, name in names.items()
+        if label != name.route
+    )
     return ImportReport(
         routes_count=len(names),
         utterances_count=sum(len(gathered.texts[label]) for label in names),

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from fingerpost.build.files import ModelEntry, ModelsFile, OutOfScopeFile, PolicyFile, RouteFile, fits_route_name
+from fingerpost.build.files import ModelEntry, ModelsFile, OutOfScopeFile, PolicyFile, RouteFile, fits_name
 from fingerpost.build.finding_codes import (
     FIELD_NAME,
     FILE_RESERVED,
@@ -113,7 +113,7 @@ class _FolderReader:
 
     def _route(self, document: Document, content: RouteFile) -> Iterator[DraftRoute]:
         name = content.name or Path(document.file).stem
-        if not fits_route_name(name):
+        if not fits_name(name):
             message = f"the file's name makes no valid route name: give the route a name of its own, not {quoted(name)}"
             self._findings.add(FIELD_NAME, document.place(), message)
             return
