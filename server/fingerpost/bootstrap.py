@@ -15,8 +15,11 @@ from fingerpost.backends.encoder.source import EncoderSource, Precision
 from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.backends.vector_cache import SqliteVectorCache
+from fingerpost.build.evaluate import Report, evaluate
+from fingerpost.build.labelled import read_cases
 from fingerpost.build.reindex import Workshop
-from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
+from fingerpost.build.vectorise import vectorise
+from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, NotFound
 from fingerpost.guard.admission import Admission
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.server import ROUTER_SERVICE, Server
@@ -25,7 +28,7 @@ from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.pipeline import Pipeline
 from fingerpost.serve.reload import OnChange, Reloader
 from fingerpost.serve.revision_format import decode
-from fingerpost.serve.runtime import Runtime, Snapshot
+from fingerpost.serve.runtime import Runtime, Snapshot, check_catalog_name
 from fingerpost.settings import Settings
 from fingerpost.types import Activation, DataFolder, Embedder, EncoderId, IndexEngine, Progress, VectorIndex
 
@@ -140,6 +143,27 @@ def open_workshop(folder: Path, source: EncoderSource, progress: Progress) -> It
             activations=FileActivationStore(data.catalogs),
             progress=progress,
         )
+
+
+def evaluate_active(folder: Path, catalog: str, cases_file: Path, progress: Progress) -> Report:
+    """Decide the cases of a file with what the catalog serves.
+
+    Raises:
+        RouteFilesInvalid: rows of the file are no cases.
+        NotFound: the catalog has no active revision.
+    """
+    check_catalog_name(catalog)
+    data = DataFolder(folder)
+    cases = read_cases(cases_file)
+    activation = FileActivationStore(data.catalogs).read(catalog)
+    if activation is None:
+        raise NotFound(f"catalog {catalog} has no active revision in {folder}: reindex first")
+    snapshot = SnapshotOpener(data, os.cpu_count() or 1, Runtime()).open(activation)
+    progress.step("embed", len(cases))
+    with SqliteVectorCache(data.vectors) as cache:
+        vectors = vectorise([case.text.text for case in cases], snapshot.embedders, cache, progress)
+    progress.step("evaluate", len(cases))
+    return evaluate(cases, vectors, snapshot.index, snapshot.exemplars, snapshot.decider, progress)
 
 
 def save_encoder(folder: Path, source: EncoderSource, out: Path) -> str:

@@ -125,6 +125,32 @@ def test_reindex_writes_its_report(data: Path, tmp_path: Path) -> None:
     assert {route["route"] for route in written["report"]["routes"]} >= {"code", "maths"}
 
 
+def test_evaluate_measures_labelled_cases(data: Path, tmp_path: Path) -> None:
+    """Labelled cases are decided by the active revision; each metric has its interval, each mistake its neighbours."""
+    rows = [
+        {"text": "fix the bug in my python script", "label": "code", "extra": 1},
+        {"text": "write a haiku about rain", "label": "writing"},
+        {"text": "translate good morning into Italian", "label": "chitchat"},
+        {"text": "qwzx vbnm", "label": "oos"},
+    ]
+    cases, report = tmp_path / "cases.jsonl", tmp_path / "report.json"
+    cases.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    shown = fingerpost("evaluate", cases, "--data", data, "--json", report).stdout
+    assert "top1_accuracy" in shown
+    assert "went to translate" in shown
+    written = json.loads(report.read_text(encoding="utf-8"))
+    assert written["top1_accuracy"]["value"] == pytest.approx(2 / 3)
+    assert written["oos_recall"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert written["confusions"] == [{"expected": "chitchat", "best": "translate", "count": 1}]
+    [mistake] = written["mistakes"]
+    assert (mistake["expected"], mistake["decided"], mistake["line"]) == ("chitchat", "translate", 3)
+    assert mistake["nearest"][0]["route"] == "translate"
+    cases.write_text('{"text": "x"}', encoding="utf-8")
+    assert "cases.jsonl:1" in fingerpost("evaluate", cases, "--data", data, code=3).stderr
+    cases.write_text('{"text": "x", "label": "y"}', encoding="utf-8")
+    assert "reindex first" in fingerpost("evaluate", cases, "--data", tmp_path / "none", code=7).stderr
+
+
 def test_bad_route_files_publish_nothing(data: Path, routes: Path) -> None:
     """Every finding is told with file, line and code; the old revision stays active."""
     before = (data / "catalogs" / "default.json").read_text()

@@ -1,18 +1,23 @@
-"""Evaluate: what would be decided for the held-out `tests:`? Accuracy, fallbacks, confusions."""
+"""Evaluate: what would be decided for labelled cases? Metrics with intervals, confusions, the worst mistakes."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from fingerpost.build.metrics import Measured, Rows, measure
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
 from fingerpost.serve.score import score
 from fingerpost.serve.search import search
 from fingerpost.types import (
+    OUT_OF_SCOPE,
     Decider,
     Decision,
     Exemplar,
     Judgement,
+    Neighbour,
     Outcome,
     Progress,
     Text,
@@ -21,6 +26,7 @@ from fingerpost.types import (
 )
 
 _WORST_COUNT = 20
+_NEAREST_COUNT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,17 @@ class Judged:
     case: Case
     decision: Decision
     best: str | None
+    confidence: float | None  # of the best route
+    nearest: tuple["Near", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """An utterance near a case; `route` is None for an out-of-scope text."""
+
+    text: str
+    route: str | None
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +70,17 @@ class RouteReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Confusion:
+    """Cases of one route whose best route was another; None: out of scope, and accepted all the same."""
+
+    expected: str | None
+    best: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Mistake:
-    """A case that was decided wrongly, and with what confidence."""
+    """A case that was decided wrongly, how sure that was, and the utterances that led there."""
 
     text: str
     file: str
@@ -62,21 +88,19 @@ class Mistake:
     expected: str | None
     decided: str | None
     confidence: float | None
+    nearest: tuple[Near, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Of all cases; shares are None where there is nothing to count."""
+    """Of all cases."""
 
     cases: int
-    top1_accuracy: float | None  # best route right before the threshold, of the cases in scope
-    fallback_share: float | None  # of the cases in scope
-    accepted_precision: float | None  # right, of all accepted cases
     out_of_scope_cases: int
-    out_of_scope_fallback_share: float | None
-    left_out_accuracy: float | None  # of utterances, each left out in turn
+    metrics: dict[str, Measured]  # see `build.metrics`
     threshold: float
     calibration: str
+    confusions: tuple[Confusion, ...]  # most frequent first
     routes: tuple[RouteReport, ...]
     mistakes: tuple[Mistake, ...]  # most confident first
 
@@ -87,50 +111,82 @@ def evaluate(
     index: VectorIndex,
     exemplars: Sequence[Exemplar],
     decider: Decider,
-    left_out_accuracy: float | None,
     progress: Progress,
 ) -> Report:
     """Decide every case as the server would.
 
     Args:
-        cases: n labelled texts.
+        cases: n labelled texts; a route that the catalog lacks can only be decided wrongly.
         vectors: Shape (n, dim), float32, unit rows.
         index: Of the exemplars.
         exemplars: By id.
         decider: What the revision decides with.
-        left_out_accuracy: From the fit; reported beside the cases'.
         progress: Advances by one a case.
     """
     judged = []
     for case, vector in zip(cases, vectors, strict=True):
-        scores = score(search(index, exemplars, vector, decider.vote.neighbours), exemplars, decider.vote)
-        judgement = judge(scores, decider.confidence_map)
-        judged.append(Judged(case, decide(judgement, decider), _best(judgement, decider)))
+        neighbours = search(index, exemplars, vector, decider.vote.neighbours)
+        judgement = judge(score(neighbours, exemplars, decider.vote), decider.confidence_map)
+        judged.append(_judged(case, judgement, neighbours, exemplars, decider))
         progress.advance()
-    return _report(judged, decider, left_out_accuracy)
+    return _report(judged, decider)
 
 
-def _best(judgement: Judgement, decider: Decider) -> str | None:
-    return decider.routes[judgement.candidates[0].route].name if judgement.candidates else None
+def _judged(
+    case: Case,
+    judgement: Judgement,
+    neighbours: Sequence[Neighbour],
+    exemplars: Sequence[Exemplar],
+    decider: Decider,
+) -> Judged:
+    best = judgement.candidates[0] if judgement.candidates else None
+    return Judged(
+        case=case,
+        decision=decide(judgement, decider),
+        best=decider.routes[best.route].name if best else None,
+        confidence=best.confidence if best else None,
+        nearest=tuple(_near(neighbour, exemplars, decider) for neighbour in neighbours[:_NEAREST_COUNT]),
+    )
 
 
-def _report(judged: Sequence[Judged], decider: Decider, left_out_accuracy: float | None) -> Report:
+def _near(neighbour: Neighbour, exemplars: Sequence[Exemplar], decider: Decider) -> Near:
+    exemplar = exemplars[neighbour.exemplar]
+    route = None if exemplar.route == OUT_OF_SCOPE else decider.routes[exemplar.route].name
+    return Near(exemplar.text, route, neighbour.similarity)
+
+
+def _report(judged: Sequence[Judged], decider: Decider) -> Report:
     inside = [j for j in judged if j.case.route is not None]
-    outside = [j for j in judged if j.case.route is None]
-    accepted = [j for j in judged if j.decision.outcome is Outcome.MATCHED]
     return Report(
         cases=len(judged),
-        top1_accuracy=_share(sum(j.best == j.case.route for j in inside), len(inside)),
-        fallback_share=_share(sum(_fell_back(j) for j in inside), len(inside)),
-        accepted_precision=_share(sum(j.decision.route == j.case.route for j in accepted), len(accepted)),
-        out_of_scope_cases=len(outside),
-        out_of_scope_fallback_share=_share(sum(_fell_back(j) for j in outside), len(outside)),
-        left_out_accuracy=left_out_accuracy,
+        out_of_scope_cases=len(judged) - len(inside),
+        metrics=measure(_rows(judged)),
         threshold=decider.threshold,
         calibration=decider.confidence_map.calibration.value,
+        confusions=_confusions(judged),
         routes=tuple(_route_report(route.name, inside) for route in decider.routes),
         mistakes=_mistakes(judged),
     )
+
+
+def _rows(judged: Sequence[Judged]) -> Rows:
+    return Rows(
+        in_scope=np.array([j.case.route is not None for j in judged], dtype=bool),
+        best_right=np.array([j.case.route is not None and j.best == j.case.route for j in judged], dtype=bool),
+        accepted=np.array([not _fell_back(j) for j in judged], dtype=bool),
+        right=np.array([not _fell_back(j) and j.decision.route == j.case.route for j in judged], dtype=bool),
+        confidence=np.array([np.nan if j.confidence is None else j.confidence for j in judged], dtype=np.float64),
+    )
+
+
+def _confusions(judged: Sequence[Judged]) -> tuple[Confusion, ...]:
+    counted = Counter(
+        (j.case.route, j.best)
+        for j in judged
+        if j.best is not None and j.best != j.case.route and (j.case.route is not None or not _fell_back(j))
+    )
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0][0] or "", item[0][1]))
+    return tuple(Confusion(expected, best, count) for (expected, best), count in ordered)
 
 
 def _route_report(route: str, judged: Sequence[Judged]) -> RouteReport:
@@ -149,7 +205,7 @@ def _route_report(route: str, judged: Sequence[Judged]) -> RouteReport:
 
 def _mistakes(judged: Sequence[Judged]) -> tuple[Mistake, ...]:
     wrong = [j for j in judged if not _fell_back(j) and j.decision.route != j.case.route]
-    wrong.sort(key=lambda j: -(j.decision.confidence or 0.0))
+    wrong.sort(key=lambda j: -(j.confidence or 0.0))
     return tuple(
         Mistake(
             text=j.case.text.text,
@@ -157,7 +213,8 @@ def _mistakes(judged: Sequence[Judged]) -> tuple[Mistake, ...]:
             line=j.case.text.line,
             expected=j.case.route,
             decided=j.decision.route,
-            confidence=j.decision.confidence,
+            confidence=j.confidence,
+            nearest=j.nearest,
         )
         for j in wrong[:_WORST_COUNT]
     )
@@ -165,7 +222,3 @@ def _mistakes(judged: Sequence[Judged]) -> tuple[Mistake, ...]:
 
 def _fell_back(judged: Judged) -> bool:
     return judged.decision.outcome is Outcome.FALLBACK
-
-
-def _share(count: int, total: int) -> float | None:
-    return count / total if total else None

@@ -1,28 +1,21 @@
 """Import: labelled texts become a route folder that `load` accepts."""
 
-import gzip
-import io
 import os
 import re
 import shutil
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fingerpost.build.files import fits_name
-from fingerpost.build.finding_codes import FILE_LARGE, FILE_UNREADABLE, TEXTS_ROW
-from fingerpost.build.findings import Findings, Place, quoted
+from fingerpost.build.findings import quoted
+from fingerpost.build.labelled import OUT_OF_SCOPE_LABEL, LabelledText, read_labelled
 from fingerpost.build.load import MODELS_FILE, OUT_OF_SCOPE_FILE, POLICY_FILE, load
-from fingerpost.build.rows import RowFault, json_row, lines, string_of
-from fingerpost.build.source import decode, read_source_bytes
-from fingerpost.build.text_files import MAX_BYTES
-from fingerpost.build.texts import normalised, text_fault
+from fingerpost.build.texts import normalised
 from fingerpost.build.yaml_scalars import written
 from fingerpost.errors import FieldViolation, InvalidRequest
 from fingerpost.types import Text
 
-OUT_OF_SCOPE_LABEL = "oos"
 FALLBACK_MODEL = "fallback"
 
 _MAX_STEM = 120  # characters of a cleaned name, which leaves room for a number behind it
@@ -53,7 +46,7 @@ def import_labelled_jsonl(source: Path, out: Path) -> ImportReport:
     """
     out = out.resolve()
     _check_free(out)
-    gathered = _gather(source)
+    gathered = _gather(read_labelled(source))
     names = _names(label for label in gathered.texts if label != OUT_OF_SCOPE_LABEL)
     _write_folder(out, _files(gathered.texts, names))
     return _report(gathered, names)
@@ -91,50 +84,11 @@ class _Gathered:
         self.repeated_count += kept is not text
 
 
-def _gather(source: Path) -> _Gathered:
-    findings = Findings()
-    content = _read(source, findings)
+def _gather(rows: Iterable[LabelledText]) -> _Gathered:
     gathered = _Gathered()
-    for number, line in lines(content or ""):
-        if line.strip():
-            _gather_row(line, Place(source.name, number), gathered, findings)
-    findings.check()
+    for row in rows:
+        gathered.add(row.label, row.text)
     return gathered
-
-
-def _gather_row(line: str, place: Place, gathered: _Gathered, findings: Findings) -> None:
-    try:
-        row = json_row(line)
-        text, label = string_of(row, "text"), string_of(row, "label").strip()
-    except RowFault as fault:
-        findings.add(TEXTS_ROW, place, fault.message)
-        return
-    if fault_found := text_fault(text):
-        findings.add(fault_found[0], place, fault_found[1])
-    elif text_fault(label):
-        findings.add(TEXTS_ROW, place, "the label is no readable text")
-    else:
-        gathered.add(label, Text(text.strip(), place.file, place.line))
-
-
-def _read(source: Path, findings: Findings) -> str | None:
-    data = read_source_bytes(source, MAX_BYTES, findings)
-    if data is not None and source.suffix == ".gz":
-        data = _unpacked(source.name, data, findings)
-    return None if data is None else decode(source.name, data, findings)
-
-
-def _unpacked(file: str, data: bytes, findings: Findings) -> bytes | None:
-    try:
-        with gzip.open(io.BytesIO(data)) as stream:
-            unpacked = stream.read(MAX_BYTES + 1)  # a small file can unpack to any size
-    except (OSError, EOFError, zlib.error):
-        findings.add(FILE_UNREADABLE, Place(file), f"{file} is no intact gzip file")
-        return None
-    if len(unpacked) > MAX_BYTES:
-        findings.add(FILE_LARGE, Place(file), f"{file} unpacks to more than {MAX_BYTES >> 20} MiB: split it")
-        return None
-    return unpacked
 
 
 # --- Labels to names ----------------------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ class Reindexed:
     findings: tuple[Finding, ...]
     routes_count: int
     exemplars_count: int
+    left_out_accuracy: float | None  # of utterances, each left out in turn; None without any
 
 
 def reindex(folder: Path, catalog_name: str, shop: Workshop) -> Reindexed:
@@ -87,7 +88,7 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop) -> Reindexed:
 
     shop.progress.step("evaluate", len(cases))
     index = shop.engine.open(index_bytes)
-    report = evaluate(cases, held_out, index, exemplars, decider, fitted.left_out_accuracy, shop.progress)
+    report = evaluate(cases, held_out, index, exemplars, decider, shop.progress)
 
     shop.progress.step("publish")
     report_bytes = _report.dump_json(report, indent=1) + b"\n"
@@ -95,7 +96,9 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop) -> Reindexed:
 
     shop.progress.step("activate")
     activation, changed = activate(shop.activations, catalog_name, revision)
-    return Reindexed(activation, changed, report, loaded.findings, len(catalog.routes), len(exemplars))
+    return Reindexed(
+        activation, changed, report, loaded.findings, len(catalog.routes), len(exemplars), fitted.left_out_accuracy
+    )
 
 
 def exemplars_of(catalog: Catalog) -> tuple[Exemplar, ...]:

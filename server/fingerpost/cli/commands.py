@@ -82,9 +82,29 @@ def reindex(
     source = encoder_source(encoder, precision)
     with progress() as bar, open_workshop(data, source, bar) as shop:
         result = build(routes, catalog, shop)
-    show.reindexed(result)
     if json_file is not None:
         json_file.write_text(show.reindexed_json(result), encoding="utf-8")
+    show.reindexed(result)
+
+
+@app.command(epilog="Example: fingerpost evaluate cases.jsonl --data data --json report.json")
+def evaluate(
+    cases: Annotated[Path, typer.Argument(help='Rows {"text","label"}; the label oos should fall back.')],
+    data: _Data = Path("data"),
+    catalog: _Catalog = "default",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON to this file.")] = None,
+) -> None:
+    """Decide labelled cases with the active revision and measure how good the decisions are."""
+    from fingerpost.bootstrap import evaluate_active
+    from fingerpost.cli.progress import progress
+    from fingerpost.telemetry import configure_logs
+
+    configure_logs("auto")
+    with progress() as bar:
+        report = evaluate_active(data, catalog, cases, bar)
+    if json_file is not None:
+        json_file.write_text(show.report_json(report), encoding="utf-8")
+    show.evaluated(report)
 
 
 @app.command(epilog="Example: fingerpost serve --data data --listen 127.0.0.1:50051")

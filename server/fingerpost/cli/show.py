@@ -16,6 +16,7 @@ from fingerpost import errors
 from fingerpost.errors import ErrorReason, FingerpostError
 
 if TYPE_CHECKING:
+    from fingerpost.build.evaluate import Report
     from fingerpost.build.import_labelled import ImportReport
     from fingerpost.build.reindex import Reindexed
     from fingerpost.client import CatalogInfo, Decision, Explanation, ServerInfo
@@ -42,6 +43,7 @@ _BY_CLASS: Mapping[type[FingerpostError], int] = {
     errors.InternalError: 1,
 }
 _REFUSED = 7
+_MISTAKES = 10
 
 _out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -95,22 +97,52 @@ def reindexed(result: "Reindexed") -> None:
     )
     _out.print(
         f"Calibration {report.calibration}, threshold {report.threshold:.2f}; utterances left out in turn: "
-        f"{_percent(report.left_out_accuracy)} to their own route."
+        f"{_percent(result.left_out_accuracy)} to their own route."
     )
     if not report.cases:
         _out.print("No tests: in the route files, so nothing was measured on held-out texts.")
         return
+    _out.print(f"{report.cases} held-out texts, {report.out_of_scope_cases} of them out of scope:")
+    _show_report(report)
+
+
+def evaluated(report: "Report") -> None:
+    """How many labelled cases fared."""
     _out.print(
-        f"{report.cases} held-out texts: best route right {_percent(report.top1_accuracy)}, "
-        f"fell back {_percent(report.fallback_share)}, accepted and right {_percent(report.accepted_precision)}; "
-        f"out of scope fell back {_percent(report.out_of_scope_fallback_share)}."
+        f"{report.cases} cases, {report.out_of_scope_cases} of them out of scope; calibration {report.calibration}, "
+        f"threshold {report.threshold:.2f}:"
     )
-    _out.print(_route_table(result))
+    _show_report(report)
+    for mistake in report.mistakes[:_MISTAKES]:
+        expected, sure = mistake.expected or "fallback", _number(mistake.confidence)
+        _out.print(
+            f'  "{escape(_short(mistake.text))}" went to {escape(mistake.decided or "")} ({sure}), not {expected}'
+        )
 
 
-def _route_table(result: "Reindexed") -> Table:
+def report_json(report: "Report") -> str:
+    """The metrics by name, each with its interval, then counts, confusions, routes and mistakes."""
+    fields = asdict(report)
+    return _json({**fields.pop("metrics"), **fields})
+
+
+def _show_report(report: "Report") -> None:
+    metrics = _table("metric", "value", "95 % interval")
+    for name, measured in report.metrics.items():
+        if measured.value is not None:
+            metrics.add_row(name, f"{measured.value:.3f}", f"{measured.low:.3f} to {measured.high:.3f}")
+    _out.print(metrics)
+    _out.print(_route_table(report))
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else line[:79] + "…"
+
+
+def _route_table(report: "Report") -> Table:
     table = _table("route", "tests", "best", "accepted", "wrong", "taken for")
-    for route in result.report.routes:
+    for route in report.routes:
         if route.cases:
             taken_for = ", ".join(f"{name} {count}" for name, count in route.confusions.items())
             wrong = route.accepted - route.accepted_right

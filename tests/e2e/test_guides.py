@@ -1,0 +1,211 @@
+"""What the README and the guides tell people to type, run as written: each page in one shell, block after block."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.processes import ServerProcess
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+GUIDES = ROOT / "docs" / "guides"
+DEFAULT_TARGET = "127.0.0.1:50051"
+
+Serve = Callable[..., ServerProcess]
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+ELSEWHERE = {
+    "./scripts/serve": "serves until it is stopped: has a test of its own",
+    "./scripts/test": "is this suite",
+}
+"""Blocks that a page's own shell cannot run, by their first line, and why."""
+
+NOT_RUN = {
+    "deploy-on-one-machine.md": "needs systemd, another machine and its administrator; the commands are checked by "
+    "tests/contract/test_docs.py, encoder export and import by test_cli.py, draining by test_serving.py",
+    "call-from-another-language.md": "needs protoc with the plug-ins of other languages; buf curl is run from the README, "
+    "the Node example by test_node_client.py",
+    "read-a-decision.md": "tells what replies mean; its one block of commands has a test below",
+}
+"""Guides whose blocks are not run one after the other, and why."""
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A folder like a fresh clone after its first start, and a server of its data folder."""
+
+    folder: Path
+    server: ServerProcess
+
+    def run(self, *blocks: str) -> str:
+        """What the blocks print, typed one after the other into one shell; fails with the first that fails."""
+        script = "\n".join(block.replace(DEFAULT_TARGET, self.server.address) for block in blocks)
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", f"set -x\n{script}"],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+            env=environment(FINGERPOST_TARGET=self.server.address),
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+def environment(**settings: str) -> dict[str, str]:
+    return {**os.environ, "HF_HUB_OFFLINE": "1", **settings}
+
+
+def clone_to(folder: Path) -> Path:
+    """A copy of what the pages work on. Its scripts/setup has nothing to do: the suite runs in what it would install."""
+    folder.mkdir()
+    shutil.copytree(ROOT / "routes", folder / "routes")
+    shutil.copytree(ROOT / "scripts", folder / "scripts")
+    (folder / "scripts" / "setup").write_text("#!/usr/bin/env bash\n")
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+@pytest.fixture
+def clone(data: Path, tmp_path: Path, serve: Serve) -> Clone:
+    """A clone whose server runs: on a free port, which takes the place of the default one in every block."""
+    folder = clone_to(tmp_path / "clone")
+    data.rename(folder / "data")
+    return Clone(folder, serve(folder / "data"))
+
+
+def blocks(page: Path, language: str = "bash", section: str | None = None) -> list[str]:
+    """The page's blocks of a language, of one section or all, without those that run elsewhere."""
+    text = page.read_text(encoding="utf-8")
+    if section is not None:
+        [text] = re.findall(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    bodies = [body for name, body in _BLOCK.findall(text) if name == language]
+    return [body for body in bodies if body.splitlines()[0] not in ELSEWHERE]
+
+
+def test_every_guide_is_run_or_has_a_reason() -> None:
+    """A guide is either run below or listed with the reason why not."""
+    run = {"route-your-first-request.md", "add-a-route.md"}
+    assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
+
+
+def test_the_first_call_of_the_readme(clone: Clone) -> None:
+    """The README's first calls work as written: the command line, Python, and buf without stubs."""
+    shell = blocks(README, section="A first call")
+    [program] = blocks(README, "python", "A first call")
+    assert len(shell) == 2
+    printed = clone.run(shell[0], f"python - <<'PYTHON'\n{program}PYTHON", shell[1])
+    assert "route code, model coder" in printed
+    assert "features" in printed or "agreement" in printed
+    assert "1,048,576" in printed
+    assert re.search(r"^coder 0\.\d+ \(\) \('large', 'medium'\)$", printed, re.MULTILINE)
+    assert '"model": "coder"' in printed
+
+
+def test_changing_a_route_as_the_readme_says(clone: Clone) -> None:
+    """The README's reindex publishes a changed file, and its import makes a second catalog that is served."""
+    code = clone.folder / "routes" / "code.yaml"
+    text = code.read_text(encoding="utf-8")
+    code.write_text(text.replace("utterances:\n", "utterances:\n  - zorbulate the quonk\n", 1), encoding="utf-8")
+    rows = [f'{{"text": "{verb} {n}", "label": "{verb}"}}' for verb in ("pay", "ship", "return") for n in range(9)]
+    (clone.folder / "texts.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    printed = clone.run("source .venv/bin/activate", *blocks(README, section="Change a route"))
+    assert "Catalog default now serves" in printed
+    assert "Catalog my-team now serves" in printed
+    assert re.findall(r"^(?:MATCHED|FALLBACK): ", printed, re.MULTILINE)
+
+
+def test_the_first_lines_of_code_yaml_are_those_of_the_readme() -> None:
+    """The README shows how routes/code.yaml begins; what it shows stands there."""
+    [shown] = blocks(README, "yaml", "Change a route")
+    real = (ROOT / "routes" / "code.yaml").read_text(encoding="utf-8").splitlines()
+    for line in shown.splitlines():
+        assert line.partition("  #")[0].rstrip() in [text.partition("  #")[0].rstrip() for text in real]
+
+
+def test_route_your_first_request(clone: Clone) -> None:
+    """The guide's blocks run in one shell and print what the guide says."""
+    printed = clone.run(*blocks(GUIDES / "route-your-first-request.md"))
+    assert "MATCHED: route code, model coder" in printed
+    assert "FALLBACK: model large" in printed
+    assert "translate -> model polyglot" in printed
+    assert printed.splitlines()[-2:] == ["maths", "PROMPT_EMPTY text"]
+
+
+def test_add_a_route(clone: Clone) -> None:
+    """The guide's route is published, takes its request, and the out-of-scope text sends another to the fallback."""
+    first = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    shell = blocks(GUIDES / "add-a-route.md")
+    printed = clone.run(*between(shell, "sleep 1.5"))  # nobody types the next block faster than a server swaps
+    assert "14 routes" in printed
+    assert re.search(r"^travel +3 +3 ", printed, re.MULTILINE)
+    verdicts = re.findall(r"^(?:MATCHED|FALLBACK): .*$", printed, re.MULTILINE)
+    assert [verdict.split(",")[0] for verdict in verdicts[:3]] == [
+        "MATCHED: route travel",
+        "MATCHED: route reasoning",
+        "MATCHED: route travel",
+    ]
+    assert verdicts[3].startswith("FALLBACK: model large (OUT_OF_SCOPE")
+    assert (clone.folder / "report.json").is_file()
+    last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
+
+
+def between(parts: list[str], pause: str) -> Iterator[str]:
+    for part in parts:
+        yield from (part, pause)
+
+
+def test_reading_a_decision(clone: Clone) -> None:
+    """The guide's commands run, and its Python programs are right as far as a reader can tell without models."""
+    guide = GUIDES / "read-a-decision.md"
+    programs = "\n".join(blocks(guide, "python"))
+    use = (
+        f'with Client("{DEFAULT_TARGET}") as client:\n'
+        "    print(answer(client, 'fix my python script', lambda model, text: model))\n"
+        '    print(decide(client, "fix my python script").model)\n'
+    )
+    printed = clone.run(*blocks(guide), f"python - <<'PYTHON'\n{programs}\n{use}PYTHON")
+    assert '"summary"' in printed
+    assert printed.splitlines()[-2:] == ["coder", "coder"]
+
+
+def test_the_first_start(encoders_folder: Path, tmp_path: Path) -> None:
+    """`./scripts/serve` publishes the starter routes where that was not done, serves, and ends well on SIGTERM."""
+    [start] = [body for _, body in _BLOCK.findall(README.read_text(encoding="utf-8")) if "scripts/serve" in body]
+    folder = clone_to(tmp_path / "clone")
+    shutil.copytree(encoders_folder, folder / "data" / "encoders")
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec {start.strip()}"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment(FINGERPOST_LISTEN="127.0.0.1:0", FINGERPOST_DRAIN_WAIT_MS="0"),
+    )
+    try:
+        assert process.stdout is not None
+        printed = []
+        started = time.monotonic()
+        while not printed or "serves on" not in printed[-1]:
+            assert time.monotonic() - started < 60
+            printed.append(process.stdout.readline())
+            assert printed[-1], "it ended before it served"
+        assert any("now serves revision" in line for line in printed)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
