@@ -19,7 +19,7 @@ from fingerpost.bootstrap import encoder_source, open_workshop
 from fingerpost.build.reindex import Workshop
 from fingerpost.build.vectorise import vectorise
 from fingerpost.cli.progress import progress
-from fingerpost.serve.score import score
+from fingerpost.serve.score import DEFAULT_VOTE, score
 from fingerpost.types import Exemplar, Neighbour, NoProgress, VoteParameters
 
 SETS = ("clinc150", "banking77", "hwu64")
@@ -51,6 +51,9 @@ def main() -> None:
             shares = [_right(one, VoteParameters(neighbours, temperature)) for one in searched]
             cells = [f"{share:.4f}" for share in (*shares, sum(shares) / len(shares))]
             print(f"| {neighbours} | {temperature} | " + " | ".join(cells) + " |")
+    chosen = [_right(one, DEFAULT_VOTE) for one in searched]
+    squares = [share * (1 - share) / len(one.routes) for share, one in zip(chosen, searched, strict=True)]
+    print(f"standard error of the mean at the default: {sum(squares) ** 0.5 / len(SETS):.4f}")
 
 
 def _search(folder: Path, shop: Workshop) -> Searched:

@@ -205,6 +205,24 @@ def test_settings_and_findings_exist(file: Path) -> None:
     assert set(re.findall(r"\bFP\d{3}\b", text)) - REGISTRY.keys() == set()
 
 
+# --- The container -------------------------------------------------------------------------------------------------
+
+
+def test_the_containerfile_keeps_its_promises() -> None:
+    """Every copied file exists, the served stage has neither torch nor root, and it listens where it says."""
+    text = (ROOT / "deploy/container/Containerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    for sources in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE):
+        assert [name for name in sources.split() if not (ROOT / name).exists()] == []
+    *builders, served = re.split(r"^(?=FROM )", text, flags=re.MULTILINE)[1:]
+    assert [".[server,build]" in stage for stage in builders] == [True, False]
+    assert "pip install" not in served
+    assert set(re.findall(r"--from=(\w+)", served)) == {"build", "packages"}
+    assert "COPY --from=build --chown=10001:10001 /data /data" in served
+    assert re.findall(r"^USER (.+)$", served, re.MULTILINE) == ["10001:10001"]
+    assert "HEALTHCHECK" not in text
+    parse(re.findall(r'"([^"]+)"', served.partition("\nCMD ")[2]))
+
+
 # --- Words --------------------------------------------------------------------------------------------------------
 
 _FORBIDDEN = re.compile(r"(?<![\w&/])#\d+\b|\bsessions?\b|pypi\.org|npmjs\.org|deb\.debian\.org", re.IGNORECASE)

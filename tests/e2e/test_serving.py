@@ -62,6 +62,8 @@ def test_unroutable_texts_fall_back(starter: ServerProcess) -> None:
             assert decision.route == ""
             assert decision.model == "large"
             assert {"LOW_CONFIDENCE", "OUT_OF_SCOPE"} & set(decision.reasons), text
+            assert decision.similarity is not None
+            assert decision.calibration == "POOLED"
             assert decision.confidence is None or decision.confidence < decision.threshold
 
 
@@ -87,6 +89,20 @@ def test_the_same_text_has_the_same_vector_everywhere(starter: ServerProcess) ->
         assert isinstance(decision, Decision)
         assert decision.embedding == alone[text].embedding
         assert decision.confidence == alone[text].confidence
+
+
+def test_more_threads_give_the_same_answers(starter: ServerProcess, published: Path, serve: Serve) -> None:
+    """A server with two embedding threads gives the bytes of one with one, also when many calls come at once."""
+    texts = [
+        f"please help me with matter number {n}, it is about {word}" for n in range(40) for word in ("sql", "a poem")
+    ]
+    options = Options(include_embedding=True, alternatives_count=3)
+    answers = []
+    for address in (starter.address, serve(published, embed_threads=2).address):
+        with Client(address, timeout_seconds=30) as client, ThreadPoolExecutor(16) as pool:
+            decisions = list(pool.map(lambda text, client=client: client.route(text, options), texts))
+        answers.append([(d.embedding, d.alternatives, d.confidence, d.route) for d in decisions])
+    assert answers[0] == answers[1]
 
 
 def test_text_conversation_and_vector_agree(starter: ServerProcess) -> None:
