@@ -1,16 +1,18 @@
 """Writes docs/reference from the code: run by scripts/gen-reference."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from click import Command
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from fingerpost import errors
+from fingerpost.build.json_schema import json_schemas
 from fingerpost.cli import app
 from fingerpost.cli.show import EXIT_CODES
 from fingerpost.rpc.server import METADATA_HARD_BYTES, METADATA_SOFT_BYTES
@@ -23,7 +25,13 @@ HEAD = "<!-- Written by scripts/gen-reference: do not edit. -->\n"
 
 
 def main() -> None:
-    pages = {"cli.md": cli(), "settings.md": settings(), "errors.md": error_page(), "proto.md": proto()}
+    pages = {
+        "cli.md": cli(),
+        "settings.md": settings(),
+        "errors.md": error_page(),
+        "proto.md": proto(),
+        "route-files.md": route_files(),
+    }
     stale = [name for name, text in pages.items() if not same(REFERENCE / name, text)]
     if "--check" in sys.argv[1:]:
         if stale:
@@ -124,6 +132,55 @@ def proto() -> str:
         parts.append(f"## {path.name}\n")
         parts.extend(declarations(path.read_text(encoding="utf-8").splitlines()))
     return "\n".join(parts)
+
+
+def route_files() -> str:
+    """Every key of every file of a route folder, from the JSON Schemas that editors use."""
+    text = (
+        "A folder of YAML files is one catalog: one file a route, and files whose names start with an underscore. Unknown "
+        "and repeated keys, anchors, aliases and tags are errors. Larger sets of utterances stand in a file beside the "
+        'YAML file, named by `utterances_file`: `.jsonl` with rows `{"text"}`, `.csv` with a column `text`, or `.txt` '
+        "with one text a line. The schemas for editors are in `routes/schema/`.\n"
+    )
+    files = {
+        "route": "a route: `<name>.yaml`",
+        "models": "`_models.yaml`",
+        "policy": "`_policy.yaml`",
+        "out_of_scope": "`_out_of_scope.yaml`",
+    }
+    parts = [HEAD, "# Route files\n", text]
+    schemas = json_schemas()
+    for name, title in files.items():
+        schema = json.loads(schemas[f"{name}.schema.json"])
+        parts.append(f"## {title[0].upper()}{title[1:]}\n\n{schema['description']}\n\n{keys(schema)}")
+        parts.extend(f"### {inner['description']}\n\n{keys(inner)}" for inner in schema.get("$defs", {}).values())
+    return "\n".join(parts)
+
+
+def keys(schema: dict[str, Any]) -> str:
+    required = schema.get("required", [])
+    rows = [
+        (f"`{name}`", kind_of(field), shown_default(name, field, required), field.get("description", ""))
+        for name, field in schema["properties"].items()
+    ]
+    return table(("key", "type", "default", "meaning"), rows)
+
+
+def kind_of(field: dict[str, Any]) -> str:
+    """The type in words, with its range."""
+    field = next((option for option in field.get("anyOf", ()) if option["type"] != "null"), field)
+    if field.get("type") == "array":
+        return f"list of {'entries' if '$ref' in field['items'] else kind_of(field['items'])}"
+    if "enum" in field:
+        return " or ".join(f"`{choice}`" for choice in field["enum"])
+    low, high = field.get("minimum", field.get("exclusiveMinimum")), field.get("maximum", field.get("exclusiveMaximum"))
+    return str(field["type"]) + ("" if low is None or high is None or high > 1 else f", {low} to {high}")
+
+
+def shown_default(name: str, field: dict[str, Any], required: list[str]) -> str:
+    if name in required:
+        return "required"
+    return "" if field.get("default") in (None, "", []) else f"`{field['default']}`"
 
 
 def declarations(lines: list[str]) -> Iterator[str]:
