@@ -137,9 +137,10 @@ def proto() -> str:
 def route_files() -> str:
     """Every key of every file of a route folder, from the JSON Schemas that editors use."""
     text = (
-        "A folder of YAML files is one catalog: one file a route, and files whose names start with an underscore. Unknown "
-        "and repeated keys, anchors, aliases and tags are errors. Larger sets of utterances stand in a file beside the "
-        'YAML file, named by `utterances_file`: `.jsonl` with rows `{"text"}`, `.csv` with a column `text`, or `.txt` '
+        "A folder of YAML files is one catalog: one file a route, and files whose names start with an underscore. "
+        "Unknown and repeated keys, anchors, aliases and tags are errors. Larger sets of utterances stand in a file "
+        "beside the YAML file, named by `utterances_file`: "
+        '`.jsonl` with rows `{"text"}`, `.csv` with a column `text`, or `.txt` '
         "with one text a line. The schemas for editors are in `routes/schema/`.\n"
     )
     files = {
@@ -173,7 +174,8 @@ def kind_of(field: dict[str, Any]) -> str:
         return f"list of {'entries' if '$ref' in field['items'] else kind_of(field['items'])}"
     if "enum" in field:
         return " or ".join(f"`{choice}`" for choice in field["enum"])
-    low, high = field.get("minimum", field.get("exclusiveMinimum")), field.get("maximum", field.get("exclusiveMaximum"))
+    low = field.get("minimum", field.get("exclusiveMinimum"))
+    high = field.get("maximum", field.get("exclusiveMaximum"))
     return str(field["type"]) + ("" if low is None or high is None or high > 1 else f", {low} to {high}")
 
 
