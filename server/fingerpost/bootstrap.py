@@ -159,7 +159,6 @@ def evaluate_active(folder: Path, catalog: str, cases_file: Path, progress: Prog
     if activation is None:
         raise NotFound(f"catalog {catalog} has no active revision in {folder}: reindex first")
     snapshot = SnapshotOpener(data, os.cpu_count() or 1, Runtime()).open(activation)
-    progress.step("embed", len(cases))
     with SqliteVectorCache(data.vectors) as cache:
         vectors = vectorise([case.text.text for case in cases], snapshot.embedders, cache, progress)
     progress.step("evaluate", len(cases))

@@ -295,7 +295,7 @@ def test_a_bar_for_people(data: Path) -> None:
             while chunk := screen.read(4096):
                 shown += chunk
         assert process.wait(60) == 0
-    for step in (b"embed", b"index", b"fit", b"evaluate", b"publish", b"activate"):
+    for step in (b"vectorise", b"index", b"fit", b"evaluate", b"publish", b"activate"):
         assert step in shown
 
 

@@ -74,7 +74,6 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop) -> Reindexed:
     cases = cases_of(catalog)
 
     texts = [e.text for e in exemplars] + [c.text.text for c in cases]
-    shop.progress.step("embed", len(texts))
     vectors = vectorise(texts, shop.embedders, shop.cache, shop.progress)
     own, held_out = vectors[: len(exemplars)], vectors[len(exemplars) :]
 
