@@ -28,6 +28,7 @@ class FixedActivations:
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
         self.snapshots = {snapshot.catalog: snapshot for snapshot in snapshots}
+        self.broken: Exception | None = None  # what opening raises
 
     def catalogs(self) -> list[str]:
         return sorted(self.snapshots)
@@ -39,6 +40,8 @@ class FixedActivations:
         raise NotImplementedError
 
     def open(self, activation: Activation) -> Snapshot:
+        if self.broken is not None:
+            raise self.broken
         return self.snapshots[activation.catalog]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from fingerpost.types import Policy
+from fingerpost.types import Activation, Policy
 from fingerpost.v1 import decision_pb2, router_service_pb2 as pb
 from tests.fakes import DIGEST, DIM, BrokenEmbedder, GatedEmbedder, HashEmbedder, decider, snapshot
 from tests.serving import Served, health_stub, refusal, serving
@@ -318,6 +318,29 @@ def test_health_follows_what_is_active() -> None:
             assert (await refusal(unknown)).code is grpc.StatusCode.NOT_FOUND
 
     asyncio.run(ask())
+
+
+def test_whatever_a_revision_raises_the_last_good_one_stays() -> None:
+    """A revision that cannot be opened for a reason nobody foresaw is refused and counted, and polling goes on."""
+
+    async def ask() -> tuple[str, int, str]:
+        async with serving(snapshot()) as served:
+            good = served.activations.snapshots["default"]
+            served.activations.snapshots["default"] = replace(good, activation=Activation("default", "b" * 64, 2))
+            served.activations.broken = RuntimeError("engine lost")
+            async with asyncio.timeout(5):
+                while not served.server.runtime.refused_reloads.get("default"):
+                    await asyncio.sleep(0.01)
+            during = (await served.stub.Route(pb.RouteRequest(text="fix this bug"))).revision
+            refused = served.server.runtime.refused_reloads["default"]
+            served.activations.broken = None
+            served.activations.snapshots["default"] = replace(good, activation=Activation("default", "c" * 64, 3))
+            async with asyncio.timeout(5):
+                while served.server.runtime.snapshots["default"].revision != "c" * 64:
+                    await asyncio.sleep(0.01)
+            return during, refused, (await served.stub.Route(pb.RouteRequest(text="fix this bug"))).revision
+
+    assert asyncio.run(ask()) == ("r" * 64, 1, "c" * 64)
 
 
 def test_reflection_describes_the_service() -> None:

@@ -113,6 +113,16 @@ def test_files_and_manifest_must_agree() -> None:
         assert caught.value.reason == ErrorReason.ARTEFACT_INCOMPATIBLE
 
 
+@pytest.mark.parametrize(
+    "manifest", [b"", b"[]", b"{}", b"not json", b'{"schema_version": "one"}', b'{"schema_version": 1}', b"\xff"]
+)
+def test_a_manifest_that_is_none(manifest: bytes) -> None:
+    """Bytes whose digest is right but that are no manifest are FAILED_PRECONDITION, not a stack trace."""
+    with pytest.raises(FailedPrecondition) as caught:
+        decode(digest_of(manifest), {**files("a"), MANIFEST: manifest})
+    assert caught.value.reason == ErrorReason.ARTEFACT_INCOMPATIBLE
+
+
 def test_an_unknown_revision(tmp_path: Path) -> None:
     """A digest that is not stored is NOT_FOUND."""
     with pytest.raises(NotFound) as caught:

@@ -43,10 +43,13 @@ class Reloader:
         self._wait: dict[str, int] = {}  # polls until the next try of a refused one
 
     async def run(self, interval_seconds: float) -> None:
-        """Poll for ever."""
+        """Poll for ever, through whatever one poll meets."""
         while True:
             await asyncio.sleep(interval_seconds)
-            await self.poll()
+            try:
+                await self.poll()
+            except Exception as error:  # noqa: BLE001  a folder that cannot be listed now may be listed soon
+                _log.error("poll_failed", error=type(error).__name__)
 
     async def poll(self) -> None:
         """Look once and swap what changed."""
@@ -82,7 +85,7 @@ class Reloader:
     async def _load(self, activation: Activation) -> None:
         try:
             snapshot = await asyncio.to_thread(self._open, activation)
-        except (OSError, FingerpostError) as error:
+        except Exception as error:  # noqa: BLE001  whatever is wrong with a revision, the last good one stays
             self._refuse(activation.catalog, activation, error)
             return
         self._refused.pop(activation.catalog, None)

@@ -39,7 +39,15 @@ class Manifest:
     files: dict[str, _FileEntry]
 
 
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """The one field that every version of the format has."""
+
+    schema_version: int
+
+
 _manifest = TypeAdapter(Manifest)
+_version = TypeAdapter(_Version)
 
 
 def encode(
@@ -94,12 +102,18 @@ def _verified_manifest(digest: str, files: Mapping[str, bytes]) -> Manifest:
         raise DataLoss(
             f"revision {digest[:12]}: {MANIFEST} has digest {digest_of(data)[:12]}: reindex to publish it anew"
         )
-    version = json.loads(data).get("schema_version")
+    try:
+        version = _version.validate_json(data).schema_version
+    except ValidationError as error:
+        raise _incompatible(digest, f"{MANIFEST} is none: reindex") from error
     if version != SCHEMA_VERSION:
         raise _incompatible(
             digest, f"its schema is {version} and this program reads {SCHEMA_VERSION}: update or reindex"
         )
-    manifest = _manifest.validate_json(data)
+    try:
+        manifest = _manifest.validate_json(data)
+    except ValidationError as error:
+        raise _incompatible(digest, f"{MANIFEST} cannot be understood: reindex") from error
     missing, extra = set(manifest.files) - set(files), set(files) - set(manifest.files) - {MANIFEST}
     if missing or extra:
         raise _incompatible(digest, f"missing files {sorted(missing)}, unexpected files {sorted(extra)}: reindex")
