@@ -115,6 +115,13 @@ finally:
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_number_of_threads_changes_no_revision(data: Path, threads: int) -> None:
+    """The same files give the same digest however the arithmetic is split over threads."""
+    done = fingerpost("reindex", "--routes", "routes", "--data", data, OPENBLAS_NUM_THREADS=str(threads))
+    assert "already serves" in done.stdout
+
+
 def test_reindex_writes_its_report(data: Path, tmp_path: Path) -> None:
     """--json writes what was published and how the held-out texts fared."""
     report = tmp_path / "report.json"

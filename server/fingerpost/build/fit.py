@@ -40,6 +40,7 @@ _BLOCK_ROWS = 1024
 _MIN_ACCEPTED = 20  # decisions that a threshold must rest on
 _RIDGE = 30.0  # how many texts the shipped map counts for, about; on the starter routes 10 to 100 decide alike
 _MAX_STEPS = 100
+_DIGITS = 6  # kept of a fitted number, so that the same texts give the same revision whatever the machine's threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +144,10 @@ def _left_out(
     vectors: Vectors, routes: NDArray[np.int64], count: int, *, whole_route: bool
 ) -> Iterator[tuple[int, list[Neighbour]]]:
     """Each row with its nearest other rows, itself (or its whole route) left out; nearest first, equal ones by row."""
+    # In double precision the order of a threaded sum no longer shows in the digits that are kept of the fit.
+    precise = vectors.astype(np.float64)
     for start in range(0, len(vectors), _BLOCK_ROWS):
-        block = vectors[start : start + _BLOCK_ROWS]
-        similarities = block @ vectors.T
+        similarities = precise[start : start + _BLOCK_ROWS] @ precise.T
         for offset, line in enumerate(similarities):
             row = start + offset
             left_out = (routes == routes[row]) if whole_route else np.array([row])
@@ -153,7 +155,7 @@ def _left_out(
             yield row, _nearest(line, routes, count)
 
 
-def _nearest(similarities: NDArray[np.float32], routes: NDArray[np.int64], count: int) -> list[Neighbour]:
+def _nearest(similarities: NDArray[np.float64], routes: NDArray[np.int64], count: int) -> list[Neighbour]:
     """What `serve.search` would find: the nearest, and one utterance of a route when there is none among them."""
     count = min(count, len(similarities))
     ids = np.argpartition(-similarities, count - 1)[:count]
@@ -178,10 +180,9 @@ def fit_map(sample: Sample, prior: Prior | None) -> ConfidenceMap:
         centre = np.append(np.array(prior.weights) * spread, prior.intercept)
     ridge = np.append(np.full(len(FEATURES), _RIDGE), 1e-3)
     solution = _rising(design, sample.right.astype(np.float64), sample.weights, centre, ridge)
-    weights = tuple((solution[:-1] / spread).tolist())
-    return ConfidenceMap(
-        Calibration.POOLED, float(solution[-1]), weights, sample.in_scope_count, similarity_floor(sample)
-    )
+    weights = tuple(np.round(solution[:-1] / spread, _DIGITS).tolist())
+    intercept = round(float(solution[-1]), _DIGITS)
+    return ConfidenceMap(Calibration.POOLED, intercept, weights, sample.in_scope_count, similarity_floor(sample))
 
 
 def _rising(
@@ -250,7 +251,7 @@ def lowest_holding(values: NDArray[np.float64], sample: Sample, target_precision
 
 def similarity_floor(sample: Sample) -> float:
     """The similarity under which only one in a hundred right decisions lay: less is out of scope."""
-    return float(np.quantile(sample.features[sample.right, 0], 0.01))
+    return round(float(np.quantile(sample.features[sample.right, 0], 0.01)), _DIGITS)
 
 
 def _without_own_data(prior: Prior | None, kinds: int, sample: Sample) -> ConfidenceMap:
