@@ -11,7 +11,7 @@ import pytest
 from fingerpost.backends.encoder.embedder import OnnxEncoder
 from fingerpost.backends.encoder.folder import find
 from fingerpost.backends.encoder.source import EncoderSource
-from fingerpost.types import NoProgress
+from fingerpost.ports import NoProgress
 
 _CACHE = Path(__file__).parents[1] / ".cache" / "encoders"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fingerpost.backends.faiss_flat import FaissFlatEngine
+from fingerpost.ports import Embedder
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.types import (
@@ -17,7 +18,6 @@ from fingerpost.types import (
     ConfidenceMap,
     Decider,
     Embedded,
-    Embedder,
     EncoderId,
     Exemplar,
     Model,

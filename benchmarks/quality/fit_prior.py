@@ -8,22 +8,20 @@ prints each set's calibration error when that set itself was left out of the fit
 (Casanueva et al. 2020) and HWU64 (Liu et al. 2019).
 """
 
-import argparse
-import json
-import sys
 from pathlib import Path
 
 import numpy as np
+from public_sets import SETS, arguments, in_scope
 
 from fingerpost.bootstrap import encoder_source, open_workshop
 from fingerpost.build.fit import Sample, choose_threshold, collect, fit_map, lowest_holding, similarity_floor
 from fingerpost.build.vectorise import vectorise
 from fingerpost.cli.progress import progress
+from fingerpost.ports import NoProgress
 from fingerpost.serve.calibrate import confidence_of
 from fingerpost.serve.score import DEFAULT_VOTE
-from fingerpost.types import ConfidenceMap, Exemplar, NoProgress
+from fingerpost.types import ConfidenceMap, Exemplar
 
-SETS = ("clinc150", "banking77", "hwu64")
 SHOTS = ("train_5shot.jsonl", "train_10shot.jsonl")
 SHARE = 0.15
 TARGET_PRECISION = 0.95
@@ -31,11 +29,8 @@ BINS = 15
 
 
 def main() -> None:
-    arguments = _arguments()
-    missing = [name for name in SETS if not (arguments.sets / name).is_dir()]
-    if missing:
-        sys.exit(f"fit_prior: {arguments.sets} lacks {', '.join(missing)}: give the folder of the sets with --sets")
-    samples = _samples(arguments.sets, arguments.data)
+    given = arguments(__doc__)
+    samples = _samples(given.sets, given.data)
     for left_out in SETS:
         others = _together([sample for name, sample in samples if name != left_out])
         own = _together([sample for name, sample in samples if name == left_out])
@@ -56,9 +51,9 @@ def _samples(sets: Path, data: Path) -> list[tuple[str, Sample]]:
     with progress() as bar, open_workshop(data, encoder_source("minilm", "int8"), bar) as shop:
         for name in SETS:
             for shots in SHOTS:
-                rows = [json.loads(line) for line in (sets / name / shots).read_text(encoding="utf-8").splitlines()]
-                routes = {label: number for number, label in enumerate(sorted({row["label"] for row in rows}))}
-                exemplars = [Exemplar(row["text"], routes[row["label"]]) for row in rows]
+                rows = in_scope(sets / name / shots)
+                routes = {label: number for number, label in enumerate(sorted({label for _, label in rows}))}
+                exemplars = [Exemplar(text, routes[label]) for text, label in rows]
                 vectors = vectorise([e.text for e in exemplars], shop.embedders, shop.cache, NoProgress())
                 found.append((name, collect(vectors, exemplars, DEFAULT_VOTE, SHARE, NoProgress())))
     return found
@@ -84,13 +79,6 @@ def _error(sample: Sample, confidence_map: ConfidenceMap) -> float:
     bins = np.minimum((np.cumsum(share) * BINS).astype(int), BINS - 1)
     gaps = share * (confidences[order] - sample.right[order])
     return float(np.abs(np.bincount(bins, gaps, BINS)).sum())
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=Path, default=Path("../shared/data"), help="folder of the public sets")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="data folder that holds or gets the encoder")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -7,25 +7,22 @@ are {"text", "label"} in `<set>/train_10shot.jsonl` and `<set>/validation.jsonl`
 sets are CLINC150 (Larson et al. 2019), BANKING77 (Casanueva et al. 2020) and HWU64 (Liu et al. 2019).
 """
 
-import argparse
-import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from public_sets import SETS, arguments, in_scope
 
 from fingerpost.bootstrap import encoder_source, open_workshop
 from fingerpost.build.reindex import Workshop
 from fingerpost.build.vectorise import vectorise
 from fingerpost.cli.progress import progress
+from fingerpost.ports import NoProgress
 from fingerpost.serve.score import DEFAULT_VOTE, score
-from fingerpost.types import Exemplar, Neighbour, NoProgress, VoteParameters
+from fingerpost.types import Exemplar, Neighbour, VoteParameters
 
-SETS = ("clinc150", "banking77", "hwu64")
 NEIGHBOURS = (5, 10, 20, 50)
 TEMPERATURES = (0.03, 0.05, 0.07, 0.1, 0.15)
-OUT_OF_SCOPE_LABEL = "oos"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +35,9 @@ class Searched:
 
 
 def main() -> None:
-    arguments = _arguments()
-    missing = [name for name in SETS if not (arguments.sets / name).is_dir()]
-    if missing:
-        sys.exit(f"vote: {arguments.sets} lacks {', '.join(missing)}: give the folder of the sets with --sets")
-    with progress() as bar, open_workshop(arguments.data, encoder_source("minilm", "int8"), bar) as shop:
-        searched = [_search(arguments.sets / name, shop) for name in SETS]
+    given = arguments(__doc__)
+    with progress() as bar, open_workshop(given.data, encoder_source("minilm", "int8"), bar) as shop:
+        searched = [_search(given.sets / name, shop) for name in SETS]
     print("| neighbours | temperature | " + " | ".join(SETS) + " | mean |")
     print("|---|---|" + "---|" * (len(SETS) + 1))
     for neighbours in NEIGHBOURS:
@@ -57,7 +51,7 @@ def main() -> None:
 
 
 def _search(folder: Path, shop: Workshop) -> Searched:
-    train, held_out = _rows(folder / "train_10shot.jsonl"), _rows(folder / "validation.jsonl")
+    train, held_out = in_scope(folder / "train_10shot.jsonl"), in_scope(folder / "validation.jsonl")
     numbers = {label: number for number, label in enumerate(sorted({label for _, label in train}))}
     exemplars = [Exemplar(text, numbers[label]) for text, label in train]
     vectors = vectorise([text for text, _ in (*train, *held_out)], shop.embedders, shop.cache, NoProgress())
@@ -70,11 +64,6 @@ def _search(folder: Path, shop: Workshop) -> Searched:
     return Searched(exemplars, neighbours, [numbers[label] for _, label in held_out])
 
 
-def _rows(path: Path) -> list[tuple[str, str]]:
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [(row["text"], row["label"]) for row in rows if row["label"] != OUT_OF_SCOPE_LABEL]
-
-
 def _right(searched: Searched, vote: VoteParameters) -> float:
     """Share of the texts whose best route is their own."""
     best = [
@@ -82,13 +71,6 @@ def _right(searched: Searched, vote: VoteParameters) -> float:
         for neighbours in searched.neighbours
     ]
     return sum(a == b for a, b in zip(best, searched.routes, strict=True)) / len(best)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=Path, default=Path("../shared/data"), help="folder of the public sets")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="data folder that holds or gets the encoder")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from fingerpost.build.reindex import Workshop
 from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, NotFound
 from fingerpost.guard.admission import Admission
+from fingerpost.ports import Embedder, IndexEngine, Progress, VectorIndex
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.server import ROUTER_SERVICE, Server
 from fingerpost.rpc.services import RouterService
@@ -30,9 +31,32 @@ from fingerpost.serve.reload import OnChange, Reloader
 from fingerpost.serve.revision_format import decode
 from fingerpost.serve.runtime import Runtime, Snapshot, check_catalog_name
 from fingerpost.settings import Settings
-from fingerpost.types import Activation, DataFolder, Embedder, EncoderId, IndexEngine, Progress, VectorIndex
+from fingerpost.types import Activation, EncoderId
 
 _ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in (FaissFlatEngine(),)}
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where things lie in a data folder."""
+
+    root: Path
+
+    @property
+    def revisions(self) -> Path:
+        return self.root / "revisions"
+
+    @property
+    def encoders(self) -> Path:
+        return self.root / "encoders"
+
+    @property
+    def catalogs(self) -> Path:
+        return self.root / "catalogs"
+
+    @property
+    def vectors(self) -> Path:
+        return self.root / "vectors.sqlite"
 
 
 def build_server(settings: Settings) -> Server:

@@ -1,10 +1,8 @@
-"""What crosses the borders between stages: frozen data and the Protocols of the engines; no behaviour of ours."""
+"""What crosses the borders between stages: frozen data without behaviour."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -242,12 +240,11 @@ class GivenVector:
 
 @dataclass(frozen=True, slots=True)
 class RouteQuery:
-    """A valid request: exactly one of `text` and `vector` is set."""
+    """A valid request: the text or the vector that is to be routed, and the facts about it."""
 
     request_id: str
     catalog: str
-    text: str | None = None
-    vector: GivenVector | None = None
+    wanted: str | GivenVector
     metadata: Mapping[str, str] = field(default_factory=dict)
     tenant: str = ""
     session_id: str = ""
@@ -340,143 +337,3 @@ class Timing:
     search_us: int = 0
     decide_us: int = 0
     total_us: int = 0
-
-
-# --- Engines, as the stages see them ------------------------------------------------------------------------------
-
-
-class Embedder(Protocol):
-    """Turns texts into unit vectors; a text's vector never depends on its neighbours. One thread at a time."""
-
-    @property
-    def id(self) -> str:
-        """Digest of the encoder."""
-
-    @property
-    def dim(self) -> int: ...
-
-    @property
-    def max_tokens(self) -> int: ...
-
-    def embed(self, texts: Sequence[str]) -> Vectors: ...
-
-    def embed_one(self, text: str) -> Embedded:
-        """Embed one text and tell how it was read.
-
-        Raises:
-            InvalidRequest: PROMPT_EMPTY when the tokenizer reads nothing.
-            InternalError: EMBEDDING_INVALID when the encoder gives no finite unit vector.
-        """
-
-
-class VectorIndex(Protocol):
-    """Finds the nearest of fixed vectors by cosine; safe to search from several threads."""
-
-    @property
-    def size(self) -> int: ...
-
-    @property
-    def dim(self) -> int: ...
-
-    def search(self, vector: Vector, count: int) -> list[Neighbour]:
-        """The `count` nearest (all when there are fewer), nearest first, equal ones by id."""
-
-
-class IndexEngine(Protocol):
-    """Builds and reads vector indexes, as bytes: files are never the engine's business."""
-
-    kind: str
-
-    def build(self, vectors: Vectors) -> bytes: ...
-
-    def open(self, data: bytes) -> VectorIndex: ...
-
-
-class VectorCache(Protocol):
-    """Remembers vectors by encoder and text between reindexes; losing it costs only time."""
-
-    def get(self, encoder_digest: str, texts: Sequence[str]) -> dict[str, Vector]: ...
-
-    def put(self, encoder_digest: str, vectors: Mapping[str, Vector]) -> None: ...
-
-
-class ActivationStore(Protocol):
-    """Which revision each catalog serves."""
-
-    def catalogs(self) -> list[str]:
-        """Names of the catalogs that have a pointer, sorted."""
-
-    def read(self, catalog: str) -> Activation | None:
-        """The catalog's pointer, None when it never had one.
-
-        Raises:
-            DataLoss: the pointer cannot be read.
-        """
-
-    def activate(self, catalog: str, revision: str, expected_generation: int | None = None) -> Activation:
-        """Point the catalog at a revision; on any error the old pointer stays.
-
-        Raises:
-            Conflict: the generation is not the expected one.
-            StorageFull: no room.
-        """
-
-
-class RevisionStore(Protocol):
-    """Immutable revisions by digest."""
-
-    def publish(self, digest: str, files: Mapping[str, bytes]) -> None:
-        """Store the files for ever; equal ones that are already there are left alone.
-
-        Raises:
-            StorageFull: nothing is left behind.
-        """
-
-    def read(self, digest: str) -> Mapping[str, bytes]:
-        """All files of a revision, unverified.
-
-        Raises:
-            NotFound: REVISION_NOT_FOUND.
-        """
-
-
-class Progress(Protocol):
-    """Hears how far long work has come."""
-
-    def step(self, name: str, total: int | None = None) -> None:
-        """A step begins; `total` is its number of items when known."""
-
-    def advance(self, count: int = 1) -> None: ...
-
-
-class NoProgress:
-    """Says nothing."""
-
-    def step(self, name: str, total: int | None = None) -> None:
-        pass
-
-    def advance(self, count: int = 1) -> None:
-        pass
-
-
-@dataclass(frozen=True, slots=True)
-class DataFolder:
-    """Where things lie in a data folder."""
-
-    root: Path
-
-    @property
-    def revisions(self) -> Path:
-        return self.root / "revisions"
-
-    @property
-    def encoders(self) -> Path:
-        return self.root / "encoders"
-
-    @property
-    def catalogs(self) -> Path:
-        return self.root / "catalogs"
-
-    @property
-    def vectors(self) -> Path:
-        return self.root / "vectors.sqlite"

@@ -20,7 +20,7 @@ from fingerpost.backends.encoder.folder import TOKENIZER, EncoderFolder, find, w
 from fingerpost.backends.encoder.source import EncoderSource, Precision, locate
 from fingerpost.backends.encoder.wire import has_external_data
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
-from fingerpost.types import NoProgress
+from fingerpost.ports import NoProgress
 
 TEXTS = [
     "write a function that reverses a linked list",
@@ -126,7 +126,7 @@ if sys.argv[2]:
     sys.modules[sys.argv[2]] = None  # to Python, a package that is not installed
 from fingerpost.backends.encoder.export import EncoderSource, build_encoder
 from fingerpost.errors import FingerpostError
-from fingerpost.types import NoProgress
+from fingerpost.ports import NoProgress
 try:
     build_encoder(EncoderSource(), Path(sys.argv[1]), NoProgress())
 except FingerpostError as error:

@@ -7,11 +7,11 @@ import pytest
 
 from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileRevisionStore
-from fingerpost.bootstrap import SnapshotOpener
+from fingerpost.bootstrap import DataFolder, SnapshotOpener
 from fingerpost.build.publish import publish
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
 from fingerpost.serve.runtime import Runtime
-from fingerpost.types import Activation, DataFolder, EncoderId, Exemplar
+from fingerpost.types import Activation, EncoderId, Exemplar
 from tests.fakes import decider
 
 

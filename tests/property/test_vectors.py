@@ -18,7 +18,7 @@ from fingerpost.backends.encoder.source import EncoderSource, Precision, locate
 from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import ErrorReason, InvalidRequest
-from fingerpost.types import NoProgress
+from fingerpost.ports import NoProgress
 
 WORDS = [
     "route",

@@ -17,9 +17,10 @@ from fingerpost.build.fit import (
     lowest_holding,
 )
 from fingerpost.build.priors import PRIORS
+from fingerpost.ports import NoProgress
 from fingerpost.serve.calibrate import FEATURES, confidence_of, features
 from fingerpost.serve.score import DEFAULT_VOTE, score
-from fingerpost.types import OUT_OF_SCOPE, Calibration, Exemplar, Neighbour, NoProgress, Policy, Vectors
+from fingerpost.types import OUT_OF_SCOPE, Calibration, Exemplar, Neighbour, Policy, Vectors
 
 POLICY = Policy("big")
 

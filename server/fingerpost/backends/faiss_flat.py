@@ -6,7 +6,8 @@ import faiss
 import numpy as np
 
 from fingerpost.errors import DataLoss, ErrorReason
-from fingerpost.types import Neighbour, Vector, VectorIndex, Vectors
+from fingerpost.ports import VectorIndex
+from fingerpost.types import Neighbour, Vector, Vectors
 
 KIND = "faiss-flat-ip"
 

@@ -1,7 +1,8 @@
 """Activate: point a catalog at a published revision."""
 
 from fingerpost.errors import DataLoss
-from fingerpost.types import Activation, ActivationStore
+from fingerpost.ports import ActivationStore
+from fingerpost.types import Activation
 
 
 def activate(activations: ActivationStore, catalog: str, revision: str) -> tuple[Activation, bool]:

@@ -7,23 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from fingerpost.build.metrics import Measured, Rows, measure
+from fingerpost.ports import Progress, VectorIndex
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
 from fingerpost.serve.score import score
 from fingerpost.serve.search import search
-from fingerpost.types import (
-    OUT_OF_SCOPE,
-    Decider,
-    Decision,
-    Exemplar,
-    Judgement,
-    Neighbour,
-    Outcome,
-    Progress,
-    Text,
-    VectorIndex,
-    Vectors,
-)
+from fingerpost.types import OUT_OF_SCOPE, Decider, Decision, Exemplar, Judgement, Neighbour, Outcome, Text, Vectors
 
 _WORST_COUNT = 20
 _NEAREST_COUNT = 3

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerpost.build.priors import Prior
+from fingerpost.ports import Progress
 from fingerpost.serve.calibrate import FEATURES, confidence_of, features
 from fingerpost.serve.score import score
 from fingerpost.types import (
@@ -21,7 +22,6 @@ from fingerpost.types import (
     Exemplar,
     Neighbour,
     Policy,
-    Progress,
     Scores,
     Vectors,
     VoteParameters,

@@ -3,7 +3,8 @@
 import numpy as np
 
 from fingerpost.errors import ErrorReason, InternalError
-from fingerpost.types import IndexEngine, Vectors
+from fingerpost.ports import IndexEngine
+from fingerpost.types import Vectors
 
 
 def build_index(vectors: Vectors, engine: IndexEngine) -> bytes:

@@ -1,7 +1,8 @@
 """Publish: freeze what was built under the digest of its content. What is published never changes."""
 
+from fingerpost.ports import RevisionStore
 from fingerpost.serve.revision_format import MANIFEST, decode, digest_of, encode
-from fingerpost.types import Decider, EncoderId, Exemplar, RevisionStore
+from fingerpost.types import Decider, EncoderId, Exemplar
 
 
 def publish(

@@ -14,23 +14,9 @@ from fingerpost.build.load import load
 from fingerpost.build.priors import PRIORS
 from fingerpost.build.publish import publish
 from fingerpost.build.vectorise import vectorise
+from fingerpost.ports import ActivationStore, Embedder, IndexEngine, Progress, RevisionStore, VectorCache
 from fingerpost.serve.score import DEFAULT_VOTE
-from fingerpost.types import (
-    OUT_OF_SCOPE,
-    Activation,
-    ActivationStore,
-    Catalog,
-    Decider,
-    Embedder,
-    EncoderId,
-    Exemplar,
-    Finding,
-    IndexEngine,
-    Progress,
-    RevisionStore,
-    RoutePolicy,
-    VectorCache,
-)
+from fingerpost.types import OUT_OF_SCOPE, Activation, Catalog, Decider, EncoderId, Exemplar, Finding, RoutePolicy
 
 _report = TypeAdapter(Report)
 

@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 import numpy as np
 
 from fingerpost.errors import ErrorReason, FieldViolation, InternalError, InvalidRequest
-from fingerpost.types import Embedder, Progress, Vector, VectorCache, Vectors
+from fingerpost.ports import Embedder, Progress, VectorCache
+from fingerpost.types import Vector, Vectors
 
 _CHUNK_TEXTS = 64  # a tenth of a second's work: what an interrupted run loses on each thread
 _NORM_TOLERANCE = 1e-4

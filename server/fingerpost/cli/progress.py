@@ -14,7 +14,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from fingerpost.types import NoProgress, Progress
+from fingerpost.ports import NoProgress, Progress
 
 
 class _Bars:

@@ -116,7 +116,7 @@ def evaluated(report: "Report") -> None:
     for mistake in report.mistakes[:_MISTAKES]:
         expected, sure = mistake.expected or "fallback", _number(mistake.confidence)
         _out.print(
-            f'  "{escape(_short(mistake.text))}" went to {escape(mistake.decided or "")} ({sure}), not {expected}'
+            f'  "{escape(short(mistake.text))}" went to {escape(mistake.decided or "")} ({sure}), not {expected}'
         )
 
 
@@ -135,7 +135,8 @@ def _show_report(report: "Report") -> None:
     _out.print(_route_table(report))
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """One line of at most 80 characters."""
     line = " ".join(text.split())
     return line if len(line) <= 80 else line[:79] + "…"
 

@@ -58,9 +58,8 @@ def _show(explanation: Explanation) -> None:
     _out.print(f"  {_bar(decision.confidence, decision.threshold)} {escape(best)}")
     _out.print(f"  {escape(explanation.summary)}")
     for match in decision.matches[:_NEAREST]:
-        text = " ".join(match.text.split())
-        short = text if len(text) <= 80 else text[:79] + "…"
-        _out.print(f"    {match.similarity:5.2f}  {escape(match.route or '(out of scope)'):<18} {escape(short)}")
+        route = match.route or "(out of scope)"
+        _out.print(f"    {match.similarity:5.2f}  {escape(route):<18} {escape(show.short(match.text))}")
     _out.print()
 
 

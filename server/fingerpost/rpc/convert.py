@@ -57,19 +57,13 @@ def to_query(request: pb.RouteRequest, request_id: str, settings: Settings) -> R
         InvalidRequest: with a violation for each wrong field.
     """
     faults = _Faults()
-    kind = request.WhichOneof("input")
-    text = _input_text(request, kind, settings, faults)
-    vector = None
-    if kind == "embedding":
-        values = np.array(request.embedding.values, dtype=np.float32)
-        vector = GivenVector(request.embedding.encoder_digest, values)
+    wanted = _wanted(request, settings, faults)
     _check_facts(request, settings, faults)
     faults.check()
     return RouteQuery(
         request_id=request_id,
         catalog=request.catalog or DEFAULT_CATALOG,
-        text=text,
-        vector=vector,
+        wanted=wanted,
         metadata=dict(request.metadata),
         tenant=request.tenant,
         session_id=request.session_id,
@@ -79,15 +73,19 @@ def to_query(request: pb.RouteRequest, request_id: str, settings: Settings) -> R
     )
 
 
-def _input_text(request: pb.RouteRequest, kind: str | None, settings: Settings, faults: _Faults) -> str | None:
-    if kind == "text":
-        _check_text(request.text, "text", settings, faults)
-        return request.text
+def _wanted(request: pb.RouteRequest, settings: Settings, faults: _Faults) -> str | GivenVector:
+    """What is to be routed; an empty text where there is a fault."""
+    kind = request.WhichOneof("input")
+    if kind == "embedding":
+        values = np.array(request.embedding.values, dtype=np.float32)
+        return GivenVector(request.embedding.encoder_digest, values)
     if kind == "conversation":
         return _deciding_text(request.conversation, settings, faults)
     if kind is None:
         faults.add("input", "one of text, conversation and embedding must be set")
-    return None
+        return ""
+    _check_text(request.text, "text", settings, faults)
+    return request.text
 
 
 def _check_text(text: str, path: str, settings: Settings, faults: _Faults) -> None:
@@ -118,12 +116,12 @@ def _readable(text: str) -> bool:
     return any(unicodedata.category(character) not in _UNREADABLE for character in text)
 
 
-def _deciding_text(conversation: pb.Conversation, settings: Settings, faults: _Faults) -> str | None:
-    """The last user turn's text."""
+def _deciding_text(conversation: pb.Conversation, settings: Settings, faults: _Faults) -> str:
+    """The last user turn's text; empty where there is none."""
     count = len(conversation.turns)
     if not 1 <= count <= settings.conversation_turns:
         faults.add("conversation.turns", f"1 to {settings.conversation_turns} turns, not {count}")
-        return None
+        return ""
     turns = [_turn(turn, place, settings, faults) for place, turn in enumerate(conversation.turns)]
     for place in reversed(range(count)):
         turn = turns[place]
@@ -131,7 +129,7 @@ def _deciding_text(conversation: pb.Conversation, settings: Settings, faults: _F
             _check_text(turn.text, f"conversation.turns[{place}].text", settings, faults)
             return turn.text
     faults.add("conversation.turns", "at least one turn must be the user's")
-    return None
+    return ""
 
 
 def _turn(turn: pb.Turn, place: int, settings: Settings, faults: _Faults) -> Turn | None:

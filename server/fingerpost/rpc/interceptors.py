@@ -6,6 +6,7 @@ handler is rebuilt here without (de)serialisers, and nothing runs outside this b
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
@@ -31,6 +32,9 @@ _Handler = Any  # grpc.RpcMethodHandler; its types depend on the method, and the
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id")
 """Id of the call that runs in this task."""
+
+DEADLINE: ContextVar[float] = ContextVar("deadline")
+"""When the call that runs in this task must be done, `time.monotonic` seconds."""
 
 REQUEST_ID_KEY = "x-request-id"
 DEADLINE_KEY = "x-fingerpost-default-deadline-ms"
@@ -63,7 +67,9 @@ class Boundary(grpc.aio.ServerInterceptor):
                 request = _parse(handler, data)
                 request_id = _request_id(request)
                 REQUEST_ID.set(request_id)
-                async with asyncio.timeout(self._time_left(context)):
+                time_left = self._time_left(context)
+                DEADLINE.set(time.monotonic() + time_left)
+                async with asyncio.timeout(time_left):
                     reply = await handler.unary_unary(request, context)
                 return _serialise(handler, reply)
             except Exception as error:
@@ -73,14 +79,18 @@ class Boundary(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(behaviour, None, None)
 
     def _time_left(self, context: _Context) -> float:
-        """Seconds until the caller's deadline, or the default, which is then told in the trailing metadata."""
+        """Seconds until the caller's deadline, or the default, which is then told in the trailing metadata.
+
+        Raises:
+            DeadlineExceeded: it had passed on arrival.
+        """
         left = context.time_remaining()
-        if left is not None and left <= 0:
+        if left is None:
+            context.set_trailing_metadata(((DEADLINE_KEY, str(self._default_deadline_ms)),))
+            return self._default_deadline_ms / 1000
+        if left <= 0:
             raise DeadlineExceeded("the call's deadline had passed on arrival", metadata={"stage": "arrival"})
-        if left is not None:
-            return float(left)
-        context.set_trailing_metadata(((DEADLINE_KEY, str(self._default_deadline_ms)),))
-        return self._default_deadline_ms / 1000
+        return float(left)
 
 
 def _rebuilt_server_stream(handler: _Handler) -> _Handler:

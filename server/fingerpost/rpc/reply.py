@@ -10,8 +10,12 @@ from fingerpost.serve.explain import summarise
 from fingerpost.serve.pipeline import Answer
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.settings import Settings
-from fingerpost.types import OUT_OF_SCOPE, Candidate, Neighbour
+from fingerpost.types import OUT_OF_SCOPE, Calibration, Candidate, Neighbour, Outcome, Reason
 from fingerpost.v1 import decision_pb2, router_service_pb2 as pb
+
+_OUTCOMES = {outcome: decision_pb2.Outcome.Value(f"OUTCOME_{outcome}") for outcome in Outcome}
+_REASONS = {reason: decision_pb2.Reason.Value(f"REASON_{reason}") for reason in Reason}
+_CALIBRATIONS = {one: decision_pb2.Calibration.Value(f"CALIBRATION_{one}") for one in Calibration}
 
 
 def to_response(answer: Answer) -> pb.RouteResponse:
@@ -19,13 +23,13 @@ def to_response(answer: Answer) -> pb.RouteResponse:
     timing = answer.timing
     response = pb.RouteResponse(
         decision_id=answer.decision_id,
-        outcome=decision_pb2.Outcome.Value(f"OUTCOME_{decision.outcome}"),
+        outcome=_OUTCOMES[decision.outcome],
         route=decision.route or "",
         model=decision.model,
         confidence=decision.confidence,
         threshold=decision.threshold,
         margin=decision.margin,
-        reasons=[decision_pb2.Reason.Value(f"REASON_{reason}") for reason in decision.reasons],
+        reasons=[_REASONS[reason] for reason in decision.reasons],
         fallback_models=decision.fallback_models,
         revision=snapshot.revision,
         degraded=decision.degraded,
@@ -37,7 +41,7 @@ def to_response(answer: Answer) -> pb.RouteResponse:
             total_us=timing.total_us,
         ),
         similarity=decision.similarity,
-        calibration=decision_pb2.Calibration.Value(f"CALIBRATION_{decision.calibration}"),
+        calibration=_CALIBRATIONS[decision.calibration],
         upstream_model=decision.upstream_model,
         request_id=query.request_id,
         catalog=snapshot.catalog,
@@ -141,7 +145,7 @@ def _catalog(snapshot: Snapshot, refused: int) -> pb.CatalogInfo:
         routes=[route.name for route in decider.routes],
         exemplars_count=len(snapshot.exemplars),
         threshold=decider.threshold,
-        calibration=decision_pb2.Calibration.Value(f"CALIBRATION_{decider.confidence_map.calibration}"),
+        calibration=_CALIBRATIONS[decider.confidence_map.calibration],
         refused_reloads_count=refused,
     )
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import grpc
 
-from fingerpost.errors import DeadlineExceeded, ErrorReason, FieldViolation, FingerpostError, InvalidRequest
+from fingerpost.errors import ErrorReason, FieldViolation, FingerpostError, InvalidRequest
 from fingerpost.guard.admission import Admission
 from fingerpost.rpc.convert import to_query
-from fingerpost.rpc.interceptors import REQUEST_ID
+from fingerpost.rpc.interceptors import DEADLINE, REQUEST_ID
 from fingerpost.rpc.reply import to_batch_error, to_explanation, to_response, to_server_info
 from fingerpost.serve.pipeline import Answer, Pipeline
 from fingerpost.serve.runtime import Runtime
@@ -33,22 +33,20 @@ class RouterService(RouterServiceServicer):
         self._start_time = time.time()
 
     async def Route(self, request: pb.RouteRequest, context: _Context) -> pb.RouteResponse:  # noqa: N802
-        deadline = self._deadline(context)
         self._admission.admit()
         try:
-            return to_response(await self._answer(request, REQUEST_ID.get(), deadline))
+            return to_response(await self._answer(request, REQUEST_ID.get()))
         finally:
             self._admission.release()
 
     async def RouteBatch(self, request: pb.RouteBatchRequest, context: _Context) -> pb.RouteBatchResponse:  # noqa: N802
-        deadline = self._deadline(context)
         count = self._checked_count(request)
         self._admission.admit(count)
         try:
             request_id = REQUEST_ID.get()
             results = await asyncio.gather(
                 *(
-                    self._batch_item(item, item.request_id or f"{request_id}-{place}", deadline)
+                    self._batch_item(item, item.request_id or f"{request_id}-{place}")
                     for place, item in enumerate(request.requests)
                 )
             )
@@ -57,7 +55,6 @@ class RouterService(RouterServiceServicer):
             self._admission.release(count)
 
     async def Explain(self, request: pb.ExplainRequest, context: _Context) -> pb.ExplainResponse:  # noqa: N802
-        deadline = self._deadline(context)
         if not request.HasField("request"):
             raise InvalidRequest("request must be set", fields=[FieldViolation("request", "must be set")])
         request.request.include_matches = True
@@ -65,7 +62,7 @@ class RouterService(RouterServiceServicer):
             request.request.alternatives_count = min(_EXPLAINED_ALTERNATIVES, self._settings.alternatives)
         self._admission.admit()
         try:
-            return to_explanation(await self._answer(request.request, REQUEST_ID.get(), deadline))
+            return to_explanation(await self._answer(request.request, REQUEST_ID.get()))
         finally:
             self._admission.release()
 
@@ -74,12 +71,12 @@ class RouterService(RouterServiceServicer):
     ) -> pb.GetServerInfoResponse:
         return to_server_info(self._runtime, self._settings, self._start_time, REQUEST_ID.get())
 
-    async def _answer(self, request: pb.RouteRequest, request_id: str, deadline: float) -> Answer:
-        return await self._pipeline.route(to_query(request, request_id, self._settings), deadline)
+    async def _answer(self, request: pb.RouteRequest, request_id: str) -> Answer:
+        return await self._pipeline.route(to_query(request, request_id, self._settings), DEADLINE.get())
 
-    async def _batch_item(self, item: pb.RouteRequest, request_id: str, deadline: float) -> pb.RouteBatchResult:
+    async def _batch_item(self, item: pb.RouteRequest, request_id: str) -> pb.RouteBatchResult:
         try:
-            return pb.RouteBatchResult(response=to_response(await self._answer(item, request_id, deadline)))
+            return pb.RouteBatchResult(response=to_response(await self._answer(item, request_id)))
         except FingerpostError as error:
             return pb.RouteBatchResult(error=to_batch_error(error))
 
@@ -94,10 +91,3 @@ class RouterService(RouterServiceServicer):
             fields=[FieldViolation("requests", description)],
             metadata={"limit": str(limit), "actual": str(count)},
         )
-
-    def _deadline(self, context: _Context) -> float:
-        """When the call must be done, `time.monotonic` seconds."""
-        left = context.time_remaining()
-        if left is not None and left <= 0:
-            raise DeadlineExceeded("the call's deadline had passed on arrival", metadata={"stage": "arrival"})
-        return time.monotonic() + (self._settings.default_deadline_ms / 1000 if left is None else left)

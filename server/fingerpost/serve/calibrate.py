@@ -22,13 +22,14 @@ def judge(scores: Scores, confidence_map: ConfidenceMap) -> Judgement:
     better ones', so that the margin is never negative.
     """
     candidates: list[Candidate] = []
+    values = [features(scores, place) for place in range(len(scores.routes))]
     ceiling = 1.0
-    for place, route in enumerate(scores.routes):
-        confidence = confidence_of(features(scores, place), confidence_map)
+    for route, value in zip(scores.routes, values, strict=True):
+        confidence = confidence_of(value, confidence_map)
         if confidence is not None:
             confidence = ceiling = min(confidence, ceiling)
         candidates.append(Candidate(route.route, route.score, route.similarity, confidence, route.exact))
-    best = features(scores, 0) if scores.routes else ()
+    best = values[0] if values else ()
     return Judgement(tuple(candidates), best, confidence_map.calibration, scores.out_of_scope_similarity)
 
 

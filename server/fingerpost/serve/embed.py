@@ -9,7 +9,6 @@ import asyncio
 import heapq
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -47,8 +46,7 @@ class Retrieval:
 @dataclass(slots=True)
 class _Job:
     snapshot: Snapshot
-    text: str | None
-    vector: Vector | None
+    wanted: str | Vector  # a text to embed, or a unit vector to search with
     deadline: float  # time.monotonic seconds
     queued: float
     loop: asyncio.AbstractEventLoop
@@ -88,25 +86,24 @@ class EmbedQueue:
     def __len__(self) -> int:
         return len(self._heap)
 
-    async def retrieve(self, snapshot: Snapshot, text: str | None, vector: Vector | None, deadline: float) -> Retrieval:
-        """Embed the text (or take the unit vector) and search the snapshot's index.
+    async def retrieve(self, snapshot: Snapshot, wanted: str | Vector, deadline: float) -> Retrieval:
+        """Embed a text, or take a vector as it is, and search the snapshot's index.
 
         Args:
             snapshot: What to embed and search with.
-            text: The text, or None when `vector` is given.
-            vector: Shape (dim,), float32, unit length.
+            wanted: The text, or a vector of shape (dim,), float32, unit length.
             deadline: `time.monotonic` seconds; a job that is still queued by then is dropped.
 
         Raises:
             DeadlineExceeded, Unavailable, EncoderFailure, and what the encoder says of the text.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(snapshot, text, vector, deadline, time.monotonic(), loop, loop.create_future())
+        job = _Job(snapshot, wanted, deadline, time.monotonic(), loop, loop.create_future())
         self._put(job)
         return await job.future
 
     def _put(self, job: _Job) -> None:
-        size = min(len(job.text), _COSTLIEST_BYTES) if job.text is not None else 0
+        size = min(len(job.wanted), _COSTLIEST_BYTES) if isinstance(job.wanted, str) else 0
         with self._changed:
             if self._closed:
                 raise Unavailable("the server is stopping: retry elsewhere", ErrorReason.STOPPING)
@@ -142,14 +139,14 @@ def _run(job: _Job, thread_number: int) -> Retrieval | Exception:
 
 
 def _retrieve(job: _Job, thread_number: int, started: float) -> Retrieval:
+    snapshot, wanted = job.snapshot, job.wanted
     embedded = None
-    vector = job.vector
-    if job.text is not None:
-        embedded = job.snapshot.embedders[thread_number].embed_one(job.text)
+    if isinstance(wanted, str):
+        embedded = snapshot.embedders[thread_number].embed_one(wanted)
         vector = embedded.vector
-    assert vector is not None  # noqa: S101  one of text and vector is set
+    else:
+        vector = wanted
     ready = time.monotonic()
-    snapshot = job.snapshot
     neighbours = search(snapshot.index, snapshot.exemplars, vector, snapshot.decider.vote.neighbours)
     done = time.monotonic()
     return Retrieval(vector, embedded, neighbours, _us(started - job.queued), _us(ready - started), _us(done - ready))
@@ -160,9 +157,8 @@ def _us(seconds: float) -> int:
 
 
 def _deliver(job: _Job, result: Retrieval | Exception) -> None:
-    deliver: Callable[[_Job, Retrieval | Exception], None] = _settle
     try:
-        job.loop.call_soon_threadsafe(deliver, job, result)
+        job.loop.call_soon_threadsafe(_settle, job, result)
     except RuntimeError:  # the loop has ended: nobody waits any more
         _log.debug("result_dropped")
 

@@ -10,7 +10,7 @@ from fingerpost.serve.embed import EmbedQueue, EncoderFailure, Retrieval
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.score import score
 from fingerpost.serve.search import unit_vector
-from fingerpost.types import Decision, Judgement, Reason, RouteQuery, Timing
+from fingerpost.types import Decision, Judgement, Reason, RouteQuery, Timing, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Pipeline:
         started = time.monotonic()
         snapshot = self._runtime.get(query.catalog)
         try:
-            retrieval = await self._retrieve(query, snapshot, deadline)
+            retrieval = await self._queue.retrieve(snapshot, _wanted(query, snapshot), deadline)
         except EncoderFailure:
             decision = fall_back(snapshot.decider, [Reason.ENCODER_UNAVAILABLE], degraded=True)
             return Answer(_decision_id(), query, snapshot, decision, _timing(None, started, started), None, None)
@@ -53,11 +53,12 @@ class Pipeline:
         timing = _timing(retrieval, started, found)
         return Answer(_decision_id(), query, snapshot, decision, timing, retrieval, judgement)
 
-    async def _retrieve(self, query: RouteQuery, snapshot: Snapshot, deadline: float) -> Retrieval:
-        vector = None
-        if query.vector is not None:
-            vector = unit_vector(query.vector, snapshot.encoder.digest, snapshot.encoder.dim)
-        return await self._queue.retrieve(snapshot, query.text, vector, deadline)
+
+def _wanted(query: RouteQuery, snapshot: Snapshot) -> str | Vector:
+    """The text to embed, or the caller's vector, checked against the snapshot's encoder."""
+    if isinstance(query.wanted, str):
+        return query.wanted
+    return unit_vector(query.wanted, snapshot.encoder.digest, snapshot.encoder.dim)
 
 
 def _decision_id() -> str:

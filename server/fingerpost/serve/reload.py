@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from fingerpost.errors import FingerpostError
+from fingerpost.ports import ActivationStore
 from fingerpost.serve.runtime import Runtime, Snapshot
-from fingerpost.types import Activation, ActivationStore
+from fingerpost.types import Activation
 
 _log = structlog.get_logger(__name__)
 

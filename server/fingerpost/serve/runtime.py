@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from fingerpost.errors import ErrorReason, FailedPrecondition, FieldViolation, InvalidRequest, NotFound
-from fingerpost.types import Activation, Decider, Embedder, EncoderId, Exemplar, VectorIndex
+from fingerpost.ports import Embedder, VectorIndex
+from fingerpost.types import Activation, Decider, EncoderId, Exemplar
 
 DEFAULT_CATALOG = "default"
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fingerpost.errors import ErrorReason, FieldViolation, InternalError, InvalidRequest
-from fingerpost.types import OUT_OF_SCOPE, Exemplar, GivenVector, Neighbour, Vector, VectorIndex
+from fingerpost.ports import VectorIndex
+from fingerpost.types import OUT_OF_SCOPE, Exemplar, GivenVector, Neighbour, Vector
 
 _WIDER = 4  # by how much a search grows that found nothing but out-of-scope texts
 

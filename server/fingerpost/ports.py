@@ -1,0 +1,120 @@
+"""Engines and stores as the stages see them: Protocols, and the progress that says nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from fingerpost.types import Activation, Embedded, Neighbour, Vector, Vectors
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors; a text's vector never depends on its neighbours. One thread at a time."""
+
+    @property
+    def id(self) -> str:
+        """Digest of the encoder."""
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int: ...
+
+    def embed(self, texts: Sequence[str]) -> Vectors: ...
+
+    def embed_one(self, text: str) -> Embedded:
+        """Embed one text and tell how it was read.
+
+        Raises:
+            InvalidRequest: PROMPT_EMPTY when the tokenizer reads nothing.
+            InternalError: EMBEDDING_INVALID when the encoder gives no finite unit vector.
+        """
+
+
+class VectorIndex(Protocol):
+    """Finds the nearest of fixed vectors by cosine; safe to search from several threads."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def search(self, vector: Vector, count: int) -> list[Neighbour]:
+        """The `count` nearest (all when there are fewer), nearest first, equal ones by id."""
+
+
+class IndexEngine(Protocol):
+    """Builds and reads vector indexes, as bytes: files are never the engine's business."""
+
+    kind: str
+
+    def build(self, vectors: Vectors) -> bytes: ...
+
+    def open(self, data: bytes) -> VectorIndex: ...
+
+
+class VectorCache(Protocol):
+    """Remembers vectors by encoder and text between reindexes; losing it costs only time."""
+
+    def get(self, encoder_digest: str, texts: Sequence[str]) -> dict[str, Vector]: ...
+
+    def put(self, encoder_digest: str, vectors: Mapping[str, Vector]) -> None: ...
+
+
+class ActivationStore(Protocol):
+    """Which revision each catalog serves."""
+
+    def catalogs(self) -> list[str]:
+        """Names of the catalogs that have a pointer, sorted."""
+
+    def read(self, catalog: str) -> Activation | None:
+        """The catalog's pointer, None when it never had one.
+
+        Raises:
+            DataLoss: the pointer cannot be read.
+        """
+
+    def activate(self, catalog: str, revision: str, expected_generation: int | None = None) -> Activation:
+        """Point the catalog at a revision; on any error the old pointer stays.
+
+        Raises:
+            Conflict: the generation is not the expected one.
+            StorageFull: no room.
+        """
+
+
+class RevisionStore(Protocol):
+    """Immutable revisions by digest."""
+
+    def publish(self, digest: str, files: Mapping[str, bytes]) -> None:
+        """Store the files for ever; equal ones that are already there are left alone.
+
+        Raises:
+            StorageFull: nothing is left behind.
+        """
+
+    def read(self, digest: str) -> Mapping[str, bytes]:
+        """All files of a revision, unverified.
+
+        Raises:
+            NotFound: REVISION_NOT_FOUND.
+        """
+
+
+class Progress(Protocol):
+    """Hears how far long work has come."""
+
+    def step(self, name: str, total: int | None = None) -> None:
+        """A step begins; `total` is its number of items when known."""
+
+    def advance(self, count: int = 1) -> None: ...
+
+
+class NoProgress:
+    """Says nothing."""
+
+    def step(self, name: str, total: int | None = None) -> None:
+        pass
+
+    def advance(self, count: int = 1) -> None:
+        pass
