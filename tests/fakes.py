@@ -20,9 +20,11 @@ from fingerpost.types import (
     Embedded,
     EncoderId,
     Exemplar,
+    Head,
     Model,
     Policy,
     RoutePolicy,
+    ScopeMap,
     Vector,
     Vectors,
 )
@@ -98,11 +100,16 @@ DEFAULT_MAP = ConfidenceMap(Calibration.POOLED, -4.0, (8.0, 0.3, 2.0), 100, 0.2)
 
 
 def decider(
-    routes: Sequence[str] = tuple(ROUTES), confidence_map: ConfidenceMap = DEFAULT_MAP, threshold: float = 0.6
+    routes: Sequence[str] = tuple(ROUTES),
+    confidence_map: ConfidenceMap = DEFAULT_MAP,
+    threshold: float = 0.6,
+    scope_map: ScopeMap | None = None,
+    blend: float = 1.0,
 ) -> Decider:
     models = {name: Model(name, f"upstream-{name}") for name in (*routes, "big", "middle")}
     policies = tuple(RoutePolicy(name, "", name, threshold, False) for name in routes)
-    return Decider(policies, models, Policy("big", ("middle",)), DEFAULT_VOTE, confidence_map, threshold)
+    policy = Policy("big", ("middle",))
+    return Decider(policies, models, policy, DEFAULT_VOTE, confidence_map, threshold, blend, scope_map)
 
 
 def snapshot(
@@ -111,8 +118,11 @@ def snapshot(
     out_of_scope: Sequence[str] = (),
     catalog: str = "default",
     confidence_map: ConfidenceMap = DEFAULT_MAP,
+    scope_map: ScopeMap | None = None,
+    head: Head | None = None,
+    blend: float = 1.0,
 ) -> Snapshot:
-    """A catalog in force, of hashed words."""
+    """A catalog in force, of hashed words; without a head the vote decides alone."""
     exemplars = [Exemplar(text, number) for number, texts in enumerate(routes.values()) for text in texts]
     exemplars += [Exemplar(text, OUT_OF_SCOPE) for text in out_of_scope]
     engine = FaissFlatEngine()
@@ -124,6 +134,7 @@ def snapshot(
         embedders=embedders,
         index=engine.open(engine.build(vectors)),
         exemplars=tuple(exemplars),
-        decider=decider(tuple(routes), confidence_map),
+        head=head,
+        decider=decider(tuple(routes), confidence_map, scope_map=scope_map, blend=blend),
         load_time=0.0,
     )

@@ -19,7 +19,7 @@ from fingerpost.build.vectorise import vectorise
 from fingerpost.cli.progress import progress
 from fingerpost.ports import NoProgress
 from fingerpost.serve.score import DEFAULT_VOTE, score
-from fingerpost.types import Exemplar, Neighbour, VoteParameters
+from fingerpost.types import Exemplar, Found, Neighbour, VoteParameters
 
 NEIGHBOURS = (5, 10, 20, 50)
 TEMPERATURES = (0.03, 0.05, 0.07, 0.1, 0.15)
@@ -67,7 +67,7 @@ def _search(folder: Path, shop: Workshop) -> Searched:
 def _right(searched: Searched, vote: VoteParameters) -> float:
     """Share of the texts whose best route is their own."""
     best = [
-        score(neighbours[: vote.neighbours], searched.exemplars, vote).routes[0].route
+        score(Found(neighbours[: vote.neighbours]), searched.exemplars, vote).routes[0].route
         for neighbours in searched.neighbours
     ]
     return sum(a == b for a, b in zip(best, searched.routes, strict=True)) / len(best)

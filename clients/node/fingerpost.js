@@ -44,7 +44,8 @@ const { RouterService } = /** @type {any} */ (
 ).fingerpost.v1;
 
 /**
- * @typedef {{role: "user" | "assistant" | "system" | "tool", text: string}} Turn
+ * @typedef {{text: string} | {other: string}} Part A text, or the kind of something else: "image", "audio", ...
+ * @typedef {{role: "user" | "assistant" | "system" | "tool", text?: string, parts?: Part[]}} Turn Text or parts.
  * @typedef {{encoderDigest: string, values: number[]}} Embedding
  * @typedef {string | Turn[] | Embedding} Input A text, a conversation (oldest turn first), or a vector.
  *
@@ -87,6 +88,8 @@ const { RouterService } = /** @type {any} */ (
  * @property {boolean} cached
  * @property {boolean} truncated
  * @property {boolean} degraded
+ * @property {string[]} ignoredParts Kinds of the parts of user turns that are no text.
+ * @property {boolean} joinedTurns The previous user turn was read too.
  * @property {{queueUs: number, embedUs: number, searchUs: number, decideUs: number, totalUs: number}} timing
  *
  * @typedef {object} Explanation
@@ -213,7 +216,7 @@ function toRequest(input, { timeoutMs, waitForReady, ...request }) {
 }
 
 /** @param {Turn} turn */
-const toTurn = ({ role, text }) => ({ role: `ROLE_${role.toUpperCase()}`, text });
+const toTurn = ({ role, text, parts }) => ({ role: `ROLE_${role.toUpperCase()}`, text, parts });
 
 /** @param {any} reply @returns {Decision} */
 const toDecision = (reply) => ({

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from fingerpost.backends.encoder.archive import export_encoder, import_encoder
 from fingerpost.backends.encoder.embedder import OnnxEncoder
 from fingerpost.backends.encoder.export import build_encoder
@@ -61,6 +63,7 @@ class DataFolder:
 
 def build_server(settings: Settings) -> Server:
     """Everything that serves, not yet started; nothing is read from the data folder until it is."""
+    threadpool_limits(1, user_api="blas")  # a vector's product is too small to share between threads
     data = DataFolder(settings.data)
     runtime = Runtime()
     queue = EmbedQueue(settings.embed_threads)
@@ -108,6 +111,7 @@ class SnapshotOpener:
             embedders=opened.embedders,
             index=index,
             exemplars=revision.exemplars,
+            head=revision.head,
             decider=revision.decider,
             load_time=time.time(),
         )
@@ -157,7 +161,8 @@ def open_workshop(folder: Path, source: EncoderSource, progress: Progress) -> It
     data = DataFolder(folder)
     digest = find(data.encoders, source) or build_encoder(source, data.encoders, progress)
     encoder = OnnxEncoder.open(data.encoders / digest, digest)
-    with SqliteVectorCache(data.vectors) as cache:
+    # One thread a product: the same input gives the same digest on any number of cores, and fits run side by side.
+    with SqliteVectorCache(data.vectors) as cache, threadpool_limits(1, user_api="blas"):
         yield Workshop(
             encoder=encoder.encoder,
             embedders=tuple(encoder.embedder() for _ in range(os.cpu_count() or 1)),
@@ -186,7 +191,7 @@ def evaluate_active(folder: Path, catalog: str, cases_file: Path, progress: Prog
     with SqliteVectorCache(data.vectors) as cache:
         vectors = vectorise([case.text.text for case in cases], snapshot.embedders, cache, progress)
     progress.step("evaluate", len(cases))
-    return evaluate(cases, vectors, snapshot.index, snapshot.exemplars, snapshot.decider, progress)
+    return evaluate(cases, vectors, snapshot.index, snapshot.exemplars, snapshot.head, snapshot.decider, progress)
 
 
 def save_encoder(folder: Path, source: EncoderSource, out: Path) -> str:

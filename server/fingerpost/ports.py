@@ -42,6 +42,9 @@ class VectorIndex(Protocol):
     def search(self, vector: Vector, count: int) -> list[Neighbour]:
         """The `count` nearest (all when there are fewer), nearest first, equal ones by id."""
 
+    def nearest_between(self, vector: Vector, start: int, stop: int) -> float:
+        """Similarity of the nearest of the vectors `start` to `stop` - 1, at least one."""
+
 
 class IndexEngine(Protocol):
     """Builds and reads vector indexes, as bytes: files are never the engine's business."""

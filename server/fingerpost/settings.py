@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     metadata_pairs: int = Field(64, ge=0, le=10_000, description="Most pairs in a request's `metadata` field.")
     metadata_bytes: int = Field(4_096, ge=0, le=1_048_576, description="Most bytes in a request's `metadata` field.")
     conversation_turns: int = Field(64, ge=1, le=10_000, description="Most turns of a conversation.")
+    turn_parts: int = Field(64, ge=1, le=10_000, description="Most parts of a turn.")
     alternatives: int = Field(20, ge=0, le=1_000, description="Most alternatives in a reply.")
     connection_age_ms: int = Field(
         300_000,

@@ -1,6 +1,6 @@
 """What crosses the borders between stages: frozen data without behaviour."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -47,6 +47,14 @@ class Calibration(StrEnum):
     FITTED = "FITTED"
 
 
+class Scorer(StrEnum):
+    """What makes a route's score."""
+
+    AUTO = "auto"
+    VOTE = "vote"
+    LINEAR = "linear"
+
+
 # --- What people write: the contents of a route folder -----------------------------------------------------------
 
 
@@ -69,6 +77,7 @@ class Route:
     min_confidence: float | None  # [0, 1]; None: chosen at reindex for the target precision
     utterances: tuple[Text, ...]
     tests: tuple[Text, ...]
+    target_precision: float | None = None  # (0, 1); None: the policy's
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,8 @@ class Policy:
     fallback_chain: tuple[str, ...] = ()
     target_precision: float = 0.95  # (0, 1)
     out_of_scope_share: float = 0.15  # [0, 1)
+    scorer: Scorer = Scorer.AUTO
+    estimate_out_of_scope_share: bool = False  # follow the share in unlabelled traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +159,7 @@ class RoutePolicy:
     model: str
     threshold: float  # [0, 1]
     threshold_given: bool  # by a person, not chosen at reindex
+    promise: "Promise | None" = None  # of a route with a target precision of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +179,39 @@ class ConfidenceMap:
     weights: tuple[float, ...]  # one for each of calibrate.FEATURES
     sample_count: int  # texts of the catalog that it was fitted on
     similarity_floor: float  # [-1, 1]; with calibration NONE: a similarity under it falls back
+    route_offsets: tuple[float, ...] = ()  # added to the log-odds of a route, by its number; empty: none
+    fitted_routes: tuple[int, ...] = ()  # numbers of the routes with enough texts of their own
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeMap:
+    """Logistic map from evidence to the chance that a text is in scope: see `serve.calibrate`."""
+
+    intercept: float
+    weights: tuple[float, ...]  # one for each of calibrate.SCOPE_FEATURES
+    out_of_scope_share: float  # (0, 1); of the texts that it was fitted for
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a threshold promises, and the held-out texts that it rests on."""
+
+    target_precision: float  # (0, 1)
+    threshold: float  # [0, 1]
+    accepted: int  # held-out utterances at or above it
+    right: int  # of these
+    precision_bound: float | None  # [0, 1]; one-sided lower bound; None when nothing is accepted
+    kept: bool  # the bound reaches the target
+    texts_needed: int | None  # utterances with which it would, were they as these; None: no hundred times as many would
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """What was trained on the vectors, as plain arrays: see `serve.head`."""
+
+    linear: NDArray[np.float32]  # (dim + 1, routes): a column's product with (vector, 1) is the route's logit
+    metric: NDArray[np.float32]  # (dim, dim)
+    distances: NDArray[np.float32]  # (dim + 1, routes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +234,10 @@ class Decider:
     vote: VoteParameters
     confidence_map: ConfidenceMap
     threshold: float  # of routes that give none
+    blend: float = 1.0  # [0, 1]; share of the vote in a score, the rest is the linear head's
+    scope_map: ScopeMap | None = None
+    promise: Promise | None = None
+    learned_from: str = ""  # revision whose maps were taken over; empty: learned from its own texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +250,7 @@ class Revision:
     index_kind: str
     index_bytes: bytes
     decider: Decider
+    head: Head | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +277,8 @@ class Turn:
     """One turn of a dialogue."""
 
     role: Role
-    text: str
+    text: str  # of all its text parts; empty when none can be read
+    ignored_parts: tuple[str, ...] = ()  # kinds of the parts that are no text
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +302,8 @@ class RouteQuery:
     alternatives_count: int = 0
     include_matches: bool = False
     include_embedding: bool = False
+    ignored_parts: tuple[str, ...] = ()  # kinds of the parts that are no text
+    joined_turns: bool = False  # `wanted` holds the previous user turn too
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +314,7 @@ class Embedded:
     token_count: int
     truncated: bool
     text: str  # head and tail of a long one
+    ends: tuple[Vector, ...] = ()  # of short pieces at both ends of a truncated text
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,22 +325,42 @@ class Neighbour:
     similarity: float  # [-1, 1]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a head says of a vector."""
+
+    probabilities: NDArray[np.float64]  # (routes,), sum 1
+    energy: float  # log of the mean exponentiated logit: how much any route is for it
+    closeness: float  # minus the distance to the nearest route, relative to that to all utterances
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies near a vector, and what the head says of it."""
+
+    neighbours: Sequence[Neighbour]  # nearest first
+    reading: Reading | None = None
+    proposed: Mapping[int, float] = field(default_factory=dict)  # the head's routes -> similarity of the nearest text
+
+
 @dataclass(frozen=True, slots=True)
 class RouteScore:
-    """What the neighbours say for one route."""
+    """What is for one route."""
 
     route: int
-    score: float  # share of the vote, [0, 1]
+    score: float  # [0, 1]
     similarity: float  # of the route's nearest utterance, [-1, 1]
     exact: bool = False  # the text equals one of the route's utterances
+    votes: float = 0.0  # share of the vote, [0, 1]
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Routes among the neighbours, best first, and what stands against all of them."""
+    """Routes considered, best first, and what stands against all of them."""
 
     routes: tuple[RouteScore, ...]
     out_of_scope_similarity: float | None  # of the nearest out-of-scope text, if any is among the neighbours
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,8 +380,10 @@ class Judgement:
 
     candidates: tuple[Candidate, ...]  # best first
     features: tuple[float, ...]  # of the best candidate
-    calibration: Calibration
+    calibration: Calibration  # of the best candidate's confidence
     out_of_scope_similarity: float | None
+    scope_features: tuple[float, ...] = ()
+    in_scope: float | None = None  # [0, 1]; the chance that any route fits; None without a scope map
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def opened(folder: Path, encoders: Path, encoder: EncoderId, kind: str = "faiss-
     vector = np.eye(1, dim, dtype=np.float32)
     index = FaissFlatEngine().build(vector)
     store = FileRevisionStore(data.revisions)
-    digest = publish(store, encoder, (Exemplar("a", 0),), kind, index, decider(), b"{}\n")
+    digest = publish(store, encoder, (Exemplar("a", 0),), kind, index, None, decider(), b"{}\n")
     SnapshotOpener(data, 1, Runtime()).open(Activation("default", digest, 1))
 
 

@@ -42,6 +42,15 @@ describe("a server of the starter routes", { skip }, () => {
     assert.deepEqual([route, confidence], ["code", (await client.route(TEXT)).confidence]);
   });
 
+  test("a follow-up is read with the turn before, and parts that are no text are named", async () => {
+    const { decision, embeddedText } = await client.explain([
+      { role: "user", parts: [{ text: TEXT }, { other: "image" }] },
+      { role: "user", text: "and then?" },
+    ]);
+    assert.equal(embeddedText, `${TEXT}\nand then?`);
+    assert.deepEqual([decision.joinedTurns, decision.ignoredParts], [true, ["image"]]);
+  });
+
   test("a vector that came back can be routed again", async () => {
     const { embedding, route } = await client.route(TEXT, { includeEmbedding: true });
     assert.ok(embedding);

@@ -60,3 +60,7 @@ class _FlatIndex:
         ]
         found.sort(key=lambda n: (-n.similarity, n.exemplar))  # FAISS leaves the order of ties open
         return found
+
+    def nearest_between(self, vector: Vector, start: int, stop: int) -> float:
+        rows = self._index.reconstruct_n(start, stop - start)
+        return float((rows @ vector).max())

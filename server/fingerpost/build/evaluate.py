@@ -5,17 +5,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fingerpost.build.metrics import Measured, Rows, measure
+from fingerpost.build.metrics import Measured, Rows, at_share, measure
+from fingerpost.build.threshold import Point
 from fingerpost.ports import Progress, VectorIndex
-from fingerpost.serve.calibrate import judge
+from fingerpost.serve.calibrate import in_scope_of, judge
 from fingerpost.serve.decide import decide
 from fingerpost.serve.score import score
-from fingerpost.serve.search import search
-from fingerpost.types import OUT_OF_SCOPE, Decider, Decision, Exemplar, Judgement, Neighbour, Outcome, Text, Vectors
+from fingerpost.serve.search import find
+from fingerpost.types import (
+    OUT_OF_SCOPE,
+    Decider,
+    Decision,
+    Exemplar,
+    Found,
+    Head,
+    Judgement,
+    Neighbour,
+    Outcome,
+    Promise,
+    ScopeMap,
+    Text,
+    Vectors,
+)
 
 _WORST_COUNT = 20
 _NEAREST_COUNT = 3
+
+SHARES = (0.05, 0.2, 0.5)
+"""Out-of-scope shares for which a report tells the calibration, beside the cases' own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +52,13 @@ class Judged:
     case: Case
     decision: Decision
     best: str | None
-    confidence: float | None  # of the best route
+    judgement: Judgement
     nearest: tuple["Near", ...]
+
+    @property
+    def confidence(self) -> float | None:
+        """Of the best route."""
+        return self.judgement.candidates[0].confidence if self.judgement.candidates else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +111,23 @@ class Report:
     cases: int
     out_of_scope_cases: int
     metrics: dict[str, Measured]  # see `build.metrics`
+    at_share: dict[str, dict[str, float | None]]  # out-of-scope share -> calibration and precision, were it that
     threshold: float
     calibration: str
     confusions: tuple[Confusion, ...]  # most frequent first
     routes: tuple[RouteReport, ...]
     mistakes: tuple[Mistake, ...]  # most confident first
+    held_out: "HeldOut | None" = None  # of a reindex: what its utterances say when held out
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Of utterances that the scorer had not seen, and of the catalog's out-of-scope texts."""
+
+    texts: int
+    metrics: dict[str, Measured]
+    promise: Promise | None
+    curve: tuple[Point, ...]  # thresholds from the strictest, at the expected out-of-scope share
 
 
 def evaluate(
@@ -99,6 +135,7 @@ def evaluate(
     vectors: Vectors,
     index: VectorIndex,
     exemplars: Sequence[Exemplar],
+    head: Head | None,
     decider: Decider,
     progress: Progress,
 ) -> Report:
@@ -109,14 +146,15 @@ def evaluate(
         vectors: Shape (n, dim), float32, unit rows.
         index: Of the exemplars.
         exemplars: By id.
+        head: What was trained on them, if anything was.
         decider: What the revision decides with.
         progress: Advances by one a case.
     """
     judged = []
     for case, vector in zip(cases, vectors, strict=True):
-        neighbours = search(index, exemplars, vector, decider.vote.neighbours)
-        judgement = judge(score(neighbours, exemplars, decider.vote), decider.confidence_map)
-        judged.append(_judged(case, judgement, neighbours, exemplars, decider))
+        found = find(index, exemplars, head, vector, decider.vote.neighbours)
+        judgement = judge(score(found, exemplars, decider.vote, decider.blend), decider)
+        judged.append(_judged(case, judgement, found, exemplars, decider))
         progress.advance()
     return _report(judged, decider)
 
@@ -124,7 +162,7 @@ def evaluate(
 def _judged(
     case: Case,
     judgement: Judgement,
-    neighbours: Sequence[Neighbour],
+    found: Found,
     exemplars: Sequence[Exemplar],
     decider: Decider,
 ) -> Judged:
@@ -133,8 +171,8 @@ def _judged(
         case=case,
         decision=decide(judgement, decider),
         best=decider.routes[best.route].name if best else None,
-        confidence=best.confidence if best else None,
-        nearest=tuple(_near(neighbour, exemplars, decider) for neighbour in neighbours[:_NEAREST_COUNT]),
+        judgement=judgement,
+        nearest=tuple(_near(neighbour, exemplars, decider) for neighbour in found.neighbours[:_NEAREST_COUNT]),
     )
 
 
@@ -150,6 +188,7 @@ def _report(judged: Sequence[Judged], decider: Decider) -> Report:
         cases=len(judged),
         out_of_scope_cases=len(judged) - len(inside),
         metrics=measure(_rows(judged)),
+        at_share=_at_shares(judged, decider),
         threshold=decider.threshold,
         calibration=decider.confidence_map.calibration.value,
         confusions=_confusions(judged),
@@ -166,6 +205,28 @@ def _rows(judged: Sequence[Judged]) -> Rows:
         right=np.array([not _fell_back(j) and j.decision.route == j.case.route for j in judged], dtype=bool),
         confidence=np.array([np.nan if j.confidence is None else j.confidence for j in judged], dtype=np.float64),
     )
+
+
+def _at_shares(judged: Sequence[Judged], decider: Decider) -> dict[str, dict[str, float | None]]:
+    """What the cases would measure were this share of them out of scope, and the maps told so."""
+    if not decider.scope_map or any(j.judgement.in_scope is None for j in judged):
+        return {}
+    rows = _rows(judged)
+    return {
+        f"{share:g}": at_share(rows, _moved(judged, decider.scope_map, share), decider.threshold, share)
+        for share in SHARES
+    }
+
+
+def _moved(judged: Sequence[Judged], scope_map: ScopeMap, share: float) -> NDArray[np.float64]:
+    """The best routes' confidences with another share expected; shape (n,)."""
+    moved = [
+        (j.confidence or 0.0)
+        / max(j.judgement.in_scope or 0.0, 1e-12)
+        * in_scope_of(j.judgement.scope_features, scope_map, share)
+        for j in judged
+    ]
+    return np.array(moved, dtype=np.float64)
 
 
 def _confusions(judged: Sequence[Judged]) -> tuple[Confusion, ...]:

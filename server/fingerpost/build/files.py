@@ -50,8 +50,11 @@ class RouteFile(_Shape):
     """A named kind of request and the model that should answer it."""
 
     name: Name | None = Field(None, description="Name of the route; by default the file's name without its end.")
-    description: Prose = Field("", description="What requests belong here, for people.")
+    description: Prose = Field("", description="What requests belong here; the scorer learns from it as well.")
     model: Name = Field(description="The model that should answer: a name in _models.yaml.")
+    target_precision: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = Field(
+        None, description="The share of this route's decisions that should be right; by default the policy's."
+    )
     min_confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
         None,
         description="Confidence under which the fallback answers; by default chosen at reindex for the precision.",
@@ -99,6 +102,12 @@ class PolicyFile(_Shape):
     )
     out_of_scope_share: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         0.15, description="The share of requests expected to belong to no route."
+    )
+    estimate_out_of_scope_share: bool = Field(
+        False, description="Follow the share of such requests in the traffic itself, within bounds."
+    )
+    scorer: Literal["auto", "vote", "linear"] = Field(
+        "auto", description="What scores routes: the neighbours' vote, a linear head, or a blend of both."
     )
 
 

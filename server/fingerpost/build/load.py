@@ -21,7 +21,7 @@ from fingerpost.build.source import read_source
 from fingerpost.build.text_files import read_texts
 from fingerpost.build.validate import Draft, DraftModel, DraftPolicy, DraftRoute, validate
 from fingerpost.build.yaml_lines import MAX_BYTES, Document, parse
-from fingerpost.types import Catalog, Finding, Model, Policy, Route, Text
+from fingerpost.types import Catalog, Finding, Model, Policy, Route, Scorer, Text
 
 MODELS_FILE = "_models.yaml"
 POLICY_FILE = "_policy.yaml"
@@ -125,6 +125,7 @@ class _FolderReader:
             description=content.description,
             model=content.model,
             min_confidence=content.min_confidence,
+            target_precision=content.target_precision,
             utterances=self._once(_listed(document, "utterances", content.utterances) + beside),
             tests=self._once(_listed(document, "tests", content.tests)),
         )
@@ -157,6 +158,8 @@ class _FolderReader:
             fallback_chain=tuple(content.fallback_chain),
             target_precision=content.target_precision,
             out_of_scope_share=content.out_of_scope_share,
+            scorer=Scorer(content.scorer),
+            estimate_out_of_scope_share=content.estimate_out_of_scope_share,
         )
         place = document.place(("fallback_model",))
         first = Text(policy.fallback_model, place.file, place.line)

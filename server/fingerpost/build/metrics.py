@@ -135,6 +135,37 @@ def aurc(rows: Rows) -> float:
     return float(errors.mean())
 
 
+def at_share(rows: Rows, confidence: Floats, threshold: float, share: float) -> dict[str, float | None]:
+    """`ece`, `brier` and `precision` of the cases weighted so that `share` of them, (0, 1), are out of scope.
+
+    Args:
+        rows: n cases of both kinds.
+        confidence: Shape (n,), [0, 1]; of the best routes, with that share expected.
+        threshold: [0, 1]; accepts from here on.
+        share: (0, 1).
+    """
+    outside = ~rows.in_scope
+    if not outside.any() or outside.all():
+        return {"ece": None, "brier": None, "precision": None}
+    weights = np.where(outside, share / outside.sum(), (1.0 - share) / rows.in_scope.sum())
+    accepted = confidence >= threshold
+    kept = float(weights[accepted].sum())
+    return {
+        "ece": weighted_ece(confidence, rows.best_right, weights),
+        "brier": float((weights * (confidence - rows.best_right) ** 2).sum()),
+        "precision": float(weights[accepted & rows.best_right].sum()) / kept if kept else None,
+    }
+
+
+def weighted_ece(confidence: Floats, right: Flags, weights: Floats) -> float:
+    """Expected calibration error in bins of equal weight; `weights`, shape (n,), are above 0."""
+    order = np.argsort(confidence, kind="stable")
+    share = weights[order] / weights.sum()
+    bins = np.minimum((np.cumsum(share) - share / 2) * BINS, BINS - 1).astype(np.int64)
+    gaps = share * (confidence[order] - right[order])
+    return float(np.abs(np.bincount(bins, gaps, BINS)).sum())
+
+
 def _mean(values: NDArray[np.generic]) -> float:
     return float(values.mean()) if len(values) else float("nan")
 

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """A confidence map fitted on public data: see `serve.calibrate.FEATURES` for the weights' order."""
+    """Maps fitted on public data: `serve.calibrate` tells the weights' order."""
 
     intercept: float
-    weights: tuple[float, ...]
+    weights: tuple[float, ...]  # one for each of FEATURES
+    scope_intercept: float
+    scope_weights: tuple[float, ...]  # one for each of SCOPE_FEATURES
+    scope_share: float  # (0, 1); of out-of-scope texts where it was fitted
     threshold: float  # [0, 1]; for a precision of 0.95
     similarity_floor: float  # [-1, 1]; less is out of scope
     similarity_alone: float  # [-1, 1]; enough for a precision of 0.95 when nothing else is known
@@ -19,9 +22,12 @@ PRIORS = {
     "minilm": Prior(
         intercept=-1.158,
         weights=(2.015, 0.922, 4.085),
+        scope_intercept=0.0,
+        scope_weights=(1.0, 0.5, 0.0, 0.0, 0.0),
+        scope_share=0.15,
         threshold=0.899,
         similarity_floor=0.346,
         similarity_alone=0.922,
     ),
 }
-"""By name of the encoder; a name here is given only to the very weights that the map was fitted with."""
+"""By name of the encoder; a name here is given only to the very weights that the maps were fitted with."""

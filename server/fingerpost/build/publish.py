@@ -2,7 +2,7 @@
 
 from fingerpost.ports import RevisionStore
 from fingerpost.serve.revision_format import MANIFEST, decode, digest_of, encode
-from fingerpost.types import Decider, EncoderId, Exemplar
+from fingerpost.types import Decider, EncoderId, Exemplar, Head
 
 
 def publish(
@@ -11,6 +11,7 @@ def publish(
     exemplars: tuple[Exemplar, ...],
     index_kind: str,
     index_bytes: bytes,
+    head: Head | None,
     decider: Decider,
     report: bytes,
 ) -> str:
@@ -20,7 +21,7 @@ def publish(
         StorageFull: nothing was published.
         DataLoss: what was stored is not what was written.
     """
-    files = encode(encoder, exemplars, index_kind, index_bytes, decider, report)
+    files = encode(encoder, exemplars, index_kind, index_bytes, head, decider, report)
     digest = digest_of(files[MANIFEST])
     store.publish(digest, files)
     decode(digest, store.read(digest))

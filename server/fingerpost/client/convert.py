@@ -17,6 +17,7 @@ from fingerpost.client.types import (
     Input,
     Match,
     Options,
+    OtherPart,
     ServerInfo,
     Timing,
     Turn,
@@ -68,7 +69,11 @@ def _turn(turn: Turn) -> pb.Turn:
     name = f"ROLE_{turn.role.upper()}"
     if name not in pb.Role.DESCRIPTOR.values_by_name:
         raise errors.InvalidRequest(f"{turn.role} is no known role: use user, assistant, system or tool")
-    return pb.Turn(role=pb.Role.Value(name), text=turn.text)
+    return pb.Turn(role=pb.Role.Value(name), text=turn.text, parts=[_part(part) for part in turn.parts])
+
+
+def _part(part: str | OtherPart) -> pb.Part:
+    return pb.Part(text=part) if isinstance(part, str) else pb.Part(other=part.kind)
 
 
 def to_batch(requests: Sequence[Input], options: Options) -> pb.RouteBatchRequest:
@@ -106,6 +111,8 @@ def from_response(response: pb.RouteResponse) -> Decision:
         truncated=response.truncated,
         degraded=response.degraded,
         timing=_timing(response.timing),
+        ignored_parts=tuple(response.ignored_parts),
+        joined_turns=response.joined_turns,
     )
 
 

@@ -62,6 +62,8 @@ class Decision:
     truncated: bool
     degraded: bool
     timing: Timing
+    ignored_parts: tuple[str, ...] = ()  # kinds of the parts of user turns that are no text
+    joined_turns: bool = False  # the previous user turn was read too
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +108,22 @@ class ServerInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherPart:
+    """A part of a turn that is no text: its kind alone, such as "image", "audio" or "file"."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn of a conversation; `role` is "user", "assistant", "system" or "tool"."""
+    """One turn of a conversation; `role` is "user", "assistant", "system" or "tool".
+
+    It has a text, or parts: texts and others in the order in which they were said.
+    """
 
     role: str
-    text: str
+    text: str = ""
+    parts: Sequence[str | OtherPart] = ()
 
 
 @dataclass(frozen=True, slots=True)

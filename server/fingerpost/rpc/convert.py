@@ -1,5 +1,6 @@
 """Convert: messages of callers become valid queries, or an error that names every wrong field."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,12 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fingerpost.errors import ErrorReason, FieldViolation, InvalidRequest
+from fingerpost.serve.conversation import DecidingText, deciding_text
 from fingerpost.serve.runtime import CATALOG_NAME, CATALOG_NAME_RULE, DEFAULT_CATALOG
 from fingerpost.settings import Settings
 from fingerpost.types import GivenVector, Role, RouteQuery, Turn
 from fingerpost.v1 import router_service_pb2 as pb
 
 _NAME_BYTES = 128
+_PART_KIND = re.compile(r"[ -~]{1,64}")
 _UNREADABLE = {"Cc", "Cf", "Zl", "Zp", "Zs"}  # control, format (zero width) and spaces of all kinds
 
 _ROLES = {
@@ -57,41 +60,48 @@ def to_query(request: pb.RouteRequest, request_id: str, settings: Settings) -> R
         InvalidRequest: with a violation for each wrong field.
     """
     faults = _Faults()
-    wanted = _wanted(request, settings, faults)
+    vector = _vector(request)
+    read = DecidingText("") if vector else _text(request, settings, faults)
     _check_facts(request, settings, faults)
     faults.check()
     return RouteQuery(
         request_id=request_id,
         catalog=request.catalog or DEFAULT_CATALOG,
-        wanted=wanted,
+        wanted=vector or read.text,
         metadata=dict(request.metadata),
         tenant=request.tenant,
         session_id=request.session_id,
         alternatives_count=request.alternatives_count,
         include_matches=request.include_matches,
         include_embedding=request.include_embedding,
+        ignored_parts=read.ignored_parts,
+        joined_turns=read.joined_turns,
     )
 
 
-def _wanted(request: pb.RouteRequest, settings: Settings, faults: _Faults) -> str | GivenVector:
-    """What is to be routed; an empty text where there is a fault."""
+def _vector(request: pb.RouteRequest) -> GivenVector | None:
+    if request.WhichOneof("input") != "embedding":
+        return None
+    values = np.array(request.embedding.values, dtype=np.float32)
+    return GivenVector(request.embedding.encoder_digest, values)
+
+
+def _text(request: pb.RouteRequest, settings: Settings, faults: _Faults) -> DecidingText:
+    """The text to route; an empty one where there is a fault."""
     kind = request.WhichOneof("input")
-    if kind == "embedding":
-        values = np.array(request.embedding.values, dtype=np.float32)
-        return GivenVector(request.embedding.encoder_digest, values)
     if kind == "conversation":
-        return _deciding_text(request.conversation, settings, faults)
+        return _deciding(request.conversation, settings, faults)
     if kind is None:
         faults.add("input", "one of text, conversation and embedding must be set")
-        return ""
-    _check_text(request.text, "text", settings, faults)
-    return request.text
+    else:
+        _check_text(request.text, "text", settings, faults)
+    return DecidingText(request.text)
 
 
 def _check_text(text: str, path: str, settings: Settings, faults: _Faults) -> None:
     _check_characters(text, path, settings, faults)
     if not _readable(text):
-        faults.add(path, "the text has no readable character", ErrorReason.PROMPT_EMPTY)
+        _add_empty(path, faults)
 
 
 def _check_characters(text: str, path: str, settings: Settings, faults: _Faults) -> None:
@@ -107,6 +117,10 @@ def _check_characters(text: str, path: str, settings: Settings, faults: _Faults)
         faults.add(path, "the text holds a NUL character: remove it")
 
 
+def _add_empty(path: str, faults: _Faults) -> None:
+    faults.add(path, "the text has no readable character", ErrorReason.PROMPT_EMPTY)
+
+
 def _utf8_bytes(text: str, limit: int) -> int:
     """Size of the text, encoded only when its length leaves doubt."""
     return len(text) if len(text) * 4 <= limit else len(text.encode())
@@ -116,31 +130,49 @@ def _readable(text: str) -> bool:
     return any(unicodedata.category(character) not in _UNREADABLE for character in text)
 
 
-def _deciding_text(conversation: pb.Conversation, settings: Settings, faults: _Faults) -> str:
-    """The last user turn's text; empty where there is none."""
+def _deciding(conversation: pb.Conversation, settings: Settings, faults: _Faults) -> DecidingText:
+    """What the user turns say; an empty text where there is a fault."""
     count = len(conversation.turns)
     if not 1 <= count <= settings.conversation_turns:
         faults.add("conversation.turns", f"1 to {settings.conversation_turns} turns, not {count}")
-        return ""
-    turns = [_turn(turn, place, settings, faults) for place, turn in enumerate(conversation.turns)]
-    for place in reversed(range(count)):
-        turn = turns[place]
-        if turn is not None and turn.role is Role.USER:
-            _check_text(turn.text, f"conversation.turns[{place}].text", settings, faults)
-            return turn.text
-    faults.add("conversation.turns", "at least one turn must be the user's")
-    return ""
+        return DecidingText("")
+    paths = [f"conversation.turns[{place}]" for place in range(count)]
+    turns = [_turn(turn, path, settings, faults) for turn, path in zip(conversation.turns, paths, strict=True)]
+    spoken = [place for place, turn in enumerate(turns) if turn.role is Role.USER]
+    if not spoken:
+        faults.add("conversation.turns", "at least one turn must be the user's")
+        return DecidingText("")
+    last = turns[spoken[-1]]
+    deciding = deciding_text(turns) if last.text or last.ignored_parts else None
+    if deciding is None:
+        name = "parts" if conversation.turns[spoken[-1]].parts else "text"
+        _add_empty(f"{paths[spoken[-1]]}.{name}", faults)
+    return deciding or DecidingText("")
 
 
-def _turn(turn: pb.Turn, place: int, settings: Settings, faults: _Faults) -> Turn | None:
-    path = f"conversation.turns[{place}]"
+def _turn(turn: pb.Turn, path: str, settings: Settings, faults: _Faults) -> Turn:
     role = _ROLES.get(turn.role)  # an unknown number arrives as a plain int
     if role is None:
         faults.add(f"{path}.role", f"{turn.role} is no known role")
-        return None
-    if role is not Role.USER:
-        _check_characters(turn.text, f"{path}.text", settings, faults)
-    return Turn(role, turn.text)
+    if turn.text and turn.parts:
+        faults.add(f"{path}.parts", "a turn has text or parts, not both")
+    _check_parts(turn, path, settings, faults)
+    text = "\n".join(part.text for part in turn.parts if part.HasField("text")) if turn.parts else turn.text
+    _check_characters(text, f"{path}.parts" if turn.parts else f"{path}.text", settings, faults)
+    ignored = tuple(part.other for part in turn.parts if part.HasField("other"))
+    return Turn(role or Role.SYSTEM, text if role is Role.USER and _readable(text) else "", ignored)
+
+
+def _check_parts(turn: pb.Turn, path: str, settings: Settings, faults: _Faults) -> None:
+    if len(turn.parts) > settings.turn_parts:
+        faults.add(f"{path}.parts", f"at most {settings.turn_parts} parts, not {len(turn.parts)}")
+        return
+    for place, part in enumerate(turn.parts):
+        kind = part.WhichOneof("kind")
+        if kind is None:
+            faults.add(f"{path}.parts[{place}]", "one of text and other must be set")
+        elif kind == "other" and not _PART_KIND.fullmatch(part.other):
+            faults.add(f"{path}.parts[{place}].other", "1 to 64 characters of printable ASCII")
 
 
 def _check_facts(request: pb.RouteRequest, settings: Settings, faults: _Faults) -> None:

@@ -5,10 +5,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fingerpost import __version__
 from fingerpost.errors import FingerpostError
 from fingerpost.rpc.status import code_of
-from fingerpost.serve.calibrate import FEATURES, contributions
+from fingerpost.serve.calibrate import FEATURES, SCOPE_FEATURES, contributions
 from fingerpost.serve.explain import summarise
 from fingerpost.serve.pipeline import Answer
 from fingerpost.serve.runtime import Runtime, Snapshot
+from fingerpost.serve.score import scorer_name
 from fingerpost.settings import Settings
 from fingerpost.types import OUT_OF_SCOPE, Calibration, Candidate, Neighbour, Outcome, Reason
 from fingerpost.v1 import decision_pb2, router_service_pb2 as pb
@@ -45,6 +46,8 @@ def to_response(answer: Answer) -> pb.RouteResponse:
         upstream_model=decision.upstream_model,
         request_id=query.request_id,
         catalog=snapshot.catalog,
+        ignored_parts=query.ignored_parts,
+        joined_turns=query.joined_turns,
     )
     _add_details(response, answer)
     return response
@@ -60,7 +63,8 @@ def _add_details(response: pb.RouteResponse, answer: Answer) -> None:
     if retrieval.embedded is not None:
         response.truncated = retrieval.embedded.truncated
     if query.include_matches:
-        response.matches.extend(_match(neighbour, answer.snapshot) for neighbour in retrieval.neighbours)
+        neighbours = answer.found.neighbours if answer.found else ()
+        response.matches.extend(_match(neighbour, answer.snapshot) for neighbour in neighbours)
     if query.include_embedding:
         response.embedding.encoder_digest = answer.snapshot.encoder.digest
         response.embedding.values.extend(retrieval.vector.tolist())
@@ -100,18 +104,21 @@ def to_explanation(answer: Answer) -> pb.ExplainResponse:
         summary=summarise(answer),
         embedded_text=embedded.text if embedded else "",
         token_count=embedded.token_count if embedded else 0,
-        scorer="vote",
+        scorer=scorer_name(answer.snapshot.decider.blend),
         features=_features(answer),
         request_id=answer.query.request_id,
     )
 
 
 def _features(answer: Answer) -> list[pb.Feature]:
-    if answer.judgement is None or not answer.judgement.features:
+    """Of the best route, then of the text's being in scope."""
+    judgement, decider = answer.judgement, answer.snapshot.decider
+    if judgement is None or not judgement.features:
         return []
-    values = answer.judgement.features
-    added = contributions(values, answer.snapshot.decider.confidence_map)
-    rows = zip(FEATURES, values, added, strict=True)
+    rows = [*zip(FEATURES, judgement.features, contributions(judgement.features, decider.confidence_map), strict=True)]
+    if decider.scope_map and judgement.scope_features:
+        added = contributions(judgement.scope_features, decider.scope_map)
+        rows += zip(SCOPE_FEATURES, judgement.scope_features, added, strict=True)
     return [pb.Feature(name=name, value=value, contribution=part) for name, value, part in rows]
 
 
@@ -161,6 +168,7 @@ def _limits(settings: Settings) -> pb.Limits:
         alternatives=settings.alternatives,
         default_deadline_ms=settings.default_deadline_ms,
         in_flight_calls=settings.in_flight_calls,
+        turn_parts=settings.turn_parts,
     )
 
 

@@ -106,9 +106,12 @@ def _reasons_against(judgement: Judgement, decider: Decider) -> tuple[Reason, ..
 
 
 def _out_of_scope(judgement: Judgement, decider: Decider) -> bool:
+    """Whether the text alone keeps the best route from being taken, however well the route fits among the others."""
     best = judgement.candidates[0]
     if judgement.out_of_scope_similarity is not None and judgement.out_of_scope_similarity >= best.similarity:
         return True
+    if judgement.in_scope is not None:
+        return judgement.in_scope < decider.routes[best.route].threshold
     return judgement.calibration is not Calibration.NONE and best.similarity < decider.confidence_map.similarity_floor
 
 

@@ -15,8 +15,8 @@ import structlog
 
 from fingerpost.errors import DeadlineExceeded, ErrorReason, FingerpostError, Unavailable
 from fingerpost.serve.runtime import Snapshot
-from fingerpost.serve.search import search
-from fingerpost.types import Embedded, Neighbour, Vector
+from fingerpost.serve.search import find
+from fingerpost.types import Embedded, Found, Vector
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ class Retrieval:
 
     vector: Vector
     embedded: Embedded | None
-    neighbours: list[Neighbour]
+    found: tuple[Found, ...]  # for the text as a whole, then for each end of a long one
     queue_us: int
     embed_us: int
     search_us: int
@@ -147,9 +147,12 @@ def _retrieve(job: _Job, thread_number: int, started: float) -> Retrieval:
     else:
         vector = wanted
     ready = time.monotonic()
-    neighbours = search(snapshot.index, snapshot.exemplars, vector, snapshot.decider.vote.neighbours)
+    found = tuple(
+        find(snapshot.index, snapshot.exemplars, snapshot.head, view, snapshot.decider.vote.neighbours)
+        for view in (vector, *(embedded.ends if embedded else ()))
+    )
     done = time.monotonic()
-    return Retrieval(vector, embedded, neighbours, _us(started - job.queued), _us(ready - started), _us(done - ready))
+    return Retrieval(vector, embedded, found, _us(started - job.queued), _us(ready - started), _us(done - ready))
 
 
 def _us(seconds: float) -> int:

@@ -1,5 +1,7 @@
 """Explain: one decision in words."""
 
+import math
+
 from fingerpost.serve.pipeline import Answer
 from fingerpost.types import OUT_OF_SCOPE, Calibration, Outcome, Reason
 
@@ -35,19 +37,34 @@ def _why(answer: Answer) -> str:
         return ""
     best = answer.snapshot.decider.routes[judgement.candidates[0].route].name
     if decision.confidence is None:
-        return f"Best route {best} has no calibrated confidence."
+        floor = answer.snapshot.decider.confidence_map.similarity_floor
+        return f"Best route {best} has no calibrated confidence; it is taken from similarity {floor:.2f} on."
     verdict = "reaches" if decision.confidence >= decision.threshold else "is under"
     basis = " (by the encoder's shipped map)" if decision.calibration is Calibration.PRIOR else ""
     return (
         f"Best route {best} has confidence {decision.confidence:.2f}{basis}, which {verdict} "
-        f"the threshold {decision.threshold:.2f}."
+        f"the threshold {decision.threshold:.2f}.{_otherwise(answer, best)}"
     )
 
 
-def _nearest(answer: Answer) -> str:
-    if answer.retrieval is None or not answer.retrieval.neighbours:
+def _otherwise(answer: Answer, best: str) -> str:
+    """The threshold with which the decision would have been the other one."""
+    decision, judgement = answer.decision, answer.judgement
+    if decision.confidence is None or Reason.EXACT_MATCH in decision.reasons:
         return ""
-    nearest = answer.retrieval.neighbours[0]
+    in_scope = None if judgement is None else judgement.in_scope
+    scope = "" if in_scope is None else f" The text fits any route with chance {in_scope:.2f}."
+    # Rounded so that the sentence is true of the number it shows.
+    if decision.outcome is Outcome.MATCHED:
+        above = math.ceil(decision.confidence * 100) / 100
+        return f"{scope} It would have fallen back with a threshold above {above:.2f}."
+    return f"{scope} It would have been accepted as {best} at {math.floor(decision.confidence * 100) / 100:.2f}."
+
+
+def _nearest(answer: Answer) -> str:
+    if answer.found is None or not answer.found.neighbours:
+        return ""
+    nearest = answer.found.neighbours[0]
     exemplar = answer.snapshot.exemplars[nearest.exemplar]
     of = "out of scope" if exemplar.route == OUT_OF_SCOPE else answer.snapshot.decider.routes[exemplar.route].name
     return f'Nearest utterance: "{_short(exemplar.text)}" ({of}, similarity {nearest.similarity:.2f}).'

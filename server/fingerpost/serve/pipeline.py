@@ -4,18 +4,18 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from fingerpost.serve.calibrate import judge
+from fingerpost.serve.calibrate import judge, surest
 from fingerpost.serve.decide import decide, fall_back
 from fingerpost.serve.embed import EmbedQueue, EncoderFailure, Retrieval
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.score import score
 from fingerpost.serve.search import unit_vector
-from fingerpost.types import Decision, Judgement, Reason, RouteQuery, Timing, Vector
+from fingerpost.types import Decision, Found, Judgement, Reason, RouteQuery, Timing, Vector
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A decision and what it rests on; the last two are None when the encoder gave nothing."""
+    """A decision and what it rests on; the last three are None when the encoder gave nothing."""
 
     decision_id: str
     query: RouteQuery
@@ -23,6 +23,7 @@ class Answer:
     decision: Decision
     timing: Timing
     retrieval: Retrieval | None
+    found: Found | None  # the part of the retrieval that decided
     judgement: Judgement | None
 
 
@@ -45,13 +46,17 @@ class Pipeline:
             retrieval = await self._queue.retrieve(snapshot, _wanted(query, snapshot), deadline)
         except EncoderFailure:
             decision = fall_back(snapshot.decider, [Reason.ENCODER_UNAVAILABLE], degraded=True)
-            return Answer(_decision_id(), query, snapshot, decision, _timing(None, started, started), None, None)
-        found = time.monotonic()
-        scores = score(retrieval.neighbours, snapshot.exemplars, snapshot.decider.vote)
-        judgement = judge(scores, snapshot.decider.confidence_map)
+            return Answer(_decision_id(), query, snapshot, decision, _timing(None, started, started), None, None, None)
+        retrieved = time.monotonic()
+        found, judgement = surest([(found, self._judge(found, snapshot)) for found in retrieval.found])
         decision = decide(judgement, snapshot.decider)
-        timing = _timing(retrieval, started, found)
-        return Answer(_decision_id(), query, snapshot, decision, timing, retrieval, judgement)
+        timing = _timing(retrieval, started, retrieved)
+        return Answer(_decision_id(), query, snapshot, decision, timing, retrieval, found, judgement)
+
+    @staticmethod
+    def _judge(found: Found, snapshot: Snapshot) -> Judgement:
+        decider = snapshot.decider
+        return judge(score(found, snapshot.exemplars, decider.vote, decider.blend), decider)
 
 
 def _wanted(query: RouteQuery, snapshot: Snapshot) -> str | Vector:

@@ -1,14 +1,17 @@
 """The files of a revision: what is written at publish is what is read at load, checked on the way."""
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
-from fingerpost.types import OUT_OF_SCOPE, Decider, EncoderId, Exemplar, Revision
+from fingerpost.types import OUT_OF_SCOPE, Decider, EncoderId, Exemplar, Head, Revision
 
 SCHEMA_VERSION = 1
 
@@ -17,6 +20,7 @@ _EXEMPLARS = "exemplars.jsonl"
 _DECIDER = "decider.json"
 _INDEX = "index.faiss"
 REPORT = "report.json"
+_HEAD = {"linear": "head_linear.npy", "metric": "head_metric.npy", "distances": "head_distances.npy"}
 
 _decider = TypeAdapter(Decider)
 
@@ -55,6 +59,7 @@ def encode(
     exemplars: tuple[Exemplar, ...],
     index_kind: str,
     index_bytes: bytes,
+    head: Head | None,
     decider: Decider,
     report: bytes,
 ) -> dict[str, bytes]:
@@ -64,6 +69,7 @@ def encode(
         _DECIDER: _decider.dump_json(decider, indent=1) + b"\n",
         _INDEX: index_bytes,
         REPORT: report,
+        **({file: _array_bytes(getattr(head, name)) for name, file in _HEAD.items()} if head else {}),
     }
     entries = {name: _FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())}
     manifest = Manifest(SCHEMA_VERSION, encoder, index_kind, len(decider.routes), len(exemplars), entries)
@@ -88,10 +94,11 @@ def decode(digest: str, files: Mapping[str, bytes]) -> Revision:
     try:
         exemplars = tuple(_exemplar(line) for line in files[_EXEMPLARS].splitlines())
         decider = _decider.validate_json(files[_DECIDER])
+        head = _head(manifest, files)
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         raise DataLoss(f"revision {digest[:12]}: its files cannot be read: reindex") from error
     _check_parts(digest, manifest, exemplars, decider)
-    return Revision(digest, manifest.encoder, exemplars, manifest.index_kind, files[_INDEX], decider)
+    return Revision(digest, manifest.encoder, exemplars, manifest.index_kind, files[_INDEX], decider, head)
 
 
 def _verified_manifest(digest: str, files: Mapping[str, bytes]) -> Manifest:
@@ -138,12 +145,41 @@ def _exemplar(line: bytes) -> Exemplar:
     return Exemplar(str(row["text"]), int(row["route"]))
 
 
+def _head(manifest: Manifest, files: Mapping[str, bytes]) -> Head | None:
+    """The trained arrays; None in a revision without them.
+
+    Raises:
+        ValueError: they are no arrays of the right shapes.
+    """
+    if not manifest.files.keys() & set(_HEAD.values()):
+        return None
+    head = Head(**{name: _array(files[file]) for name, file in _HEAD.items()})
+    dim, routes = manifest.encoder.dim, manifest.routes_count
+    if not (head.linear.shape == head.distances.shape == (dim + 1, routes) and head.metric.shape == (dim, dim)):
+        raise ValueError("the head's arrays have other shapes than the encoder and the routes")
+    return head
+
+
+def _array_bytes(array: NDArray[np.float32]) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array, allow_pickle=False)
+    return out.getvalue()
+
+
+def _array(data: bytes) -> NDArray[np.float32]:
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if array.dtype != np.float32 or not np.isfinite(array).all():
+        raise ValueError("an array of the head holds other things than finite float32 numbers")
+    return np.ascontiguousarray(array)
+
+
 def _check_parts(digest: str, manifest: Manifest, exemplars: tuple[Exemplar, ...], decider: Decider) -> None:
     models = {decider.policy.fallback_model, *decider.policy.fallback_chain, *(r.model for r in decider.routes)}
     sound = (
         len(exemplars) == manifest.exemplars_count
         and len(decider.routes) == manifest.routes_count
         and all(OUT_OF_SCOPE <= e.route < len(decider.routes) for e in exemplars)
+        and len(decider.confidence_map.route_offsets) in (0, len(decider.routes))
         and models <= set(decider.models)
     )
     if not sound:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from fingerpost.errors import ErrorReason, FailedPrecondition, FieldViolation, InvalidRequest, NotFound
 from fingerpost.ports import Embedder, VectorIndex
-from fingerpost.types import Activation, Decider, EncoderId, Exemplar
+from fingerpost.types import Activation, Decider, EncoderId, Exemplar, Head
 
 DEFAULT_CATALOG = "default"
 
@@ -36,6 +36,7 @@ class Snapshot:
     embedders: Sequence[Embedder]  # one for each embedding thread
     index: VectorIndex
     exemplars: tuple[Exemplar, ...]
+    head: Head | None
     decider: Decider
     load_time: float  # seconds since the epoch
 

@@ -1,9 +1,9 @@
-"""Score: what do the neighbours say per route? Similarity-weighted vote, training-free."""
+"""Score: what is for each route? The neighbours' similarity-weighted vote, blended with the linear head."""
 
 import math
 from collections.abc import Sequence
 
-from fingerpost.types import OUT_OF_SCOPE, Exemplar, Neighbour, RouteScore, Scores, VoteParameters
+from fingerpost.types import OUT_OF_SCOPE, Exemplar, Found, Neighbour, RouteScore, Scorer, Scores, VoteParameters
 
 DEFAULT_VOTE = VoteParameters(neighbours=20, temperature=0.1)
 """Measured on validation splits of public sets: docs/decisions/0003-similarity-vote.md."""
@@ -12,31 +12,41 @@ EXACT_SIMILARITY = 1.0 - 1e-5
 """A cosine of float32 unit vectors of equal texts differs from 1 by less than this; of different texts by more."""
 
 
-def score(neighbours: Sequence[Neighbour], exemplars: Sequence[Exemplar], vote: VoteParameters) -> Scores:
-    """Let each neighbour vote for its route with weight exp((similarity - nearest similarity) / temperature).
+def score(found: Found, exemplars: Sequence[Exemplar], vote: VoteParameters, blend: float = 1.0) -> Scores:
+    """Blend two opinions: `blend` of the neighbours' vote, the rest of the head's probability.
 
-    A route's score is its share of all votes, [0, 1]; out-of-scope texts vote too, for no route, so they lower every
-    share. When some neighbours equal the text, only they vote.
+    Each neighbour votes for its route with weight exp((similarity - nearest similarity) / temperature); out-of-scope
+    texts vote too, for no route, so they lower every share. When some neighbours equal the text, only they vote and
+    the head is not asked.
 
     Args:
-        neighbours: Nearest first; may be empty.
+        found: Neighbours nearest first, maybe none, and the head's reading where there is a head.
         exemplars: All exemplars of the revision, by id.
         vote: Temperature, above 0.
+        blend: [0, 1]; without a reading the vote decides alone.
 
     Returns:
-        Routes by score, then similarity, then place in the catalog: a total order.
+        Routes by score, then similarity, then place in the catalog: a total order. Scores lie in [0, 1].
     """
-    voters = _exact(neighbours) or neighbours
-    shares = _shares(voters, exemplars, vote.temperature)
-    exact = voters is not neighbours
-    nearest = _nearest(neighbours, exemplars)
+    exact = _exact(found.neighbours)
+    shares = _shares(exact or found.neighbours, exemplars, vote.temperature)
+    probabilities = None if exact or found.reading is None else found.reading.probabilities
+    nearest = _nearest(found.neighbours, exemplars)
     out_of_scope = nearest.pop(OUT_OF_SCOPE, None)
-    routes = [
-        RouteScore(route, shares.get(route, 0.0), similarity, exact and route in shares)
-        for route, similarity in nearest.items()
-    ]
+    routes = []
+    for route, similarity in (*nearest.items(), *found.proposed.items()):
+        votes = shares.get(route, 0.0)
+        value = votes if probabilities is None else blend * votes + (1.0 - blend) * float(probabilities[route])
+        routes.append(RouteScore(route, value, similarity, bool(exact) and route in shares, votes))
     routes.sort(key=lambda s: (-s.score, -s.similarity, s.route))
-    return Scores(tuple(routes), out_of_scope)
+    return Scores(tuple(routes), out_of_scope, found.reading)
+
+
+def scorer_name(blend: float) -> str:
+    """The scorer that a blend amounts to."""
+    if blend in (0.0, 1.0):
+        return (Scorer.VOTE if blend else Scorer.LINEAR).value
+    return Scorer.AUTO.value
 
 
 def _exact(neighbours: Sequence[Neighbour]) -> list[Neighbour]:

@@ -1,14 +1,61 @@
 """Search: which exemplars are near? The checks that an engine cannot be trusted with."""
 
+import sys
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
 
 from fingerpost.errors import ErrorReason, FieldViolation, InternalError, InvalidRequest
 from fingerpost.ports import VectorIndex
-from fingerpost.types import OUT_OF_SCOPE, Exemplar, GivenVector, Neighbour, Vector
+from fingerpost.serve.head import read
+from fingerpost.types import OUT_OF_SCOPE, Exemplar, Found, GivenVector, Head, Neighbour, Reading, Vector
+
+PROPOSED_ROUTES = 5
+"""How many of the head's best routes are considered beside those of the neighbours."""
 
 _WIDER = 4  # by how much a search grows that found nothing but out-of-scope texts
+
+
+def find(index: VectorIndex, exemplars: Sequence[Exemplar], head: Head | None, vector: Vector, count: int) -> Found:
+    """The nearest exemplars, what the head says, and how near the routes are that only the head proposes.
+
+    Args:
+        index: Of n vectors of dimension d.
+        exemplars: The n exemplars by id; with a head, the routes' in the order of their numbers, then out of scope.
+        head: Of the same dimension; None: neighbours alone.
+        vector: Shape (d,), float32, unit length.
+        count: Neighbours wanted, at least 1.
+
+    Raises:
+        InternalError: EMBEDDING_INVALID for a vector of another shape or with numbers that are not finite.
+    """
+    neighbours = search(index, exemplars, vector, count)
+    if head is None or not neighbours:
+        return Found(neighbours)
+    reading = read(head, vector)
+    seen = {exemplars[n.exemplar].route for n in neighbours}
+    spans = {route: span(exemplars, route) for route in best_routes(reading) if route not in seen}
+    proposed = {route: index.nearest_between(vector, *place) for route, place in spans.items() if place[0] < place[1]}
+    return Found(neighbours, reading, proposed)
+
+
+def best_routes(reading: Reading) -> list[int]:
+    """Numbers of the head's best routes, in no order."""
+    count = len(reading.probabilities)
+    if count <= PROPOSED_ROUTES:
+        return list(range(count))
+    best: list[int] = np.argpartition(reading.probabilities, count - PROPOSED_ROUTES)[-PROPOSED_ROUTES:].tolist()
+    return best
+
+
+def span(exemplars: Sequence[Exemplar], route: int) -> tuple[int, int]:
+    """First and last plus one of a route's exemplars, which lie together."""
+    return bisect_left(exemplars, route, key=_place), bisect_left(exemplars, route + 1, key=_place)
+
+
+def _place(exemplar: Exemplar) -> int:
+    return sys.maxsize if exemplar.route == OUT_OF_SCOPE else exemplar.route
 
 
 def search(index: VectorIndex, exemplars: Sequence[Exemplar], vector: Vector, count: int) -> list[Neighbour]:

