@@ -64,7 +64,8 @@ def test_a_catalog_without_routes_decides_nothing() -> None:
 _QUIET = """
 import sys
 calls = []
-sys.addaudithook(lambda event, arguments: calls.append(event) if event in {"socket.connect", "socket.sendto", "socket.getaddrinfo"} else None)
+network = {"socket.connect", "socket.sendto", "socket.getaddrinfo"}
+sys.addaudithook(lambda event, arguments: calls.append(event) if event in network else None)
 import logging, numpy as np
 from fingerpost.integrations.semantic_router import baseline_decisions
 from fingerpost.types import Exemplar

@@ -16,11 +16,13 @@ from fingerpost.types import (
     Calibration,
     ConfidenceMap,
     Exemplar,
+    Found,
     GivenVector,
     Neighbour,
     Vectors,
     VoteParameters,
 )
+from tests.fakes import decider
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -98,7 +100,7 @@ def test_equal_vectors_come_in_the_order_of_their_ids() -> None:
 def test_vote_equals_its_definition(case: tuple[list[Neighbour], list[Exemplar]], temperature: float) -> None:
     """Each route's score is its share of exp((similarity - top) / temperature); the order is total and descending."""
     neighbours, exemplars = case
-    scores = score(neighbours, exemplars, VoteParameters(20, temperature))
+    scores = score(Found(neighbours), exemplars, VoteParameters(20, temperature))
     weights = {n.exemplar: math.exp((n.similarity - neighbours[0].similarity) / temperature) for n in neighbours}
     for route in scores.routes:
         own = [n for n in neighbours if exemplars[n.exemplar].route == route.route]
@@ -126,8 +128,8 @@ def test_order_of_files_and_lines_changes_nothing(
     moved = sorted(
         (Neighbour(order[n.exemplar], n.similarity) for n in neighbours), key=lambda n: (-n.similarity, n.exemplar)
     )
-    before = {r.route: r.score for r in score(neighbours, exemplars, DEFAULT_VOTE).routes}
-    after = {r.route: r.score for r in score(moved, renumbered, DEFAULT_VOTE).routes}
+    before = {r.route: r.score for r in score(Found(neighbours), exemplars, DEFAULT_VOTE).routes}
+    after = {r.route: r.score for r in score(Found(moved), renumbered, DEFAULT_VOTE).routes}
     assert before == pytest.approx(after)
 
 
@@ -136,7 +138,7 @@ def test_an_equal_text_outvotes_everything(case: tuple[list[Neighbour], list[Exe
     """A text equal to an utterance of exactly one route goes to that route, however many others are near."""
     neighbours, exemplars = case
     exemplars = [*exemplars, Exemplar("the text itself", route)]
-    best = score([Neighbour(len(exemplars) - 1, 1.0), *neighbours], exemplars, DEFAULT_VOTE).routes[0]
+    best = score(Found([Neighbour(len(exemplars) - 1, 1.0), *neighbours]), exemplars, DEFAULT_VOTE).routes[0]
     assert (best.route, best.exact, best.score) == (route, True, 1.0)
 
 
@@ -149,8 +151,8 @@ def test_confidences_are_probabilities_in_descending_order(
     case: tuple[list[Neighbour], list[Exemplar]], intercept: float, weights: tuple[float, ...]
 ) -> None:
     """Whatever the map, confidences lie in [0, 1], never rise down the ranking, and the best is the plain logistic."""
-    scores = score(*case, DEFAULT_VOTE)
-    judgement = judge(scores, ConfidenceMap(Calibration.POOLED, intercept, weights, 100, 0.0))
+    scores = score(Found(case[0]), case[1], DEFAULT_VOTE)
+    judgement = judge(scores, decider(confidence_map=ConfidenceMap(Calibration.POOLED, intercept, weights, 100, 0.0)))
     confidences = [c.confidence for c in judgement.candidates if c.confidence is not None]
     assert len(confidences) == len(scores.routes)
     assert all(0.0 <= c <= 1.0 for c in confidences)
@@ -169,8 +171,8 @@ def test_sigmoid_never_overflows_and_mirrors(value: float) -> None:
 
 def test_uncalibrated_invents_no_confidence() -> None:
     """A map without calibration leaves every confidence absent."""
-    scores = score([Neighbour(0, 0.9)], [Exemplar("a", 0)], DEFAULT_VOTE)
-    judgement = judge(scores, ConfidenceMap(Calibration.NONE, 9.0, (9.0, 9.0, 9.0), 0, 0.5))
+    scores = score(Found([Neighbour(0, 0.9)]), [Exemplar("a", 0)], DEFAULT_VOTE)
+    judgement = judge(scores, decider(confidence_map=ConfidenceMap(Calibration.NONE, 9.0, (9.0, 9.0, 9.0), 0, 0.5)))
     assert [None] == [c.confidence for c in judgement.candidates]
 
 

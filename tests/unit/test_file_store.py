@@ -41,7 +41,7 @@ def files(*texts: str) -> dict[str, bytes]:
     exemplars = tuple(Exemplar(text, 0) for text in texts)
     engine = FaissFlatEngine()
     index = engine.build(HashEmbedder().embed(texts) if texts else np.empty((0, DIM), np.float32))
-    return encode(ENCODER, exemplars, engine.kind, index, decider(), b"{}\n")
+    return encode(ENCODER, exemplars, engine.kind, index, None, decider(), b"{}\n")
 
 
 def put(folder: Path, *texts: str) -> str:
@@ -50,7 +50,7 @@ def put(folder: Path, *texts: str) -> str:
     index = engine.build(HashEmbedder().embed(texts))
     exemplars = tuple(Exemplar(text, 0) for text in texts)
     store = FileRevisionStore(folder / "revisions")
-    return publish(store, ENCODER, exemplars, engine.kind, index, decider(), b"{}\n")
+    return publish(store, ENCODER, exemplars, engine.kind, index, None, decider(), b"{}\n")
 
 
 def test_a_revision_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -80,10 +80,10 @@ class _Tally:
 def promise(graded: Graded, target: float) -> Promise:
     """The lowest threshold whose precision is at least the target, with chance 1 - RISK.
 
-    Thresholds are tested one after the other, from those that accept a half, a quarter and a tenth of the texts in scope
-    on to laxer ones, and the first that fails ends a chain: testing in a fixed order needs no correction for the number
-    of thresholds, only for that of the chains (Angelopoulos et al. 2021, "Learn then Test"). When no chain gets past its
-    first, the threshold keeps the target as far as was counted, and `kept` is False.
+    Thresholds are tested one after the other, from those that accept a half, a quarter and a tenth of the texts in
+    scope on to laxer ones, and the first that fails ends a chain: testing in a fixed order needs no correction for the
+    number of thresholds, only for that of the chains (Angelopoulos et al. 2021, "Learn then Test"). When no chain gets
+    past its first, the threshold keeps the target as far as was counted, and `kept` is False.
 
     Args:
         graded: n decisions.
@@ -202,7 +202,7 @@ def _texts_needed(tally: _Tally, places: Sequence[int], target: float) -> int | 
 
 def _growth_needed(tally: _Tally, place: int, target: float) -> float | None:
     for step in range(40):
-        factor = 100.0 ** (step / 39)
+        factor: float = 100.0 ** (step / 39)
         grown = replace(
             tally,
             accepted=np.array([round(factor * int(tally.accepted[place]))]),
@@ -219,4 +219,5 @@ def _growth_needed(tally: _Tally, place: int, target: float) -> float | None:
 
 
 def _floored(confidence: float) -> float:
-    return float(math.floor(confidence * 10**_DIGITS)) / 10**_DIGITS
+    whole: int = math.floor(confidence * 10**_DIGITS)
+    return float(whole / 10**_DIGITS)

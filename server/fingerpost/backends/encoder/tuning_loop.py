@@ -20,7 +20,7 @@ from fingerpost.ports import Progress
 from fingerpost.types import Vectors
 
 TEMPERATURE = 0.07
-LEARNING_RATE = 5e-5
+LEARNING_RATE = 7e-5
 WEIGHT_DECAY = 0.01
 
 _CHECKS = 5  # of the held-out share, evenly over the steps
