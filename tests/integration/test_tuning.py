@@ -105,13 +105,16 @@ def tuned_default(tmp_path_factory: pytest.TempPathFactory, encoders_folder: Pat
     return encoders
 
 
+@pytest.mark.timeout(300)
 def test_the_default_is_tuned_and_served(tuned_default: Path, encoder_digest: str) -> None:
     """Tuned on routes that it tells apart badly, it is better on unseen texts, has another name, and opens as any."""
     task, progress = coloured(), Counted()
     made = tune(EncoderSource(), tuned_default, task, progress)
     assert made.accepted, made.verdict
     assert made.verdict.tuned_accuracy > made.verdict.plain_accuracy
-    assert (made.held_out == make_plan(task).held_out).all()
+    plan = make_plan(task)
+    assert (made.held_out == plan.held_out).all()
+    assert (made.outside == plan.outside).all()
     for digest in (made.served, made.proof):
         opened = OnnxEncoder.open(tuned_default / digest, digest)
         assert (opened.encoder.name, opened.precision) == ("minilm-tuned", Precision.INT8)

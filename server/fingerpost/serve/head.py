@@ -11,7 +11,8 @@ def read(head: Head, vector: Vector) -> Reading:
     Energy is the log of the summed exponentiated logits (Liu et al. 2020, "Energy-based Out-of-distribution
     Detection"), less that of as many logits of 0. Closeness is minus the relative Mahalanobis distance (Ren et al.
     2021, "A Simple Fix to Mahalanobis Distance"): the distance to the nearest route's mean less that to the mean of
-    all, each in the spread of its own kind. `head.metric` and `head.distances` hold it multiplied out: see `build.linear`.
+    all, each in the spread of its own kind. `head.metric` and `head.distances` hold it multiplied out, as
+    `build.linear` says.
 
     Args:
         head: Of r routes and d dimensions.

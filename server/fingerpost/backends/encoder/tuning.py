@@ -41,6 +41,7 @@ class Tuning:
     served: str  # digest; "" when refused
     proof: str  # digest of the encoder that never saw the held-out texts; "" when refused
     held_out: Mask  # shape (n,): the texts that may be calibrated on, with the proof encoder's vectors
+    outside: Mask  # shape (n,): those of them out of the proof encoder's scope: out-of-scope texts, or routes left out
 
     @property
     def accepted(self) -> bool:
@@ -139,7 +140,7 @@ def _tune(
 
 
 def _tuning(verdict: Verdict, plan: Plan, served: str = "", proof: str = "") -> Tuning:
-    return Tuning(verdict, served, proof, plan.held_out)
+    return Tuning(verdict, served, proof, plan.held_out, plan.outside)
 
 
 def _record(source: EncoderSource, encoders: Path, task: Task) -> Path:
