@@ -45,7 +45,7 @@ def test_a_starter_route_is_found(starter: ServerProcess) -> None:
     assert decision.confidence is not None
     assert decision.confidence >= decision.threshold
     assert decision.similarity is not None
-    assert (decision.calibration, decision.request_id, decision.catalog) == ("POOLED", "abc", "default")
+    assert (decision.calibration, decision.request_id, decision.catalog) == ("FITTED", "abc", "default")
     assert re.fullmatch("[0-9a-f]{64}", decision.revision)
     assert decision.timing.embed_us > 0
     assert decision.fallback_models == ("large", "medium")
