@@ -29,7 +29,7 @@ def _tables(results: dict[str, Any]) -> dict[str, str]:
     return {
         "command": results["command"],
         "semantic_router": results["semantic_router"],
-        "commits": ", ".join(sorted({entry["commit"][:12] for entry in entries.values()})),
+        "commits": "; ".join(sorted({entry["commit"] for entry in entries.values()})),
         "machine": f"{machine['cores']} cores of {machine['cpu']}, Python {machine['python']}",
         "best_route": _best_route(entries),
         "accepted": _accepted(entries),

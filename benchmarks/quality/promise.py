@@ -24,7 +24,7 @@ _FILES = {
     "hwu64": ("train.jsonl", "validation.jsonl"),
 }
 _ROUTES = 30
-_UTTERANCES = 30  # of a route in the catalog, at most
+_TEXTS = 80  # of a route, at most, catalog and asked together
 _OUT_OF_SCOPE = 60  # texts in the catalog
 _EXPECTED_SHARE = 0.15  # the default policy's
 _TARGET = 0.95  # likewise
@@ -58,10 +58,9 @@ def _split(rows: Sequence[Row], draw: random.Random) -> tuple[list[Row], list[Ro
     train: list[Row] = []
     asked: list[Row] = []
     for label in sorted(chosen):
-        own = _shuffled([row for row in rows if row.label == label], draw)
-        cut = min(_UTTERANCES, len(own) // 2)
-        train += own[:cut]
-        asked += own[cut:]
+        own = _shuffled([row for row in rows if row.label == label], draw)[:_TEXTS]
+        train += own[: len(own) // 2]
+        asked += own[len(own) // 2 :]
     outside = _shuffled(_outside(rows, chosen), draw)
     train += outside[:_OUT_OF_SCOPE]
     outside = outside[_OUT_OF_SCOPE:]

@@ -64,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tune", action="store_true", help="measure tuned catalogs too")
     parser.add_argument("--render-only", action="store_true", help="write the page of the results that are there")
     given = parser.parse_args()
+    given.commit = _commit()
     given.names = [name for name in names if name.startswith(tuple(given.only.split(",")))]
     missing = sorted({entry.source for entry in ENTRIES if not (given.sets / entry.source).is_dir()})
     if not given.names:
@@ -71,6 +72,12 @@ def _arguments() -> argparse.Namespace:
     if missing and not given.render_only:
         sys.exit(f"{parser.prog}: {given.sets} lacks {', '.join(missing)}: give the folder of the sets with --sets")
     return given
+
+
+def _commit() -> str:
+    """Which code is measured, asked once at the start; with a mark when files differ from their commit."""
+    command = ["git", "describe", "--always", "--dirty=, changed", "--abbrev=12", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout.strip()
 
 
 def _measure(given: argparse.Namespace) -> None:
@@ -124,12 +131,11 @@ def _entry(entry: Entry, given: argparse.Namespace, bench: Bench, bar: Progress)
         measured, gap = _task(entry, task, bench, bar, tune=given.tune)
         tasks.append(measured)
         gaps.append(gap)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=ROOT)
     repeated = [gap for gap, task in zip(gaps, tasks, strict=True) if not task["headline"]] or gaps
     return {
         "title": entry.title,
         "source": entry.source,
-        "commit": commit.stdout.strip(),
+        "commit": given.commit,
         "seconds": round(time.monotonic() - started, 1),
         "tasks": tasks,
         "top1_gap_over_samples": compare.over_samples(repeated) if len(tasks) > 1 else None,
