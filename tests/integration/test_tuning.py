@@ -164,11 +164,12 @@ def test_a_lost_encoder_is_tuned_anew(tmp_path: Path, small: EncoderSource) -> N
 
 
 def test_what_is_not_better_is_refused_once(tmp_path: Path, small: EncoderSource) -> None:
-    """Routes without rhyme or reason give no encoder, and the refusal is remembered."""
+    """Routes without rhyme or reason leave no encoder but the plain one, and the refusal is remembered."""
     encoders, task = with_plain(tmp_path / "encoders", small), coloured(shuffled=True)
     made = tune(small, encoders, task)
     assert not made.accepted
     assert (made.served, made.proof) == ("", "")
+    assert [path.name for path in encoders.glob("*/encoder.json")] == ["encoder.json"]
     progress = Counted()
     assert tune(small, encoders, task, progress).verdict == made.verdict
     assert progress.steps == []

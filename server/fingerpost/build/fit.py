@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fingerpost.build.folds import fold_numbers
 from fingerpost.build.held_out import MIN_OUT_OF_SCOPE, Outside, Sample, clear_of, clipped, collect, steps
-from fingerpost.build.linear import train_head
+from fingerpost.build.linear import train_head, widened
 from fingerpost.build.maps import fit_pick_map, fit_scope_map
 from fingerpost.build.priors import Prior
 from fingerpost.build.recipe import FOLDS, Recipe, Texts, choose_recipe, part_of, usable_folds
@@ -44,6 +44,7 @@ class Source:
     hints: Vectors  # of routes' names and descriptions
     hint_routes: Sequence[int]
     background: Vectors  # of texts that belong to no route of any catalog
+    routes_count: int  # with those that have no utterances
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,15 @@ def fit(source: Source, vote: VoteParameters, policy: Policy, prior: Prior | Non
     folds = len(usable_folds(texts))
     progress.step("fit", folds + steps(texts, outside, folds))
     chosen = choose_recipe(texts, policy.scorer, vote, progress)
-    whole = part_of(texts, np.ones(len(texts.routes), dtype=bool))
-    linear = whole.train(chosen.recipe.settings)
-    head = train_head(linear, whole.vectors, whole.routes)
+    head = _head(texts, chosen.recipe, source.routes_count) if len(texts.routes) else None
     sample = collect(texts, outside, chosen, vote, policy.out_of_scope_share, progress)
     return _calibrated(sample, head, chosen.recipe, source, policy, prior)
+
+
+def _head(texts: Texts, recipe: Recipe, routes_count: int) -> Head:
+    whole = part_of(texts, np.ones(len(texts.routes), dtype=bool))
+    linear = whole.train(recipe.settings)
+    return widened(train_head(linear, whole.vectors, whole.routes), whole.present, routes_count)
 
 
 def _texts(source: Source) -> Texts:
@@ -110,14 +115,16 @@ def _outside(source: Source) -> Outside:
     return Outside(own, clear_of(source.background, source.vectors[routes != OUT_OF_SCOPE]))
 
 
-def _calibrated(sample: Sample, head: Head, recipe: Recipe, source: Source, policy: Policy, prior: Prior | None) -> Fit:
+def _calibrated(
+    sample: Sample, head: Head | None, recipe: Recipe, source: Source, policy: Policy, prior: Prior | None
+) -> Fit:
     right = sample.right[sample.inside]
     if sample.in_scope_count < MIN_IN_SCOPE or right.all() or not right.any():
         kinds = len({exemplar.route for exemplar in source.exemplars})
         confidence_map, scope_map = _shipped(prior, kinds, sample.in_scope_count, policy)
         threshold = prior.threshold if prior else 1.0
         return Fit(head, recipe, confidence_map, scope_map, threshold, None, None, sample)
-    confidence_map = fit_pick_map(sample, head.linear.shape[1], prior)
+    confidence_map = fit_pick_map(sample, source.routes_count, prior)
     scope_map = fit_scope_map(sample, policy.out_of_scope_share, prior)
     graded = grade(sample, confidence_map, scope_map)
     kept = promise(graded, policy.target_precision)

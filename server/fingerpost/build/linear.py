@@ -16,6 +16,7 @@ _TOLERANCE = 1e-3  # of the first gradient; ten times less changes no accuracy i
 _BIAS_PENALTY = 1e-3  # of the weights': enough to make the solution unique
 _SUFFICIENT = 1e-4  # Armijo's constant
 _SHRINKAGE = 0.3  # of a covariance towards a multiple of the identity; 0.1 to 0.5 rank texts alike
+_NEVER = 1e4  # a logit so low, and a distance so great, that a route is neither the likeliest nor the nearest
 
 
 def train_head(linear: Floats, vectors: Vectors, routes: Numbers) -> Head:
@@ -28,6 +29,17 @@ def train_head(linear: Floats, vectors: Vectors, routes: Numbers) -> Head:
     """
     metric, distances = relative_distances(vectors, routes, linear.shape[1])
     return Head(linear, metric, distances)
+
+
+def widened(head: Head, present: Numbers, count: int) -> Head:
+    """The head with a column for each of `count` routes, where only those of `present`, rising, have utterances."""
+    if len(present) == count:
+        return head
+    linear, distances = (np.zeros((len(head.linear), count), dtype=np.float32) for _ in range(2))
+    linear[-1], distances[-1] = -_NEVER, _NEVER
+    linear[:, present], distances[:, present] = head.linear, head.distances
+    linear[-1, present] += np.float32(np.log(count / len(present)))  # the energy stays that of those with utterances
+    return Head(linear, head.metric, distances)
 
 
 def train_linear(vectors: Vectors, routes: Numbers, count: int, penalty: float, start: Floats | None = None) -> Floats:

@@ -83,7 +83,7 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop) -> Reindexed:
     shop.progress.step("index")
     index_bytes = build_index(own, shop.engine)
 
-    source = Source(exemplars, own, hinted, [route for _, route in hints], background)
+    source = Source(exemplars, own, hinted, [route for _, route in hints], background, len(catalog.routes))
     fitted = fit(source, DEFAULT_VOTE, catalog.policy, PRIORS.get(shop.encoder.name), shop.progress)
     decider = decider_of(catalog, fitted)
 

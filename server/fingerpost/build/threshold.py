@@ -51,12 +51,17 @@ class Point:
 class _Tally:
     """Counts and weights among the most confident 1, 2, ... n decisions, as arrays of shape (n,)."""
 
-    confidence: NDArray[np.float64]
+    confidence: NDArray[np.float64]  # rounded down as a threshold is
     accepted: NDArray[np.int64]  # in scope
     wrong: NDArray[np.int64]  # of these
     inside_weight: float  # of one text in scope
     outside: Sequence[tuple[NDArray[np.int64], int, float]]  # a source's accepted texts, all its texts, their weight
     total: float  # all weights
+
+    def lasts(self, places: NDArray[np.int64]) -> list[int]:
+        """The last places with these places' confidences, each once: a threshold accepts all of a confidence or none."""
+        lasts: list[int] = np.unique(np.searchsorted(-self.confidence, -self.confidence[places], "right") - 1).tolist()
+        return lasts
 
     def precision(self, place: int) -> float:
         outside = sum(weight * int(taken[place]) for taken, _, weight in self.outside)
@@ -102,15 +107,15 @@ def curve(graded: Graded, points: int = 50) -> list[Point]:
     if not len(tally.confidence):
         return []
     covered = np.array([tally.coverage(place) for place in range(len(tally.confidence))])
-    places = np.unique(np.searchsorted(covered, np.linspace(1 / points, 1.0, points)).clip(max=len(covered) - 1))
+    places = np.searchsorted(covered, np.linspace(1 / points, 1.0, points)).clip(max=len(covered) - 1)
     return [
         Point(
-            threshold=_floored(tally.confidence[place]),
+            threshold=float(tally.confidence[place]),
             coverage=round(tally.coverage(place), 4),
             precision=round(tally.precision(place), 4),
             precision_bound=round(tally.bound(place), 4),
         )
-        for place in places.tolist()
+        for place in tally.lasts(places)
     ]
 
 
@@ -145,7 +150,8 @@ def _log_choices(number: int, found: int) -> NDArray[np.float64]:
 
 
 def _tallied(graded: Graded) -> _Tally:
-    order = np.argsort(-graded.confidence, kind="stable")
+    confidence = np.floor(graded.confidence * 10**_DIGITS) / 10**_DIGITS
+    order = np.argsort(-confidence, kind="stable")
     order = order[graded.weights[order] > 0]
     source, right, weights = graded.source[order], graded.right[order], graded.weights[order]
     inside = source == 0
@@ -154,7 +160,7 @@ def _tallied(graded: Graded) -> _Tally:
         for one in np.unique(source[~inside])
     ]
     return _Tally(
-        confidence=graded.confidence[order],
+        confidence=confidence[order],
         accepted=np.cumsum(inside),
         wrong=np.cumsum(inside & ~right),
         inside_weight=float(weights[inside][0]) if inside.any() else 0.0,
@@ -171,7 +177,7 @@ def _chain(tally: _Tally, start: float, target: float) -> int:
     if first > every:
         return kept
     numbers = np.geomspace(first, every, _STEPS)
-    for place in np.unique(np.searchsorted(tally.accepted, numbers).clip(max=len(tally.accepted) - 1)).tolist():
+    for place in tally.lasts(np.searchsorted(tally.accepted, numbers).clip(max=len(tally.accepted) - 1)):
         if tally.bound(place, RISK / len(_STARTS)) < target:
             break
         kept = place
@@ -180,24 +186,26 @@ def _chain(tally: _Tally, start: float, target: float) -> int:
 
 def _unproven(tally: _Tally, target: float) -> Promise:
     """The lowest threshold at which the target was kept, and how many such texts would prove it."""
-    enough = np.flatnonzero(tally.accepted >= _MIN_ACCEPTED).tolist()
+    enough = tally.lasts(np.flatnonzero(tally.accepted >= _MIN_ACCEPTED))
     holding = [place for place in enough if tally.precision(place) >= target]
     if not holding:
         return Promise(target, target, 0, 0, None, False, None)
-    return _promise(tally, holding[-1], target, kept=False, needed=_texts_needed(tally, enough, target))
+    return _promise(tally, holding[-1], target, kept=False, needed=_texts_needed(tally, target))
 
 
 def _promise(tally: _Tally, place: int, target: float, *, kept: bool, needed: int | None) -> Promise:
     accepted = int(tally.accepted[place])
     right = accepted - int(tally.wrong[place])
-    return Promise(target, _floored(tally.confidence[place]), accepted, right, tally.bound(place), kept, needed)
+    return Promise(target, float(tally.confidence[place]), accepted, right, tally.bound(place), kept, needed)
 
 
-def _texts_needed(tally: _Tally, places: Sequence[int], target: float) -> int | None:
-    """Texts in scope with which the bound would reach the target at one of the places, were all kinds to grow alike."""
-    tried = [place for place in places[:: max(1, len(places) // 20)] if tally.precision(place) > target]
+def _texts_needed(tally: _Tally, target: float) -> int | None:
+    """Texts in scope with which a chain would get past its first threshold, were all kinds to grow alike."""
+    every = int(tally.accepted[-1])
+    firsts = tally.lasts(np.searchsorted(tally.accepted, [start * every for start in _STARTS]))
+    tried = [place for place in firsts if tally.precision(place) > target]
     factors = [factor for place in tried if (factor := _growth_needed(tally, place, target)) is not None]
-    return math.ceil(min(factors) * int(tally.accepted[-1])) if factors else None
+    return math.ceil(min(factors) * every) if factors else None
 
 
 def _growth_needed(tally: _Tally, place: int, target: float) -> float | None:
@@ -213,11 +221,6 @@ def _growth_needed(tally: _Tally, place: int, target: float) -> float | None:
                 for taken, count, weight in tally.outside
             ],
         )
-        if grown.bound(0, RISK / len(_STARTS)) >= target:
+        if int(grown.accepted[0]) >= _MIN_ACCEPTED and grown.bound(0, RISK / len(_STARTS)) >= target:
             return factor
     return None
-
-
-def _floored(confidence: float) -> float:
-    whole: int = math.floor(confidence * 10**_DIGITS)
-    return float(whole / 10**_DIGITS)

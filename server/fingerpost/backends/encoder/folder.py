@@ -19,6 +19,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -163,6 +164,12 @@ def write_encoder(encoders: Path, manifest: Manifest, files: Mapping[str, bytes]
                 put_folder(encoders / digest, {**files, MANIFEST: described})
             _remember(encoders, manifest.source, digest)
     return digest
+
+
+def remove_encoder(encoders: Path, digest: str) -> None:
+    """Remove a stored encoder that nothing names; `find` does not find it any more."""
+    with lock(encoders / ".lock"):
+        shutil.rmtree(encoders / digest, ignore_errors=True)
 
 
 def find(encoders: Path, source: EncoderSource) -> str | None:

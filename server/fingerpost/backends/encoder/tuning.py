@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from fingerpost.backends.encoder.export import store_model
-from fingerpost.backends.encoder.folder import find
+from fingerpost.backends.encoder.folder import find, remove_encoder
 from fingerpost.backends.encoder.loading import load_model, quiet
 from fingerpost.backends.encoder.source import EncoderSource, Tuned, describe, locate
 from fingerpost.backends.encoder.tuning_loop import Tuner
@@ -132,6 +132,7 @@ def _tune(
     verdict = judge(plan, vectors_of(plain), vectors_of(proof), fit_head)
     verdict = replace(verdict, steps=found.steps, mix=found.mix)
     if not verdict.accepted:
+        remove_encoder(encoders, proof)
         return _tuning(verdict, plan)
     with quiet():
         tuner.repeat(plan, found, progress)

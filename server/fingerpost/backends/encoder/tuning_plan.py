@@ -42,7 +42,7 @@ _NEAR_DUPLICATE = 0.7  # Jaccard similarity of two texts' three-letter pieces
 _BUCKETS = 2048  # that pieces are hashed into
 _COMPARED = 2000  # texts at a time, in the order of their letters: the cost grows with the square
 _MAX_TEXTS_A_ROUTE = 8  # in a batch
-_PASSES = 8  # over the texts, at most
+_PASSES = 10  # over the texts, at most
 _MIN_STEPS, _MAX_STEPS = 30, 300
 _WARM_UP = 0.1  # share of the steps
 
