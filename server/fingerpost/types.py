@@ -106,7 +106,6 @@ class Policy:
     target_precision: float = 0.95  # (0, 1)
     out_of_scope_share: float = 0.15  # [0, 1)
     scorer: Scorer = Scorer.AUTO
-    estimate_out_of_scope_share: bool = False  # follow the share in unlabelled traffic
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def test_a_greeting_is_no_end(embedder: OnnxEmbedder, head: str, tail: str) -> N
 
 @pytest.mark.parametrize("word", ["harbour", "quayside", "netmending", "overwintering"])
 def test_of_a_long_sentence_only_whole_words_are_read(embedder: OnnxEmbedder, word: str) -> None:
-    """An end without any boundary gives some of its outermost words, none of them cut, however many tokens they have."""
+    """An end without any boundary gives some of its outermost words, none of them cut, however long they are."""
     ends = embedder.embed_one(f"first {f'{word} ' * 2_000} last").ends
     counts = range(3, 16)
     heads = [embedder.embed_one("first" + f" {word}" * count).vector.tobytes() for count in counts]

@@ -42,7 +42,9 @@ def clustered(
 
 def learned(vectors: Vectors, exemplars: list[Exemplar], prior: Prior | None = PRIOR, background: int = 40) -> Fit:
     far = clustered(1, 1, background, seed=99)[0][1:]
-    return fit(Source(exemplars, vectors, vectors[:0], [], far, len({e.route for e in exemplars if e.route >= 0})), DEFAULT_VOTE, POLICY, prior, NoProgress())
+    routes = len({e.route for e in exemplars if e.route >= 0})
+    source = Source(exemplars, vectors, vectors[:0], [], far, routes)
+    return fit(source, DEFAULT_VOTE, POLICY, prior, NoProgress())
 
 
 def test_the_linear_head_is_balanced_logistic_regression() -> None:

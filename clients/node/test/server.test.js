@@ -20,7 +20,7 @@ describe("a server of the starter routes", { skip }, () => {
     assert.deepEqual([decision.outcome, decision.route, decision.model], ["MATCHED", "code", "coder"]);
     assert.deepEqual(decision.fallbackModels, ["large", "medium"]);
     assert.ok(decision.confidence !== undefined && decision.confidence >= decision.threshold);
-    assert.deepEqual([decision.calibration, decision.requestId, decision.catalog], ["POOLED", "abc", "default"]);
+    assert.deepEqual([decision.calibration, decision.requestId, decision.catalog], ["FITTED", "abc", "default"]);
     assert.equal(decision.alternatives.length, 2);
     assert.equal(typeof decision.timing.totalUs, "number");
     assert.equal(decision.embedding, undefined);

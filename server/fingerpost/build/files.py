@@ -103,9 +103,6 @@ class PolicyFile(_Shape):
     out_of_scope_share: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         0.15, description="The share of requests expected to belong to no route."
     )
-    estimate_out_of_scope_share: bool = Field(
-        False, description="Follow the share of such requests in the traffic itself, within bounds."
-    )
     scorer: Literal["auto", "vote", "linear"] = Field(
         "auto", description="What scores routes: the neighbours' vote, a linear head, or a blend of both."
     )

@@ -159,7 +159,6 @@ class _FolderReader:
             target_precision=content.target_precision,
             out_of_scope_share=content.out_of_scope_share,
             scorer=Scorer(content.scorer),
-            estimate_out_of_scope_share=content.estimate_out_of_scope_share,
         )
         place = document.place(("fallback_model",))
         first = Text(policy.fallback_model, place.file, place.line)

@@ -59,7 +59,7 @@ class _Tally:
     total: float  # all weights
 
     def lasts(self, places: NDArray[np.int64]) -> list[int]:
-        """The last places with these places' confidences, each once: a threshold accepts all of a confidence or none."""
+        """The last place of each of these places' confidences: a threshold accepts all of a confidence or none."""
         lasts: list[int] = np.unique(np.searchsorted(-self.confidence, -self.confidence[places], "right") - 1).tolist()
         return lasts
 

@@ -19,7 +19,7 @@ MAX_DETECTION_LOSS = 0.005
 """Of the area under the curve by which out-of-scope detection may seem to fall: less is chance on hundreds of texts."""
 
 MIN_ERRORS = 1.0
-"""Standard errors by which the log-probability of the right route must grow: less is as likely chance. More would refuse
+"""Standard errors by which the log-probability of the right route must grow: less may be chance. More would refuse
 real gains, which show by a handful of texts where routes have ten utterances."""
 
 _MIN_PROBABILITY = 1e-6

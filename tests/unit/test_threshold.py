@@ -1,0 +1,195 @@
+"""Thresholds and what they promise, on decisions whose truth is known and against slow, obvious twins."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from scipy.stats import beta
+
+from fingerpost.build.threshold import RISK, Graded, curve, promise, upper_limit
+
+# Few different confidences, so that many are equal.
+decisions = st.tuples(
+    st.sampled_from([0.0, 0.3, 0.30001, 0.5, 0.77, 0.9, 0.90004, 1.0]), st.booleans(), st.integers(0, 2)
+)
+
+
+def graded(rows: list[tuple[float, bool, int]], share: float = 0.2) -> Graded:
+    """Decisions (confidence, right, source), the sources other than 0 out of scope and together `share`."""
+    source = np.array([row[2] for row in rows], dtype=np.int64)
+    counts = np.bincount(source, minlength=3)
+    kinds = int((counts[1:] > 0).sum())
+    inside = 1.0 - share if kinds else 1.0
+    weights = [inside / counts[s] if s == 0 else share / kinds / counts[s] for s in source.tolist()]
+    right = np.array([good and s == 0 for _, good, s in rows], dtype=bool)
+    return Graded(np.array([row[0] for row in rows]), right, np.array(weights), source)
+
+
+def drawn(seed: int, count: int, share: float = 0.15) -> Graded:
+    """Decisions whose confidence is the true chance of being right, a third of them out of scope and less sure."""
+    random = np.random.default_rng(seed)
+    source = (random.uniform(size=count) < 1 / 3).astype(np.int64)
+    confidence = np.where(source == 0, random.beta(5, 1, count), random.beta(1, 3, count))
+    right = (source == 0) & (random.uniform(size=count) < confidence)
+    weights = np.where(source == 0, (1 - share) / (source == 0).sum(), share / (source == 1).sum())
+    return Graded(confidence, right, weights, source)
+
+
+def counted(given_rows: Graded, threshold: float) -> tuple[int, int, float]:
+    """Texts in scope that the threshold accepts, the right ones of them, and the weighted precision."""
+    taken = given_rows.confidence >= threshold
+    inside = taken & (given_rows.source == 0)
+    total = float(given_rows.weights[taken].sum())
+    good = float(given_rows.weights[taken & given_rows.right].sum())
+    return int(inside.sum()), int((inside & given_rows.right).sum()), good / total if total else 0.0
+
+
+@given(st.integers(1, 40), st.data(), st.sampled_from([0.01, 0.1, 0.5]))
+def test_the_limit_is_where_so_few_become_rare(number: int, data: st.DataObject, risk: float) -> None:
+    """The exact chance of so few at the limit, in fractions, is the risk; with as many found as there are it is 1."""
+    found = data.draw(st.integers(0, number))
+    limit = upper_limit(number, found, risk)
+    if found == number:
+        assert limit == 1.0
+        return
+    rate = Fraction(limit)
+    exact = sum(math.comb(number, k) * rate**k * (1 - rate) ** (number - k) for k in range(found + 1))
+    assert float(exact) == pytest.approx(risk, abs=1e-6)
+
+
+@pytest.mark.parametrize(("number", "found"), [(1, 0), (45, 0), (100, 3), (2000, 90), (100_000, 2), (5000, 4999)])
+def test_the_limit_is_clopper_and_pearsons(number: int, found: int) -> None:
+    """The limit equals the quantile of the beta distribution that defines it, also for large numbers."""
+    assert upper_limit(number, found, 0.1) == pytest.approx(beta.ppf(0.9, found + 1, number - found), abs=1e-6)
+
+
+@given(st.lists(decisions, max_size=120), st.sampled_from([0.5, 0.7, 0.9]))
+@settings(deadline=None)
+def test_a_promise_counts_what_its_threshold_accepts(rows: list[tuple[float, bool, int]], target: float) -> None:
+    """However many confidences are equal, the counts are those of every text at or above the threshold."""
+    given_rows = graded(rows)
+    found = promise(given_rows, target)
+    assert 0.0 <= found.threshold <= 1.0
+    if found.accepted:
+        accepted, right, precision = counted(given_rows, found.threshold)
+        assert (found.accepted, found.right) == (accepted, right)
+        assert found.accepted >= 20
+        assert precision >= target - 1e-9
+        assert found.precision_bound is not None
+        assert found.precision_bound <= precision + 1e-9
+        assert not found.kept or found.precision_bound >= target
+    else:
+        assert (found.threshold, found.precision_bound, found.kept) == (target, None, False)
+
+
+@given(st.lists(decisions, min_size=20, max_size=120), st.sampled_from([0.5, 0.7, 0.9]))
+@settings(deadline=None)
+def test_an_unproven_threshold_is_the_lowest_that_held(rows: list[tuple[float, bool, int]], target: float) -> None:
+    """Without a proof no lower threshold keeps the target as counted, and where none at all does none is claimed."""
+    given_rows = graded(rows)
+    found = promise(given_rows, target)
+    tried = {math.floor(one * 1e4) / 1e4 for one in given_rows.confidence.tolist()}
+    counts = {one: counted(given_rows, one) for one in tried}
+    holding = [one for one, (accepted, _, held) in counts.items() if accepted >= 20 and held >= target]
+    if not found.kept:
+        assert found.threshold == min(holding, default=target)
+
+
+@given(st.lists(decisions, max_size=60), st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_order_changes_no_promise(rows: list[tuple[float, bool, int]], random: "np.random.Generator") -> None:
+    """The same decisions in another order give the same promise and the same curve."""
+    moved = list(rows)
+    random.shuffle(moved)
+    assert promise(graded(moved), 0.8) == promise(graded(rows), 0.8)
+    assert curve(graded(moved)) == curve(graded(rows))
+
+
+def test_a_kept_promise_is_seldom_broken() -> None:
+    """Over many draws the true precision above a proven threshold is under the target in at most a tenth of them."""
+    truth = drawn(10_000, 2_000_000)
+    order = np.argsort(-truth.confidence)
+    good = np.cumsum((truth.weights * truth.right)[order]) / np.cumsum(truth.weights[order])
+    falling, broken, kept = -truth.confidence[order], 0, 0
+    for seed in range(300):
+        found = promise(drawn(seed, 600), 0.85)
+        kept += found.kept
+        if found.kept:
+            broken += bool(good[np.searchsorted(falling, -found.threshold, "right") - 1] < 0.85)
+    assert kept > 200
+    assert broken / kept <= RISK + 3 * math.sqrt(RISK * (1 - RISK) / kept)
+
+
+@pytest.mark.parametrize(("number", "proven"), [(300, True), (100, False), (30, False)])
+def test_all_right_is_proven_by_enough_texts(number: int, proven: bool) -> None:
+    """Right decisions alone accept everything, with a proof when there are enough of them."""
+    found = promise(graded([(0.5 + n / 2 / number, True, 0) for n in range(number)]), 0.95)
+    assert (found.kept, found.threshold, found.accepted, found.right) == (proven, 0.5, number, number)
+
+
+@pytest.mark.parametrize("number", [30, 71, 100, 140])
+def test_as_many_texts_as_needed_prove_it(number: int) -> None:
+    """With the number that an unproven promise asks for it is kept; far fewer than that prove nothing."""
+    found = promise(graded([(0.5 + n / 2 / number, True, 0) for n in range(number)]), 0.95)
+    assert found.texts_needed is not None
+    assert found.texts_needed > number
+    enough = promise(graded([(0.5 + n / 2 / found.texts_needed, True, 0) for n in range(found.texts_needed)]), 0.95)
+    fewer = round(0.85 * found.texts_needed)
+    assert enough.kept
+    assert not promise(graded([(0.5 + n / 2 / fewer, True, 0) for n in range(fewer)]), 0.95).kept
+
+
+def test_all_wrong_promises_nothing() -> None:
+    """Where no decision was right the threshold is the target, and no number of texts would do."""
+    found = promise(graded([(n / 200, False, 0) for n in range(200)]), 0.9)
+    assert (found.threshold, found.accepted, found.kept, found.texts_needed) == (0.9, 0, False, None)
+
+
+@pytest.mark.parametrize("source", [0, 1])
+def test_too_few_texts_promise_nothing(source: int) -> None:
+    """No text at all, a single one, or none in scope gives no proof and no failure."""
+    for rows in ([], [(0.9, True, source)], [(0.9, True, 1)] * 50):
+        found = promise(graded(rows), 0.9)
+        assert (found.threshold, found.kept, found.texts_needed) == (0.9, False, None)
+
+
+def test_equal_confidences_are_accepted_together() -> None:
+    """A hundred right and a hundred wrong decisions of one confidence keep no promise, whichever come first."""
+    right_first = [(0.9, n < 100, 0) for n in range(200)]
+    for rows in (right_first, right_first[::-1]):
+        assert (promise(graded(rows), 0.9).kept, promise(graded(rows), 0.9).accepted) == (False, 0)
+        [point] = curve(graded(rows))
+        assert (point.threshold, point.coverage, point.precision) == (0.9, 1.0, 0.5)
+
+
+def test_out_of_scope_texts_cost_their_share() -> None:
+    """Accepted out-of-scope texts lower the precision by what they weigh in the traffic, not by how many there are."""
+    rows = [(0.9, True, 0)] * 400 + [(0.9, False, 1)] * 40
+    assert curve(graded(rows, share=0.2))[-1].precision == pytest.approx(0.8)
+    assert promise(graded(rows, share=0.2), 0.9).accepted == 0
+    assert promise(graded(rows, share=0.02), 0.9).kept
+    # Few texts out of scope leave their share open, although none of them was accepted.
+    few, many = ([(0.9, True, 0)] * 400 + [(0.1, False, 1)] * count for count in (5, 100))
+    low, high = (promise(graded(rows, share=0.2), 0.9) for rows in (few, many))
+    assert low.precision_bound is not None
+    assert high.precision_bound is not None
+    assert low.precision_bound < high.precision_bound
+
+
+@given(st.lists(decisions, max_size=80))
+@settings(deadline=None)
+def test_the_curve_covers_more_the_lower_the_threshold(rows: list[tuple[float, bool, int]]) -> None:
+    """Coverage grows to all texts while the threshold falls, each once, and every point is what would be counted."""
+    given_rows = graded(rows)
+    points = curve(given_rows)
+    assert [p.threshold for p in points] == sorted({p.threshold for p in points}, reverse=True)
+    assert [p.coverage for p in points] == sorted(p.coverage for p in points)
+    assert all(p.precision_bound <= p.precision for p in points)
+    assert not points or points[-1].coverage == pytest.approx(1.0)
+    for point in points:
+        assert point.precision == pytest.approx(counted(given_rows, point.threshold)[2], abs=1e-4)
+        taken = given_rows.confidence >= point.threshold
+        expected = float(given_rows.weights[taken].sum() / given_rows.weights.sum())
+        assert point.coverage == pytest.approx(expected, abs=1e-4)
