@@ -2,13 +2,16 @@
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from fingerpost.backends.faiss_flat import FaissFlatEngine
-from fingerpost.ports import Embedder
+from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.build.reindex import Workshop
+from fingerpost.ports import Embedder, NoProgress
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.types import (
@@ -84,6 +87,32 @@ class GatedEmbedder(HashEmbedder):
         self.entered.set()
         self.gate.wait(20)
         return super().embed_one(text)
+
+
+@dataclass
+class MemoryCache:
+    """Remembers vectors as long as the test lasts."""
+
+    known: dict[str, Vector] = field(default_factory=dict)
+
+    def get(self, encoder_digest: str, texts: Sequence[str]) -> dict[str, Vector]:
+        return {text: self.known[text] for text in texts if text in self.known}
+
+    def put(self, encoder_digest: str, vectors: Mapping[str, Vector]) -> None:
+        self.known.update(vectors)
+
+
+def workshop(folder: Path, cache: MemoryCache | None = None) -> Workshop:
+    """A reindex of hashed words that publishes into the folder."""
+    return Workshop(
+        encoder=EncoderId(DIGEST, "hash", DIM, 256),
+        embedders=[HashEmbedder()],
+        engine=FaissFlatEngine(),
+        cache=cache or MemoryCache(),
+        revisions=FileRevisionStore(folder / "revisions"),
+        activations=FileActivationStore(folder / "catalogs"),
+        progress=NoProgress(),
+    )
 
 
 def _direction(word: str) -> Vector:

@@ -1,5 +1,7 @@
 """The decision as a pure function of what was found."""
 
+from dataclasses import replace
+
 import pytest
 
 from fingerpost.serve.decide import decide, fall_back
@@ -16,12 +18,13 @@ def judged(
     exact: bool = False,
     out_of_scope: float | None = None,
     calibration: Calibration = Calibration.POOLED,
+    in_scope: float | None = None,
 ) -> Judgement:
     candidates = tuple(
         Candidate(route, scores[route], similarity - 0.1 * route, confidence, exact and route == 0)
         for route, confidence in enumerate(confidences)
     )
-    return Judgement(candidates, (0.0, 0.0, 0.0), calibration, out_of_scope)
+    return Judgement(candidates, (0.0, 0.0, 0.0), calibration, out_of_scope, in_scope=in_scope)
 
 
 def decided(judgement: Judgement) -> Decision:
@@ -67,6 +70,33 @@ def test_far_or_nearer_to_nothing_is_out_of_scope(similarity: float, out_of_scop
     """Under the similarity floor, or no nearer to a route than to an out-of-scope text, is out of scope."""
     reasons = decided(judged(0.1, similarity=similarity, out_of_scope=out_of_scope)).reasons
     assert reasons == (Reason.OUT_OF_SCOPE, Reason.LOW_CONFIDENCE)
+
+
+@pytest.mark.parametrize(("in_scope", "first"), [(0.59, Reason.OUT_OF_SCOPE), (0.6, Reason.LOW_CONFIDENCE)])
+def test_a_text_unlikely_in_scope_is_out_of_it(in_scope: float, first: Reason) -> None:
+    """Where the chance that any route fits is itself under the threshold the text is out of scope, however near."""
+    reasons = decided(judged(0.3, in_scope=in_scope, similarity=0.9)).reasons
+    assert (reasons[0], reasons[-1]) == (first, Reason.LOW_CONFIDENCE)
+
+
+def test_with_a_chance_of_scope_the_similarity_floor_is_silent() -> None:
+    """A text under the floor that is in scope all the same falls back for another reason."""
+    judgement = judged(0.5, 0.4, similarity=FLOOR - 0.1, scores=(0.5, 0.4), in_scope=0.95)
+    assert decided(judgement).reasons == (Reason.AMBIGUOUS, Reason.LOW_CONFIDENCE)
+
+
+def test_a_routes_own_threshold_decides() -> None:
+    """Each route is held to its own threshold, and the reply tells which that was."""
+    base = decider()
+    strict = replace(base, routes=(replace(base.routes[0], threshold=0.95), *base.routes[1:]))
+    assert (decide(judged(0.9), strict).outcome, decide(judged(0.9), strict).threshold) == (Outcome.FALLBACK, 0.95)
+    assert decide(judged(0.9), base).outcome is Outcome.MATCHED
+
+
+def test_a_fitted_calibration_is_passed_on() -> None:
+    """What the judgement says of its calibration stands in the decision, matched or not."""
+    for confidence in (0.9, 0.1):
+        assert decided(judged(confidence, calibration=Calibration.FITTED)).calibration is Calibration.FITTED
 
 
 def test_an_utterance_itself_is_taken() -> None:

@@ -1,5 +1,8 @@
 """Revisions and pointers on disk: whole or not at all, whatever happens in between."""
 
+import hashlib
+import io
+import json
 import multiprocessing
 import os
 import resource
@@ -27,7 +30,7 @@ from fingerpost.errors import (
     StorageFull,
 )
 from fingerpost.serve.revision_format import MANIFEST, decode, digest_of, encode
-from fingerpost.types import EncoderId, Exemplar
+from fingerpost.types import EncoderId, Exemplar, Head
 from tests.fakes import DIGEST, DIM, HashEmbedder, decider
 
 _CONTEXT = multiprocessing.get_context("forkserver")  # forks from a clean process, never from one that runs gRPC
@@ -36,12 +39,34 @@ _CONTEXT.set_forkserver_preload([__name__])
 ENCODER = EncoderId(DIGEST, "hash", DIM, 256)
 
 
-def files(*texts: str) -> dict[str, bytes]:
+HEAD = Head(
+    *(
+        np.arange(rows * columns, dtype=np.float32).reshape(rows, columns)
+        for rows, columns in ((33, 2), (32, 32), (33, 2))
+    )
+)
+
+
+def files(*texts: str, head: Head | None = HEAD) -> dict[str, bytes]:
     """The files of a small revision."""
     exemplars = tuple(Exemplar(text, 0) for text in texts)
     engine = FaissFlatEngine()
     index = engine.build(HashEmbedder().embed(texts) if texts else np.empty((0, DIM), np.float32))
-    return encode(ENCODER, exemplars, engine.kind, index, None, decider(), b"{}\n")
+    return encode(ENCODER, exemplars, engine.kind, index, head, decider(), b"{}\n")
+
+
+def resealed(changed: dict[str, bytes]) -> dict[str, bytes]:
+    """The same files with a manifest that fits them, as a faulty publisher would write it."""
+    manifest = json.loads(changed[MANIFEST])
+    named = {name: data for name, data in changed.items() if name != MANIFEST}
+    entries = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in named.items()}
+    return {**named, MANIFEST: json.dumps({**manifest, "files": entries}).encode()}
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()
 
 
 def put(folder: Path, *texts: str) -> str:
@@ -50,7 +75,7 @@ def put(folder: Path, *texts: str) -> str:
     index = engine.build(HashEmbedder().embed(texts))
     exemplars = tuple(Exemplar(text, 0) for text in texts)
     store = FileRevisionStore(folder / "revisions")
-    return publish(store, ENCODER, exemplars, engine.kind, index, None, decider(), b"{}\n")
+    return publish(store, ENCODER, exemplars, engine.kind, index, HEAD, decider(), b"{}\n")
 
 
 def test_a_revision_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -61,6 +86,44 @@ def test_a_revision_comes_back_as_it_was(tmp_path: Path) -> None:
     assert texts == tuple(e.text for e in revision.exemplars)
     assert (revision.encoder, revision.decider) == (ENCODER, decider())
     assert FaissFlatEngine().open(revision.index_bytes).size == len(texts)
+
+
+def test_a_head_comes_back_as_it_was() -> None:
+    """The trained arrays are read back bit for bit; a revision without them has none, and no files of theirs."""
+    good = files("a")
+    found = decode(digest_of(good[MANIFEST]), good).head
+    assert found is not None
+    for name in ("linear", "metric", "distances"):
+        assert getattr(found, name).dtype == np.float32
+        assert np.array_equal(getattr(found, name), getattr(HEAD, name))
+    bare = files("a", head=None)
+    assert decode(digest_of(bare[MANIFEST]), bare).head is None
+    assert set(good) - set(bare) == {"head_linear.npy", "head_metric.npy", "head_distances.npy"}
+
+
+@pytest.mark.parametrize("name", ["head_linear.npy", "head_metric.npy", "head_distances.npy"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        b"",
+        b"junk",
+        b"PK\x03\x04" + bytes(100),
+        array_bytes(np.full((33, 2), np.nan, dtype=np.float32)),
+        array_bytes(np.full((32, 32), np.inf, dtype=np.float32)),
+        array_bytes(np.zeros((33, 2))),
+        array_bytes(np.zeros((33, 3), dtype=np.float32)),
+        array_bytes(np.zeros(33, dtype=np.float32)),
+        array_bytes(np.array([{}] * 66, dtype=object).reshape(33, 2)),
+    ],
+    ids=["missing", "empty", "junk", "zip", "nan", "infinite", "float64", "another route", "one dimension", "objects"],
+)
+def test_a_head_that_does_not_fit(name: str, data: bytes | None) -> None:
+    """Arrays that are missing, of other shapes or kinds, or with numbers that are not finite are DATA_LOSS."""
+    changed = {key: value for key, value in files("a").items() if key != name}
+    broken = resealed(changed if data is None else {**changed, name: data})
+    with pytest.raises(DataLoss):
+        decode(digest_of(broken[MANIFEST]), broken)
 
 
 def test_the_same_input_gives_the_same_digest(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from sklearn.metrics import roc_auc_score
 
-from fingerpost.build.metrics import METRICS, Rows, aurc, ece, fpr95, measure, oos_auroc
+from fingerpost.build.metrics import BINS, METRICS, Rows, at_share, aurc, ece, fpr95, measure, oos_auroc, weighted_ece
 
 
 def rows_of(cases: list[tuple[bool, bool, bool, float]]) -> Rows:
@@ -75,6 +75,69 @@ def test_every_metric_is_a_share_or_absent(rows: Rows) -> None:
     for metric in METRICS.values():
         value = metric(rows)
         assert math.isnan(value) or 0.0 <= value <= 1.0
+
+
+@given(cases, st.floats(0.01, 0.99), st.sampled_from([0.0, 0.3, 0.5, 0.9, 1.0]))
+def test_another_share_counts_cases_as_often_as_it_expects(rows: Rows, share: float, threshold: float) -> None:
+    """Each number is that of an expectation over a case out of scope with chance `share`, else one in scope."""
+    found = at_share(rows, rows.confidence, threshold, share)
+    if rows.in_scope.all() or not rows.in_scope.any():
+        assert set(found.values()) == {None}
+        return
+    inside, outside = np.flatnonzero(rows.in_scope), np.flatnonzero(~rows.in_scope)
+
+    def expected(value: np.ndarray) -> float:
+        return float((1 - share) * value[inside].mean() + share * value[outside].mean())
+
+    accepted = rows.confidence >= threshold
+    assert found["brier"] == pytest.approx(expected((rows.confidence - rows.best_right) ** 2))
+    kept = expected(accepted.astype(float))
+    if kept:
+        assert found["precision"] == pytest.approx(expected((accepted & rows.best_right).astype(float)) / kept)
+    else:
+        assert found["precision"] is None
+    assert found["ece"] is not None
+    assert 0.0 <= found["ece"] <= 1.0
+
+
+def test_the_share_that_is_there_is_measured_as_it_is() -> None:
+    """With the cases' own share expected, the numbers are the plain ones."""
+    random = np.random.default_rng(1)
+    confidence, in_scope = random.uniform(size=600), random.uniform(size=600) < 0.7
+    right = in_scope & (random.uniform(size=600) < confidence)
+    rows = Rows(in_scope, right, confidence >= 0.4, right & (confidence >= 0.4), confidence)
+    found = at_share(rows, confidence, 0.4, float((~in_scope).mean()))
+    assert found["brier"] == pytest.approx(METRICS["brier"](rows))
+    assert found["precision"] == pytest.approx(METRICS["precision"](rows))
+    assert found["ece"] == pytest.approx(ece(rows), abs=0.005)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.integers(1, 5)), min_size=1, max_size=60))
+def test_a_weighted_error_is_the_sum_over_its_bins(cases: list[tuple[float, bool, int]]) -> None:
+    """Cases lie in the bin that the middle of their weight falls into, counted one after the other."""
+    ordered = sorted(cases, key=lambda case: case[0])  # stable, as the measure is
+    total, passed, gaps = sum(case[2] for case in cases), 0, [0.0] * BINS
+    for sure, good, weight in ordered:
+        twice = 2 * passed + weight  # twice the middle, so that it is whole
+        assume(twice * BINS % (2 * total))  # on the border rounding decides
+        gaps[twice * BINS // (2 * total)] += weight / total * (sure - good)
+        passed += weight
+    found = weighted_ece(
+        np.array([case[0] for case in cases]),
+        np.array([case[1] for case in cases]),
+        np.array([float(case[2]) for case in cases]),
+    )
+    assert found == pytest.approx(sum(map(abs, gaps)))
+
+
+def test_equal_weights_err_as_the_plain_error() -> None:
+    """With as many cases in every bin and equal weights both errors are one number."""
+    random = np.random.default_rng(2)
+    confidence = random.uniform(size=40 * BINS)
+    right = random.uniform(size=40 * BINS) < confidence**2
+    everything = np.ones(40 * BINS, dtype=bool)
+    plain = ece(Rows(everything, right, everything, right, confidence))
+    assert weighted_ece(confidence, right, np.full(40 * BINS, 0.3)) == pytest.approx(plain)
 
 
 def test_a_calibrated_confidence_has_a_small_error() -> None:

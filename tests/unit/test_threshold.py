@@ -92,7 +92,7 @@ def test_an_unproven_threshold_is_the_lowest_that_held(rows: list[tuple[float, b
     found = promise(given_rows, target)
     tried = {math.floor(one * 1e4) / 1e4 for one in given_rows.confidence.tolist()}
     counts = {one: counted(given_rows, one) for one in tried}
-    holding = [one for one, (accepted, _, held) in counts.items() if accepted >= 20 and held >= target]
+    holding = [one for one, (accepted, _, held) in counts.items() if accepted >= 20 and held >= target - 1e-9]
     if not found.kept:
         assert found.threshold == min(holding, default=target)
 
@@ -100,26 +100,43 @@ def test_an_unproven_threshold_is_the_lowest_that_held(rows: list[tuple[float, b
 @given(st.lists(decisions, max_size=60), st.randoms(use_true_random=False))
 @settings(deadline=None)
 def test_order_changes_no_promise(rows: list[tuple[float, bool, int]], random: "np.random.Generator") -> None:
-    """The same decisions in another order give the same promise and the same curve."""
+    """The same decisions in another order give the same promise."""
     moved = list(rows)
     random.shuffle(moved)
     assert promise(graded(moved), 0.8) == promise(graded(rows), 0.8)
-    assert curve(graded(moved)) == curve(graded(rows))
 
 
 def test_a_kept_promise_is_seldom_broken() -> None:
     """Over many draws the true precision above a proven threshold is under the target in at most a tenth of them."""
-    truth = drawn(10_000, 2_000_000)
+    truth = drawn(10_000, 1_000_000)
     order = np.argsort(-truth.confidence)
     good = np.cumsum((truth.weights * truth.right)[order]) / np.cumsum(truth.weights[order])
     falling, broken, kept = -truth.confidence[order], 0, 0
     for seed in range(300):
-        found = promise(drawn(seed, 600), 0.85)
-        kept += found.kept
+        found = promise(drawn(seed, 400), 0.8)
         if found.kept:
-            broken += bool(good[np.searchsorted(falling, -found.threshold, "right") - 1] < 0.85)
+            kept += 1
+            broken += bool(good[np.searchsorted(falling, -found.threshold, "right") - 1] < 0.8)
     assert kept > 200
-    assert broken / kept <= RISK + 3 * math.sqrt(RISK * (1 - RISK) / kept)
+    assert broken <= rarely(kept)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_what_is_nowhere_true_is_seldom_proven(share: float) -> None:
+    """Where the true precision is a little under the target at every threshold, hardly any draw keeps the promise."""
+    kept = 0
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        source = (random.uniform(size=200) < share).astype(np.int64)
+        right = (source == 0) & (random.uniform(size=200) < 0.89)
+        rows = zip(random.uniform(size=200).tolist(), right.tolist(), source.tolist(), strict=True)
+        kept += promise(graded(list(rows), share), 0.9 * (1 - share)).kept
+    assert kept <= rarely(200)
+
+
+def rarely(times: int) -> float:
+    """What a chance of RISK stays under in so many trials, almost surely."""
+    return times * RISK + 3 * math.sqrt(times * RISK * (1 - RISK))
 
 
 @pytest.mark.parametrize(("number", "proven"), [(300, True), (100, False), (30, False)])

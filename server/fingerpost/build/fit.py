@@ -119,7 +119,7 @@ def _calibrated(
     sample: Sample, head: Head | None, recipe: Recipe, source: Source, policy: Policy, prior: Prior | None
 ) -> Fit:
     right = sample.right[sample.inside]
-    if sample.in_scope_count < MIN_IN_SCOPE or right.all() or not right.any():
+    if sample.in_scope_count < MIN_IN_SCOPE or not right.any():
         kinds = len({exemplar.route for exemplar in source.exemplars})
         confidence_map, scope_map = _shipped(prior, kinds, sample.in_scope_count, policy)
         threshold = prior.threshold if prior else 1.0

@@ -8,6 +8,7 @@ The bound puts e and g at exact binomial upper limits (Clopper & Pearson 1934) t
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ _STARTS = (0.5, 0.25, 0.1)  # shares of the texts in scope
 _STEPS = 40  # thresholds that a chain tests
 _MIN_ACCEPTED = 20  # texts in scope that a threshold must rest on
 _DIGITS = 4  # of a threshold, rounded down
+_ROUNDING = 1e-9  # of sums of weights: a target that is kept exactly is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ def curve(graded: Graded, points: int = 50) -> list[Point]:
     ]
 
 
+@lru_cache(maxsize=1 << 16)  # neighbouring thresholds, chains and routes ask for the same limits
 def upper_limit(number: int, found: int, risk: float) -> float:
     """One-sided Clopper-Pearson limit: the rate above which so few of `number` would be rarer than `risk`."""
     if found >= number:
@@ -187,7 +190,7 @@ def _chain(tally: _Tally, start: float, target: float) -> int:
 def _unproven(tally: _Tally, target: float) -> Promise:
     """The lowest threshold at which the target was kept, and how many such texts would prove it."""
     enough = tally.lasts(np.flatnonzero(tally.accepted >= _MIN_ACCEPTED))
-    holding = [place for place in enough if tally.precision(place) >= target]
+    holding = [place for place in enough if tally.precision(place) >= target - _ROUNDING]
     if not holding:
         return Promise(target, target, 0, 0, None, False, None)
     return _promise(tally, holding[-1], target, kept=False, needed=_texts_needed(tally, target))

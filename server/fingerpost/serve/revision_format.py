@@ -167,7 +167,7 @@ def _array_bytes(array: NDArray[np.float32]) -> bytes:
 
 
 def _array(data: bytes) -> NDArray[np.float32]:
-    array = np.load(io.BytesIO(data), allow_pickle=False)
+    array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)  # np.load reads zip files too
     if array.dtype != np.float32 or not np.isfinite(array).all():
         raise ValueError("an array of the head holds other things than finite float32 numbers")
     return np.ascontiguousarray(array)
