@@ -14,6 +14,7 @@ from fingerpost.build.reindex import Workshop
 from fingerpost.ports import Embedder, NoProgress
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.score import DEFAULT_VOTE
+from fingerpost.serve.search import Space
 from fingerpost.types import (
     OUT_OF_SCOPE,
     Activation,
@@ -161,9 +162,7 @@ def snapshot(
         encoder=EncoderId(DIGEST, "hash", DIM, 256),
         precision="fp32",
         embedders=embedders,
-        index=engine.open(engine.build(vectors)),
-        exemplars=tuple(exemplars),
-        head=head,
+        space=Space.of(engine.open(engine.build(vectors)), exemplars, head),
         decider=decider(tuple(routes), confidence_map, scope_map=scope_map, blend=blend),
         load_time=0.0,
     )

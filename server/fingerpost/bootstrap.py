@@ -32,6 +32,7 @@ from fingerpost.serve.pipeline import Pipeline
 from fingerpost.serve.reload import OnChange, Reloader
 from fingerpost.serve.revision_format import decode
 from fingerpost.serve.runtime import Runtime, Snapshot, check_catalog_name
+from fingerpost.serve.search import Space
 from fingerpost.settings import Settings
 from fingerpost.types import Activation, EncoderId
 
@@ -109,9 +110,7 @@ class SnapshotOpener:
             encoder=opened.encoder,
             precision=opened.precision,
             embedders=opened.embedders,
-            index=index,
-            exemplars=revision.exemplars,
-            head=revision.head,
+            space=Space.of(index, revision.exemplars, revision.head),
             decider=revision.decider,
             load_time=time.time(),
         )
@@ -191,7 +190,7 @@ def evaluate_active(folder: Path, catalog: str, cases_file: Path, progress: Prog
     with SqliteVectorCache(data.vectors) as cache:
         vectors = vectorise([case.text.text for case in cases], snapshot.embedders, cache, progress)
     progress.step("evaluate", len(cases))
-    return evaluate(cases, vectors, snapshot.index, snapshot.exemplars, snapshot.head, snapshot.decider, progress)
+    return evaluate(cases, vectors, snapshot.space, snapshot.decider, progress)
 
 
 def save_encoder(folder: Path, source: EncoderSource, out: Path) -> str:

@@ -236,7 +236,6 @@ class Decider:
     blend: float = 1.0  # [0, 1]; share of the vote in a score, the rest is the linear head's
     scope_map: ScopeMap | None = None
     promise: Promise | None = None
-    learned_from: str = ""  # revision whose maps were taken over; empty: learned from its own texts
 
 
 @dataclass(frozen=True, slots=True)

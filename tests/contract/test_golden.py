@@ -14,7 +14,7 @@ from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
 from fingerpost.serve.revision_format import decode
 from fingerpost.serve.score import score
-from fingerpost.serve.search import find
+from fingerpost.serve.search import Space, find
 from tests.fakes import HashEmbedder
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
@@ -30,7 +30,7 @@ def test_a_golden_revision_decides_as_it_did(folder: Path) -> None:
     assert len(recorded) > 3
     for case in recorded:
         vector = HashEmbedder().embed_one(case["text"]).vector
-        found = find(index, revision.exemplars, revision.head, vector, decider.vote.neighbours)
+        found = find(Space.of(index, revision.exemplars, revision.head), vector, decider.vote.neighbours)
         decision = decide(judge(score(found, revision.exemplars, decider.vote, decider.blend), decider), decider)
         assert (decision.outcome, decision.route, decision.model) == (case["outcome"], case["route"], case["model"])
         # A head is read in single precision, whose last digits depend on the machine.

@@ -12,7 +12,7 @@ from fingerpost.errors import ErrorReason, InternalError, InvalidRequest
 from fingerpost.serve.calibrate import FEATURES, SCOPE_FEATURES, features, in_scope_of, judge, sigmoid
 from fingerpost.serve.head import read
 from fingerpost.serve.score import DEFAULT_VOTE, score
-from fingerpost.serve.search import find, search, unit_vector
+from fingerpost.serve.search import Space, find, search, unit_vector
 from fingerpost.types import (
     OUT_OF_SCOPE,
     Calibration,
@@ -186,7 +186,7 @@ def test_the_heads_best_routes_are_considered(routes: int, outside: int, count: 
     numbers = np.array([e.route for e in exemplars if e.route != OUT_OF_SCOPE])
     head = train_head(train_linear(vectors[: 3 * routes], numbers, routes, 0.1), vectors[: 3 * routes], numbers)
     engine, query = FaissFlatEngine(), unit_rows(1, vectors.shape[1], seed + 1)[0]
-    found = find(engine.open(engine.build(vectors)), exemplars, head, query, count)
+    found = find(Space.of(engine.open(engine.build(vectors)), exemplars, head), query, count)
     assert found.reading is not None
     liked = sorted(range(routes), key=lambda route: -float(read(head, query).probabilities[route]))[:5]
     seen = {exemplars[n.exemplar].route for n in found.neighbours}
@@ -205,7 +205,7 @@ def test_a_route_without_utterances_is_not_considered(empty: int) -> None:
     head = widened(train_head(train_linear(vectors, numbers, 3, 0.1), vectors, numbers), present, 4)
     engine = FaissFlatEngine()
     for vector in vectors:
-        found = find(engine.open(engine.build(vectors)), exemplars, head, vector, 1)
+        found = find(Space.of(engine.open(engine.build(vectors)), exemplars, head), vector, 1)
         assert {*found.proposed, exemplars[found.neighbours[0].exemplar].route} == set(present.tolist())
 
 

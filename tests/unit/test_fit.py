@@ -12,7 +12,7 @@ from fingerpost.build.maps import MIN_ROUTE_TEXTS
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
 from fingerpost.serve.score import DEFAULT_VOTE, score
-from fingerpost.serve.search import find
+from fingerpost.serve.search import Space, find
 from fingerpost.types import (
     OUT_OF_SCOPE,
     Calibration,
@@ -45,7 +45,7 @@ def decided(
         blend=fitted.recipe.blend,
         scope_map=fitted.scope_map,
     )
-    found = find(engine.open(engine.build(vectors)), exemplars, fitted.head, query, DEFAULT_VOTE.neighbours)
+    found = find(Space.of(engine.open(engine.build(vectors)), exemplars, fitted.head), query, DEFAULT_VOTE.neighbours)
     judgement = judge(score(found, exemplars, DEFAULT_VOTE, decider.blend), decider)
     return judgement, decide(judgement, decider)
 

@@ -22,7 +22,7 @@ from fingerpost.build.recipe import Chosen, Texts, choose_recipe, part_of
 from fingerpost.ports import NoProgress
 from fingerpost.serve.calibrate import features, scope_features
 from fingerpost.serve.score import DEFAULT_VOTE, score
-from fingerpost.serve.search import find
+from fingerpost.serve.search import Space, find
 from fingerpost.types import OUT_OF_SCOPE, Exemplar, Scorer, Vectors, VoteParameters
 from tests.clouds import DIM, clustered, texts_of, unit_rows
 
@@ -51,7 +51,7 @@ def scored_by_serving(texts: Texts, own: Vectors, asked: Vectors, fold: int, tur
     head = train_head(chosen.heads[fold], part.vectors, part.routes)
     rows: list[object] = []
     for vector in asked:
-        found = find(index, exemplars, head, vector, FEW.neighbours)
+        found = find(Space.of(index, exemplars, head), vector, FEW.neighbours)
         scores = score(found, exemplars, FEW, chosen.recipe.blend)
         best = int(part.present[scores.routes[0].route])
         rows.append((*features(scores, 0), *scope_features(scores), best))

@@ -14,7 +14,7 @@ from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
 from fingerpost.serve.revision_format import decode
 from fingerpost.serve.score import score
-from fingerpost.serve.search import find
+from fingerpost.serve.search import Space, find
 from fingerpost.types import Calibration, Decision, Outcome, Reason, Revision, Scores
 from tests.fakes import HashEmbedder, MemoryCache, workshop
 from tests.route_folders import write_folder
@@ -53,7 +53,7 @@ def answered(revision: Revision, text: str) -> tuple[Scores, Decision]:
     """What is decided for a text with a revision."""
     index, decider = FaissFlatEngine().open(revision.index_bytes), revision.decider
     vector = HashEmbedder().embed_one(text).vector
-    found = find(index, revision.exemplars, revision.head, vector, decider.vote.neighbours)
+    found = find(Space.of(index, revision.exemplars, revision.head), vector, decider.vote.neighbours)
     scores = score(found, revision.exemplars, decider.vote, decider.blend)
     return scores, decide(judge(scores, decider), decider)
 

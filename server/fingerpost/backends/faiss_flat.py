@@ -41,6 +41,9 @@ class FaissFlatEngine:
 class _FlatIndex:
     def __init__(self, index: Any) -> None:  # noqa: ANN401  FAISS has no types
         self._index = index
+        # A view of the index's own memory, which lives as long as the index does.
+        stored = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
+        self._vectors: Vectors = stored.reshape(index.ntotal, index.d)
 
     @property
     def size(self) -> int:
@@ -62,5 +65,4 @@ class _FlatIndex:
         return found
 
     def nearest_between(self, vector: Vector, start: int, stop: int) -> float:
-        rows = self._index.reconstruct_n(start, stop - start)
-        return float((rows @ vector).max())
+        return float((self._vectors[start:stop] @ vector).max())

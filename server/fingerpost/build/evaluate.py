@@ -5,27 +5,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fingerpost.build.metrics import Measured, Rows, at_share, measure
 from fingerpost.build.threshold import Point
-from fingerpost.ports import Progress, VectorIndex
-from fingerpost.serve.calibrate import in_scope_of, judge
+from fingerpost.ports import Progress
+from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
 from fingerpost.serve.score import score
-from fingerpost.serve.search import find
+from fingerpost.serve.search import Space, find
 from fingerpost.types import (
     OUT_OF_SCOPE,
     Decider,
     Decision,
     Exemplar,
     Found,
-    Head,
     Judgement,
     Neighbour,
     Outcome,
     Promise,
-    ScopeMap,
+    Scores,
     Text,
     Vectors,
 )
@@ -53,12 +51,13 @@ class Judged:
     decision: Decision
     best: str | None
     judgement: Judgement
+    at_share: tuple[float | None, ...]  # the best route's confidence, were that share of the traffic out of scope
     nearest: tuple["Near", ...]
 
     @property
     def confidence(self) -> float | None:
         """Of the best route."""
-        return self.judgement.candidates[0].confidence if self.judgement.candidates else None
+        return _confidence(self.judgement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +132,7 @@ class HeldOut:
 def evaluate(
     cases: Sequence[Case],
     vectors: Vectors,
-    index: VectorIndex,
-    exemplars: Sequence[Exemplar],
-    head: Head | None,
+    space: Space,
     decider: Decider,
     progress: Progress,
 ) -> Report:
@@ -144,34 +141,34 @@ def evaluate(
     Args:
         cases: n labelled texts; a route that the catalog lacks can only be decided wrongly.
         vectors: Shape (n, dim), float32, unit rows.
-        index: Of the exemplars.
-        exemplars: By id.
-        head: What was trained on them, if anything was.
+        space: What the revision searches.
         decider: What the revision decides with.
         progress: Advances by one a case.
     """
     judged = []
     for case, vector in zip(cases, vectors, strict=True):
-        found = find(index, exemplars, head, vector, decider.vote.neighbours)
-        judgement = judge(score(found, exemplars, decider.vote, decider.blend), decider)
-        judged.append(_judged(case, judgement, found, exemplars, decider))
+        found = find(space, vector, decider.vote.neighbours)
+        scores = score(found, space.exemplars, decider.vote, decider.blend)
+        judged.append(_judged(case, scores, found, space.exemplars, decider))
         progress.advance()
     return _report(judged, decider)
 
 
 def _judged(
     case: Case,
-    judgement: Judgement,
+    scores: Scores,
     found: Found,
     exemplars: Sequence[Exemplar],
     decider: Decider,
 ) -> Judged:
+    judgement = judge(scores, decider)
     best = judgement.candidates[0] if judgement.candidates else None
     return Judged(
         case=case,
         decision=decide(judgement, decider),
         best=decider.routes[best.route].name if best else None,
         judgement=judgement,
+        at_share=tuple(_confidence(judge(scores, decider, share)) for share in SHARES),
         nearest=tuple(_near(neighbour, exemplars, decider) for neighbour in found.neighbours[:_NEAREST_COUNT]),
     )
 
@@ -212,21 +209,16 @@ def _at_shares(judged: Sequence[Judged], decider: Decider) -> dict[str, dict[str
     if not decider.scope_map or any(j.judgement.in_scope is None for j in judged):
         return {}
     rows = _rows(judged)
+    confidences = np.array([j.at_share for j in judged], dtype=np.float64).reshape(len(judged), len(SHARES))
     return {
-        f"{share:g}": at_share(rows, _moved(judged, decider.scope_map, share), decider.threshold, share)
-        for share in SHARES
+        f"{share:g}": at_share(rows, confidences[:, number], decider.threshold, share)
+        for number, share in enumerate(SHARES)
     }
 
 
-def _moved(judged: Sequence[Judged], scope_map: ScopeMap, share: float) -> NDArray[np.float64]:
-    """The best routes' confidences with another share expected; shape (n,)."""
-    moved = [
-        (j.confidence or 0.0)
-        / max(j.judgement.in_scope or 0.0, 1e-12)
-        * in_scope_of(j.judgement.scope_features, scope_map, share)
-        for j in judged
-    ]
-    return np.array(moved, dtype=np.float64)
+def _confidence(judgement: Judgement) -> float | None:
+    """Of the best route."""
+    return judgement.candidates[0].confidence if judgement.candidates else None
 
 
 def _confusions(judged: Sequence[Judged]) -> tuple[Confusion, ...]:

@@ -6,7 +6,9 @@ background: far away) and utterances of routes that were left out as a whole (ne
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,12 +100,13 @@ def collect(
         pool.score(outside.background[background_turns == turn], None, BACKGROUND, rows)
         progress.advance()
     if len(outside.own) < MIN_OUT_OF_SCOPE:
-        for group in _left_out_groups(texts):
-            part = part_of(texts, ~group)
-            linear = part.train(chosen.recipe.settings)
+        groups = list(_left_out_groups(texts))
+        parts = [part_of(texts, ~group) for group in groups]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:  # each fit keeps to one
+            linears = list(threads.map(lambda part: part.train(chosen.recipe.settings), parts))
+        for group, part, linear in zip(groups, parts, linears, strict=True):
             head = train_head(linear, part.vectors, part.routes)
-            pool = _Pool(part, outside.own, head, chosen.recipe.blend, vote)
-            pool.score(texts.vectors[group], None, LEFT_OUT, rows)
+            _Pool(part, outside.own, head, chosen.recipe.blend, vote).score(texts.vectors[group], None, LEFT_OUT, rows)
             progress.advance()
     return _sample(rows, share)
 

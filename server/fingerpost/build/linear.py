@@ -12,7 +12,7 @@ Numbers = NDArray[np.int64]
 
 _MEMORY = 10  # gradient differences that L-BFGS keeps
 _MAX_STEPS = 200
-_TOLERANCE = 1e-3  # of the first gradient; ten times less changes no accuracy in its fourth digit
+_TOLERANCE = 1e-3  # of the gradient at zero; ten times less changes no accuracy in its fourth digit
 _BIAS_PENALTY = 1e-3  # of the weights': enough to make the solution unique
 _SUFFICIENT = 1e-4  # Armijo's constant
 _SHRINKAGE = 0.3  # of a covariance towards a multiple of the identity; 0.1 to 0.5 rank texts alike

@@ -70,20 +70,16 @@ class Part:
     present: Numbers  # the routes' own numbers, rising
     share: float  # of all utterances
 
-    def train(self, settings: Sequence[Setting], starts: Mapping[Setting, Floats] | None = None) -> Floats:
+    def train(self, settings: Sequence[Setting]) -> Floats:
         """The mean of the settings' heads on these utterances; shape (dim + 1, routes present)."""
-        heads = self.train_each(settings, starts)
-        return _mean([heads[setting] for setting in settings])
+        return _mean(list(self.train_each(settings).values()))
 
-    def train_each(
-        self, settings: Sequence[Setting], starts: Mapping[Setting, Floats] | None = None
-    ) -> dict[Setting, Floats]:
+    def train_each(self, settings: Sequence[Setting]) -> dict[Setting, Floats]:
         """A head for each setting, the strongest penalty first and each from the last one's end."""
         heads: dict[Setting, Floats] = {}
         for named in sorted({setting.named for setting in settings}):
             start = None
             for setting in sorted((s for s in settings if s.named is named), key=lambda s: -s.penalty):
-                start = (starts or {}).get(setting, start)
                 start = heads[setting] = self._train(setting, start)
         return heads
 

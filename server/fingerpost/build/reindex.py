@@ -22,6 +22,7 @@ from fingerpost.build.threshold import curve
 from fingerpost.build.vectorise import vectorise
 from fingerpost.ports import ActivationStore, Embedder, IndexEngine, Progress, RevisionStore, VectorCache
 from fingerpost.serve.score import DEFAULT_VOTE
+from fingerpost.serve.search import Space
 from fingerpost.types import (
     OUT_OF_SCOPE,
     Activation,
@@ -88,8 +89,8 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop) -> Reindexed:
     decider = decider_of(catalog, fitted)
 
     shop.progress.step("evaluate", len(cases))
-    index = shop.engine.open(index_bytes)
-    report = evaluate(cases, held_out, index, exemplars, fitted.head, decider, shop.progress)
+    space = Space.of(shop.engine.open(index_bytes), exemplars, fitted.head)
+    report = evaluate(cases, held_out, space, decider, shop.progress)
     report = replace(report, held_out=held_out_report(fitted))
 
     shop.progress.step("publish")

@@ -53,7 +53,8 @@ def judge(scores: Scores, decider: Decider, out_of_scope_share: float | None = N
     scope = scope_features(scores) if decider.scope_map and scores.routes else ()
     in_scope = in_scope_of(scope, decider.scope_map, out_of_scope_share) if decider.scope_map and scope else None
     candidates: list[Candidate] = []
-    values = [features(scores, place) for place in range(len(scores.routes))]
+    rivals = _two_nearest(scores)
+    values = [_features(route, rivals) for route in scores.routes]
     ceiling = 1.0 if in_scope is None else in_scope
     for route, value in zip(scores.routes, values, strict=True):
         confidence = confidence_of(value, confidence_map, route.route)
@@ -84,9 +85,22 @@ def _sureness(judgement: Judgement) -> tuple[float, float]:
 
 def features(scores: Scores, place: int) -> tuple[float, ...]:
     """`FEATURES` of the route at `place` in the ranking."""
-    route = scores.routes[place]
-    other = _nearest_other(scores, route)
-    return (route.similarity, _log_odds_of(route.score), 0.0 if other is None else route.similarity - other)
+    return _features(scores.routes[place], _two_nearest(scores))
+
+
+def _features(route: RouteScore, nearest: Sequence[float]) -> tuple[float, ...]:
+    others = [similarity for similarity in nearest if similarity != route.similarity]
+    if len(nearest) == 2 and not others:
+        others = [route.similarity]  # two equally near: the other one is the rival
+    return (route.similarity, _log_odds_of(route.score), route.similarity - others[0] if others else 0.0)
+
+
+def _two_nearest(scores: Scores) -> list[float]:
+    """The two greatest similarities of routes and of the nearest out-of-scope text: what a route's gap is taken to."""
+    similarities = [route.similarity for route in scores.routes]
+    if scores.out_of_scope_similarity is not None:
+        similarities.append(scores.out_of_scope_similarity)
+    return sorted(similarities, reverse=True)[:2]
 
 
 def scope_features(scores: Scores) -> tuple[float, ...]:
@@ -150,10 +164,3 @@ def _calibration(scores: Scores, confidence_map: ConfidenceMap) -> Calibration:
     if scores.routes and scores.routes[0].route in confidence_map.fitted_routes:
         return Calibration.FITTED
     return confidence_map.calibration
-
-
-def _nearest_other(scores: Scores, route: RouteScore) -> float | None:
-    others = [other.similarity for other in scores.routes if other.route != route.route]
-    if scores.out_of_scope_similarity is not None:
-        others.append(scores.out_of_scope_similarity)
-    return max(others, default=None)

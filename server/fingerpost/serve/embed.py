@@ -148,7 +148,7 @@ def _retrieve(job: _Job, thread_number: int, started: float) -> Retrieval:
         vector = wanted
     ready = time.monotonic()
     found = tuple(
-        find(snapshot.index, snapshot.exemplars, snapshot.head, view, snapshot.decider.vote.neighbours)
+        find(snapshot.space, view, snapshot.decider.vote.neighbours)
         for view in (vector, *(embedded.ends if embedded else ()))
     )
     done = time.monotonic()

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from fingerpost.errors import ErrorReason, FailedPrecondition, FieldViolation, InvalidRequest, NotFound
-from fingerpost.ports import Embedder, VectorIndex
-from fingerpost.types import Activation, Decider, EncoderId, Exemplar, Head
+from fingerpost.ports import Embedder
+from fingerpost.serve.search import Space
+from fingerpost.types import Activation, Decider, EncoderId, Exemplar
 
 DEFAULT_CATALOG = "default"
 
@@ -34,15 +35,17 @@ class Snapshot:
     encoder: EncoderId
     precision: str
     embedders: Sequence[Embedder]  # one for each embedding thread
-    index: VectorIndex
-    exemplars: tuple[Exemplar, ...]
-    head: Head | None
+    space: Space
     decider: Decider
     load_time: float  # seconds since the epoch
 
     @property
     def catalog(self) -> str:
         return self.activation.catalog
+
+    @property
+    def exemplars(self) -> tuple[Exemplar, ...]:
+        return self.space.exemplars
 
     @property
     def revision(self) -> str:

@@ -1,8 +1,9 @@
 """Search: which exemplars are near? The checks that an engine cannot be trusted with."""
 
-import sys
-from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -17,26 +18,43 @@ PROPOSED_ROUTES = 5
 _WIDER = 4  # by how much a search grows that found nothing but out-of-scope texts
 
 
-def find(index: VectorIndex, exemplars: Sequence[Exemplar], head: Head | None, vector: Vector, count: int) -> Found:
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What a revision searches."""
+
+    index: VectorIndex  # of n vectors of dimension d
+    exemplars: tuple[Exemplar, ...]  # n, by id; with a head, the routes' in the order of their numbers, then the others
+    head: Head | None  # of the same dimension; None: neighbours alone
+    spans: tuple[tuple[int, int], ...]  # first and last plus one of each route's exemplars
+
+    @classmethod
+    def of(cls, index: VectorIndex, exemplars: Sequence[Exemplar], head: Head | None) -> "Space":
+        counts = Counter(exemplar.route for exemplar in exemplars)
+        stops = list(accumulate(counts[route] for route in range(max(counts, default=OUT_OF_SCOPE) + 1)))
+        return cls(index, tuple(exemplars), head, tuple(zip([0, *stops], stops, strict=False)))
+
+
+def find(space: Space, vector: Vector, count: int) -> Found:
     """The nearest exemplars, what the head says, and how near the routes are that only the head proposes.
 
     Args:
-        index: Of n vectors of dimension d.
-        exemplars: The n exemplars by id; with a head, the routes' in the order of their numbers, then out of scope.
-        head: Of the same dimension; None: neighbours alone.
+        space: Of dimension d.
         vector: Shape (d,), float32, unit length.
         count: Neighbours wanted, at least 1.
 
     Raises:
         InternalError: EMBEDDING_INVALID for a vector of another shape or with numbers that are not finite.
     """
-    neighbours = search(index, exemplars, vector, count)
-    if head is None or not neighbours:
+    neighbours = search(space.index, space.exemplars, vector, count)
+    if space.head is None or not neighbours:
         return Found(neighbours)
-    reading = read(head, vector)
-    seen = {exemplars[n.exemplar].route for n in neighbours}
-    spans = {route: span(exemplars, route) for route in best_routes(reading) if route not in seen}
-    proposed = {route: index.nearest_between(vector, *place) for route, place in spans.items() if place[0] < place[1]}
+    reading = read(space.head, vector)
+    seen = {space.exemplars[n.exemplar].route for n in neighbours}
+    proposed = {}
+    for route in best_routes(reading):
+        start, stop = space.spans[route] if route < len(space.spans) else (0, 0)
+        if route not in seen and start < stop:
+            proposed[route] = space.index.nearest_between(vector, start, stop)
     return Found(neighbours, reading, proposed)
 
 
@@ -47,15 +65,6 @@ def best_routes(reading: Reading) -> list[int]:
         return list(range(count))
     best: list[int] = np.argpartition(reading.probabilities, count - PROPOSED_ROUTES)[-PROPOSED_ROUTES:].tolist()
     return best
-
-
-def span(exemplars: Sequence[Exemplar], route: int) -> tuple[int, int]:
-    """First and last plus one of a route's exemplars, which lie together."""
-    return bisect_left(exemplars, route, key=_place), bisect_left(exemplars, route + 1, key=_place)
-
-
-def _place(exemplar: Exemplar) -> int:
-    return sys.maxsize if exemplar.route == OUT_OF_SCOPE else exemplar.route
 
 
 def search(index: VectorIndex, exemplars: Sequence[Exemplar], vector: Vector, count: int) -> list[Neighbour]:
