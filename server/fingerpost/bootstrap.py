@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -17,12 +17,13 @@ from fingerpost.backends.encoder.source import EncoderSource, Precision
 from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.backends.vector_cache import SqliteVectorCache
-from fingerpost.build.evaluate import Report, evaluate
+from fingerpost.build.evaluate import Report, baseline_report, evaluate
 from fingerpost.build.labelled import read_cases
-from fingerpost.build.reindex import Workshop
+from fingerpost.build.reindex import Workshop, read_report
 from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, NotFound
 from fingerpost.guard.admission import Admission
+from fingerpost.integrations.semantic_router import baseline_decisions
 from fingerpost.ports import Embedder, IndexEngine, Progress, VectorIndex
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.server import ROUTER_SERVICE, Server
@@ -30,11 +31,11 @@ from fingerpost.rpc.services import RouterService
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.pipeline import Pipeline
 from fingerpost.serve.reload import OnChange, Reloader
-from fingerpost.serve.revision_format import decode
+from fingerpost.serve.revision_format import REPORT, decode
 from fingerpost.serve.runtime import Runtime, Snapshot, check_catalog_name
 from fingerpost.serve.search import Space
 from fingerpost.settings import Settings
-from fingerpost.types import Activation, EncoderId
+from fingerpost.types import Activation, Decider, EncoderId
 
 _ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in (FaissFlatEngine(),)}
 
@@ -173,24 +174,66 @@ def open_workshop(folder: Path, source: EncoderSource, progress: Progress) -> It
         )
 
 
-def evaluate_active(folder: Path, catalog: str, cases_file: Path, progress: Progress) -> Report:
-    """Decide the cases of a file with what the catalog serves.
+BASELINES = ("semantic-router",)
+
+
+def evaluate_active(
+    folder: Path, catalog: str, cases_file: Path, progress: Progress, baseline: str | None = None
+) -> Report:
+    """Decide the cases of a file with what the catalog serves, and with another system on the same vectors.
 
     Raises:
         RouteFilesInvalid: rows of the file are no cases.
+        InvalidRequest: no such baseline.
+        FailedPrecondition: the baseline is not installed.
         NotFound: the catalog has no active revision.
     """
-    check_catalog_name(catalog)
+    if baseline not in (None, *BASELINES):
+        raise InvalidRequest(f"no baseline is called {baseline}: use {' or '.join(BASELINES)}")
     data = DataFolder(folder)
     cases = read_cases(cases_file)
+    snapshot = SnapshotOpener(data, os.cpu_count() or 1, Runtime()).open(_active(data, catalog))
+    texts = [case.text.text for case in cases]
+    own = [exemplar.text for exemplar in snapshot.exemplars] if baseline else []
+    with SqliteVectorCache(data.vectors) as cache:
+        vectors = vectorise([*texts, *own], snapshot.embedders, cache, progress)
+    progress.step("evaluate", len(cases))
+    report = evaluate(cases, vectors[: len(texts)], snapshot.space, snapshot.decider, progress)
+    if baseline is None:
+        return report
+    names = [route.name for route in snapshot.decider.routes]
+    decisions = baseline_decisions(
+        snapshot.exemplars, vectors[len(texts) :], names, texts, vectors[: len(texts)], progress
+    )
+    compared = baseline_report(baseline, cases, [d.best for d in decisions], [d.decided for d in decisions])
+    return replace(report, baseline=compared)
+
+
+def read_active(folder: Path, catalog: str) -> tuple[Decider, Report]:
+    """What the catalog decides with, and what its reindex reported.
+
+    Raises:
+        NotFound: the catalog has no active revision.
+        DataLoss, FailedPrecondition: it cannot be read.
+    """
+    data = DataFolder(folder)
+    digest = _active(data, catalog).revision
+    files = FileRevisionStore(data.revisions).read(digest)
+    decider = decode(digest, files).decider
+    try:
+        return decider, read_report(files[REPORT])
+    except ValueError as error:
+        raise FailedPrecondition(
+            "the report of the active revision is of another version: reindex", ErrorReason.ARTEFACT_INCOMPATIBLE
+        ) from error
+
+
+def _active(data: DataFolder, catalog: str) -> Activation:
+    check_catalog_name(catalog)
     activation = FileActivationStore(data.catalogs).read(catalog)
     if activation is None:
-        raise NotFound(f"catalog {catalog} has no active revision in {folder}: reindex first")
-    snapshot = SnapshotOpener(data, os.cpu_count() or 1, Runtime()).open(activation)
-    with SqliteVectorCache(data.vectors) as cache:
-        vectors = vectorise([case.text.text for case in cases], snapshot.embedders, cache, progress)
-    progress.step("evaluate", len(cases))
-    return evaluate(cases, vectors, snapshot.space, snapshot.decider, progress)
+        raise NotFound(f"catalog {catalog} has no active revision in {data.root}: reindex first")
+    return activation
 
 
 def save_encoder(folder: Path, source: EncoderSource, out: Path) -> str:

@@ -117,6 +117,15 @@ class Report:
     routes: tuple[RouteReport, ...]
     mistakes: tuple[Mistake, ...]  # most confident first
     held_out: "HeldOut | None" = None  # of a reindex: what its utterances say when held out
+    baseline: "Baseline | None" = None  # another system on the same vectors, when asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """How another system does on the same cases; metrics that need a probability are absent where it has none."""
+
+    name: str
+    metrics: dict[str, Measured]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +228,20 @@ def _at_shares(judged: Sequence[Judged], decider: Decider) -> dict[str, dict[str
 def _confidence(judgement: Judgement) -> float | None:
     """Of the best route."""
     return judgement.candidates[0].confidence if judgement.candidates else None
+
+
+def baseline_report(
+    name: str, cases: Sequence[Case], best: Sequence[str | None], decided: Sequence[str | None]
+) -> Baseline:
+    """The metrics of a system that named these routes, before any threshold and after; n of each."""
+    rows = Rows(
+        in_scope=np.array([case.route is not None for case in cases], dtype=bool),
+        best_right=np.array([c.route is not None and b == c.route for c, b in zip(cases, best, strict=True)], bool),
+        accepted=np.array([route is not None for route in decided], dtype=bool),
+        right=np.array([d is not None and d == c.route for c, d in zip(cases, decided, strict=True)], dtype=bool),
+        confidence=np.full(len(cases), np.nan),
+    )
+    return Baseline(name, measure(rows))
 
 
 def _confusions(judged: Sequence[Judged]) -> tuple[Confusion, ...]:

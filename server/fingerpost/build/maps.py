@@ -28,7 +28,8 @@ def fit_pick_map(sample: Sample, route_count: int, prior: Prior | None) -> Confi
     inside = sample.inside
     rows, right, best = sample.pick[inside], sample.right[inside].astype(np.float64), sample.best[inside]
     centre = None if prior is None else (prior.weights, prior.intercept)
-    weights, intercept = _logistic(rows, right, np.ones(len(rows)), centre)
+    own_weights = sample.weights[inside] / sample.weights[inside].mean()
+    weights, intercept = _logistic(rows, right, own_weights, centre)
     log_odds = rows @ np.array(weights) + intercept
     offsets = [_offset(log_odds[best == route], right[best == route]) for route in range(route_count)]
     fitted = np.flatnonzero(np.bincount(best, minlength=route_count) >= MIN_ROUTE_TEXTS)

@@ -20,14 +20,14 @@ class Prior:
 PRIORS = {
     # Written by benchmarks/quality/fit_prior.py.
     "minilm": Prior(
-        intercept=-1.158,
-        weights=(2.015, 0.922, 4.085),
-        scope_intercept=0.0,
-        scope_weights=(1.0, 0.5, 0.0, 0.0, 0.0),
+        intercept=1.641,
+        weights=(0.0, 1.25, 2.498),
+        scope_intercept=-0.793,
+        scope_weights=(5.877, 0.795, 0.0, 0.0, 0.131),
         scope_share=0.15,
-        threshold=0.899,
-        similarity_floor=0.346,
-        similarity_alone=0.922,
+        threshold=0.816,
+        similarity_floor=0.234,
+        similarity_alone=0.732,
     ),
 }
 """By name of the encoder; a name here is given only to the very weights that the maps were fitted with."""

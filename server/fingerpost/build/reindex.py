@@ -106,6 +106,15 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop) -> Reindexed:
     )
 
 
+def read_report(data: bytes) -> Report:
+    """The report of a revision.
+
+    Raises:
+        ValueError: it is of a version that this program does not read.
+    """
+    return _report.validate_json(data)
+
+
 def held_out_report(fitted: Fit) -> HeldOut | None:
     """What the held-out utterances say of scorer, maps and threshold; None where the maps are not the catalog's own."""
     sample, graded = fitted.sample, fitted.graded

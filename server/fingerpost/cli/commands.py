@@ -92,6 +92,9 @@ def evaluate(
     cases: Annotated[Path, typer.Argument(help='Rows {"text","label"}; the label oos should fall back.')],
     data: _Data = Path("data"),
     catalog: _Catalog = "default",
+    baseline: Annotated[
+        str | None, typer.Option(help="Compare with semantic-router on the same vectors, where it is installed.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON to this file.")] = None,
 ) -> None:
     """Decide labelled cases with the active revision and measure how good the decisions are."""
@@ -101,10 +104,31 @@ def evaluate(
 
     configure_logs("auto")
     with progress() as bar:
-        report = evaluate_active(data, catalog, cases, bar)
+        report = evaluate_active(data, catalog, cases, bar, baseline)
     if json_file is not None:
         json_file.write_text(show.report_json(report), encoding="utf-8")
     show.evaluated(report)
+
+
+@app.command(epilog="Example: fingerpost thresholds --data data --plot thresholds.svg")
+def thresholds(
+    data: _Data = Path("data"),
+    catalog: _Catalog = "default",
+    plot: Annotated[Path | None, typer.Option(help="Draw the curve to this file: .svg or .png.")] = None,
+    json: _Json = False,
+) -> None:
+    """Show what each threshold would give: coverage, precision and its bound on held-out utterances."""
+    from fingerpost.bootstrap import read_active
+    from fingerpost.cli.thresholds import print_json, print_table
+    from fingerpost.telemetry import configure_logs
+
+    configure_logs("auto")
+    decider, report = read_active(data, catalog)
+    if plot is not None:
+        from fingerpost.cli.plots import plot_thresholds
+
+        plot_thresholds(decider, report, plot)
+    (print_json if json else print_table)(decider, report)
 
 
 @app.command(epilog="Example: fingerpost serve --data data --listen 127.0.0.1:50051")

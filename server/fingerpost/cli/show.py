@@ -13,11 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from fingerpost import errors
+from fingerpost.cli.promises import promised
 from fingerpost.errors import ErrorReason, FingerpostError
 
 if TYPE_CHECKING:
     from fingerpost.build.evaluate import Report
     from fingerpost.build.import_labelled import ImportReport
+    from fingerpost.build.metrics import Measured
     from fingerpost.build.reindex import Reindexed
     from fingerpost.client import CatalogInfo, Decision, Explanation, ServerInfo
     from fingerpost.types import Finding
@@ -99,6 +101,8 @@ def reindexed(result: "Reindexed") -> None:
         f"Calibration {report.calibration}, threshold {report.threshold:.2f}; utterances left out in turn: "
         f"{_percent(result.left_out_accuracy)} to their own route."
     )
+    if report.held_out is not None and report.held_out.promise is not None:
+        _out.print(promised(report.held_out.promise))
     if not report.cases:
         _out.print("No tests: in the route files, so nothing was measured on held-out texts.")
         return
@@ -123,16 +127,23 @@ def evaluated(report: "Report") -> None:
 def report_json(report: "Report") -> str:
     """The metrics by name, each with its interval, then counts, confusions, routes and mistakes."""
     fields = asdict(report)
-    return _json({**fields.pop("metrics"), **fields})
+    return to_json({**fields.pop("metrics"), **fields})
 
 
 def _show_report(report: "Report") -> None:
-    metrics = _table("metric", "value", "95 % interval")
+    other = report.baseline
+    metrics = _table("metric", "value", "95 % interval", *((other.name, "95 % interval") if other else ()))
     for name, measured in report.metrics.items():
         if measured.value is not None:
-            metrics.add_row(name, f"{measured.value:.3f}", f"{measured.low:.3f} to {measured.high:.3f}")
+            metrics.add_row(name, *_cells(measured), *(_cells(other.metrics[name]) if other else ()))
     _out.print(metrics)
     _out.print(_route_table(report))
+
+
+def _cells(measured: "Measured") -> tuple[str, str]:
+    if measured.value is None:
+        return "", ""
+    return f"{measured.value:.3f}", f"{measured.low:.3f} to {measured.high:.3f}"
 
 
 def short(text: str) -> str:
@@ -159,7 +170,7 @@ def _route_table(report: "Report") -> Table:
 
 
 def reindexed_json(result: "Reindexed") -> str:
-    return _json(result)
+    return to_json(result)
 
 
 def imported(report: "ImportReport", out: Path) -> None:
@@ -173,7 +184,7 @@ def imported(report: "ImportReport", out: Path) -> None:
 
 def decision(decision: "Decision", *, as_json: bool) -> None:
     if as_json:
-        typer.echo(_json(decision))
+        typer.echo(to_json(decision))
         return
     chosen = f"route [bold]{escape(decision.route)}[/], " if decision.route else ""
     reasons = f" ({', '.join(decision.reasons)})" if decision.reasons else ""
@@ -197,7 +208,7 @@ def _alternatives(decision: "Decision") -> Table:
 
 def explanation(explanation: "Explanation", *, as_json: bool) -> None:
     if as_json:
-        typer.echo(_json(explanation))
+        typer.echo(to_json(explanation))
         return
     _out.print(escape(explanation.summary))
     decision(explanation.decision, as_json=False)
@@ -213,7 +224,7 @@ def explanation(explanation: "Explanation", *, as_json: bool) -> None:
 
 def server_info(info: "ServerInfo", *, as_json: bool) -> None:
     if as_json:
-        typer.echo(_json(info))
+        typer.echo(to_json(info))
         return
     _out.print(f"Fingerpost {info.version}")
     for catalog in info.catalogs:
@@ -256,7 +267,7 @@ def _percent(share: float | None) -> str:
     return "none" if share is None else f"{share:.1%}"
 
 
-def _json(value: object) -> str:
+def to_json(value: object) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False, default=_plain)
 
 
