@@ -3,9 +3,9 @@
 import numpy as np
 
 from fingerpost.build.fit import Fit, Source, fit
-from fingerpost.build.folds import fold_numbers
+from fingerpost.build.folds import hold_out
 from fingerpost.build.priors import PRIORS, Prior
-from fingerpost.build.recipe import FOLDS, Texts
+from fingerpost.build.recipe import Texts
 from fingerpost.ports import NoProgress, Progress
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.types import OUT_OF_SCOPE, Exemplar, Policy, Vectors
@@ -39,8 +39,8 @@ def texts_of(vectors: Vectors, exemplars: list[Exemplar]) -> Texts:
     """The utterances as the build sees them, without hints."""
     rows = [row for row, exemplar in enumerate(exemplars) if exemplar.route != OUT_OF_SCOPE]
     routes = np.array([exemplars[row].route for row in rows], dtype=np.int64)
-    folds = fold_numbers(vectors[rows], [exemplars[row] for row in rows], FOLDS)
-    return Texts(vectors[rows], routes, folds, vectors[:0], routes[:0])
+    held = hold_out(vectors[rows], [exemplars[row] for row in rows])
+    return Texts(vectors[rows], routes, held, vectors[:0], routes[:0])
 
 
 def learned(

@@ -40,10 +40,10 @@ def decided(
         models={"big": Model("big", "big")},
         policy=POLICY,
         vote=DEFAULT_VOTE,
-        confidence_map=fitted.confidence_map,
+        confidence_map=fitted.maps.pick,
         threshold=fitted.threshold,
         blend=fitted.recipe.blend,
-        scope_map=fitted.scope_map,
+        scope_map=fitted.maps.scope,
     )
     found = find(Space.of(engine.open(engine.build(vectors)), exemplars, fitted.head), query, DEFAULT_VOTE.neighbours)
     judgement = judge(score(found, exemplars, DEFAULT_VOTE, decider.blend), decider)
@@ -52,7 +52,7 @@ def decided(
 
 def numbers_of(fitted: Fit) -> list[float]:
     """Every number that was learned."""
-    pick, scope = fitted.confidence_map, fitted.scope_map
+    pick, scope = fitted.maps.pick, fitted.maps.scope
     numbers = [fitted.threshold, fitted.recipe.blend, pick.intercept, *pick.weights, *pick.route_offsets]
     numbers += [scope.intercept, *scope.weights] if scope else []
     arrays = (fitted.head.linear, fitted.head.metric, fitted.head.distances) if fitted.head else ()
@@ -71,15 +71,15 @@ def numbers_of(fitted: Fit) -> list[float]:
 def test_the_catalogs_own_maps_from_fifty_texts_on(each: int, known: bool, calibration: Calibration) -> None:
     """Under 50 utterances the encoder's maps serve where there are any; from 50 on the catalog fits its own."""
     fitted = learned(*clustered(5, each, spread=1.2), prior=PRIOR if known else None)
-    assert fitted.confidence_map.calibration is calibration
-    assert fitted.confidence_map.sample_count == 5 * each
+    assert fitted.maps.pick.calibration is calibration
+    assert fitted.maps.pick.sample_count == 5 * each
     if calibration is Calibration.PRIOR:
-        assert (fitted.confidence_map.weights, fitted.threshold) == (PRIOR.weights, PRIOR.threshold)
+        assert (fitted.maps.pick.weights, fitted.threshold) == (PRIOR.weights, PRIOR.threshold)
         assert (fitted.promise, fitted.graded) == (None, None)
     if calibration is Calibration.NONE:
-        assert (fitted.scope_map, fitted.threshold, fitted.confidence_map.similarity_floor) == (None, 1.0, 1.0)
+        assert (fitted.maps.scope, fitted.threshold, fitted.maps.pick.similarity_floor) == (None, 1.0, 1.0)
     if calibration is Calibration.POOLED:
-        assert fitted.scope_map is not None
+        assert fitted.maps.scope is not None
         assert fitted.promise is not None
         assert fitted.threshold == fitted.promise.threshold
 
@@ -96,7 +96,7 @@ def test_the_catalogs_own_maps_from_fifty_texts_on(each: int, known: bool, calib
 )
 def test_few_kinds_of_text_take_the_similarity_alone(routes: int, outside: int, calibration: Calibration) -> None:
     """With fewer than four kinds of text, out of scope counted as one, a score says too little for the shipped map."""
-    confidence_map = learned(*clustered(routes, 8, outside)).confidence_map
+    confidence_map = learned(*clustered(routes, 8, outside)).maps.pick
     assert confidence_map.calibration is calibration
     if calibration is Calibration.NONE:
         assert confidence_map.similarity_floor == PRIOR.similarity_alone
@@ -109,7 +109,7 @@ def test_routes_that_are_never_confused_are_calibrated_too(routes: int, known: b
     vectors, exemplars = clustered(routes, 50, spread=0.3)
     fitted = learned(vectors, exemplars, PRIOR if known else None)
     assert fitted.left_out_accuracy == 1.0
-    assert fitted.confidence_map.calibration is Calibration.POOLED
+    assert fitted.maps.pick.calibration is Calibration.POOLED
     near = vectors[0] + 0.1 * unit_rows(1, DIM, 6)[0]
     _, decision = decided(fitted, vectors, exemplars, near / np.float32(np.linalg.norm(near)), routes)
     assert decision.route == "r0"
@@ -123,7 +123,7 @@ def test_a_route_with_texts_enough_is_fitted() -> None:
     kept = [n for n, e in enumerate(exemplars) if e.route or n < 8]
     vectors, exemplars = vectors[kept], [exemplars[n] for n in kept]
     fitted = learned(vectors, exemplars)
-    assert fitted.confidence_map.fitted_routes == (1, 2, 3)
+    assert fitted.maps.pick.fitted_routes == (1, 2, 3)
     calibrations = {decided(fitted, vectors, exemplars, row, 4)[0].calibration for row in vectors[:8]}
     assert calibrations == {Calibration.POOLED}
     assert decided(fitted, vectors, exemplars, vectors[-1], 4)[0].calibration is Calibration.FITTED
@@ -134,8 +134,8 @@ def test_a_route_with_texts_enough_is_fitted() -> None:
 def test_learned_maps_rise_and_thresholds_are_chances(seed: int, outside: int, scorer: Scorer) -> None:
     """No weight lowers a chance, the threshold is one, and every number is finite, with every scorer."""
     fitted = learned(*clustered(5, 12, outside, seed, spread=1.2), policy=Policy("big", scorer=scorer))
-    assert fitted.scope_map is not None
-    assert min((*fitted.confidence_map.weights, *fitted.scope_map.weights)) >= 0.0
+    assert fitted.maps.scope is not None
+    assert min((*fitted.maps.pick.weights, *fitted.maps.scope.weights)) >= 0.0
     assert 0.0 <= fitted.threshold <= 1.0
     assert np.isfinite(numbers_of(fitted)).all()
     assert fitted.left_out_accuracy is not None
@@ -172,7 +172,7 @@ def test_a_route_without_utterances_leaves_the_others_as_they_are(each: int, mis
     fitted = learned(vectors, exemplars, routes_count=5)
     assert fitted.head is not None
     assert fitted.head.linear.shape == fitted.head.distances.shape == (DIM + 1, 5)
-    assert len(fitted.confidence_map.route_offsets) in (0, 5)
+    assert len(fitted.maps.pick.route_offsets) in (0, 5)
     nudged = vectors + 0.05 * unit_rows(len(vectors), DIM, 3)
     nudged = (nudged / np.linalg.norm(nudged, axis=1, keepdims=True)).astype(np.float32)
     best = [decided(fitted, vectors, exemplars, row, 5)[0].candidates[0].route for row in nudged]
@@ -228,7 +228,7 @@ def test_the_same_texts_learn_the_same() -> None:
     source = clustered(5, 14, 40, spread=1.0)
     one, other = learned(*source), learned(*source)
     assert numbers_of(one) == numbers_of(other)
-    assert (one.confidence_map, one.scope_map, one.promise) == (other.confidence_map, other.scope_map, other.promise)
+    assert (one.maps, one.promise) == (other.maps, other.promise)
 
 
 def test_a_routes_own_target_rests_on_its_own_texts_or_on_all() -> None:
@@ -236,7 +236,6 @@ def test_a_routes_own_target_rests_on_its_own_texts_or_on_all() -> None:
     vectors, exemplars = clustered(4, 150, spread=1.0)
     kept = [n for n, e in enumerate(exemplars) if e.route or n < 10]
     fitted = learned(vectors[kept], [exemplars[n] for n in kept], policy=Policy("big", out_of_scope_share=0.02))
-    assert fitted.sample is not None
     assert fitted.promise is not None
     small, large = (route_promise(fitted, route, 0.6) for route in (0, 3))
     assert small is not None

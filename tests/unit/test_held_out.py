@@ -42,7 +42,7 @@ class Counting(NoProgress):
 
 def scored_by_serving(texts: Texts, own: Vectors, asked: Vectors, fold: int, turn: int, chosen: Chosen) -> list[object]:
     """What search and score make of these texts with a real index of all that the fold may know."""
-    part = part_of(texts, texts.folds != fold)
+    part = part_of(texts, texts.held.folds != fold)
     order = sorted(range(len(part.routes)), key=lambda row: (int(part.routes[row]), row))
     known = [row for number, row in enumerate(own) if number % len(chosen.heads) != turn]
     exemplars = [Exemplar("", int(part.routes[row])) for row in order] + [Exemplar("", OUT_OF_SCOPE)] * len(known)
@@ -68,7 +68,7 @@ def test_texts_are_scored_as_serving_would(seed: int, routes: int, outside: int,
     sample = collect(texts, Outside(own, far), chosen, FEW, 0.2, NoProgress())
     expected: list[object] = []
     for turn, fold in enumerate(chosen.heads):
-        inside = texts.vectors[texts.folds == fold]
+        inside = texts.vectors[texts.held.folds == fold]
         for asked in (inside, own[turn :: len(chosen.heads)], far[turn :: len(chosen.heads)]):
             expected += scored_by_serving(texts, own, asked, fold, turn, chosen)
     kept = sample.source != LEFT_OUT
@@ -79,15 +79,14 @@ def test_texts_are_scored_as_serving_would(seed: int, routes: int, outside: int,
 @settings(deadline=None, max_examples=12)
 @given(st.integers(0, 10_000), st.integers(2, 6))
 def test_every_utterance_is_held_out_once(seed: int, routes: int) -> None:
-    """Each utterance is asked once among those in scope, told by its row, and right where its route is the best."""
+    """Each utterance is asked once among those in scope, and right where its route is the best."""
     texts = texts_of(*clustered(routes, 8, seed=seed))
     chosen = choose_recipe(texts, Scorer.AUTO, DEFAULT_VOTE, NoProgress())
     sample = collect(texts, Outside(texts.vectors[:0], texts.vectors[:0]), chosen, DEFAULT_VOTE, 0.2, NoProgress())
-    assert sorted(sample.texts[sample.inside].tolist()) == list(range(len(texts.routes)))
     assert sample.in_scope_count == len(texts.routes)
-    own = sample.best[sample.inside] == texts.routes[sample.texts[sample.inside]]
-    assert sample.right[sample.inside].tolist() == own.tolist()
-    assert set(sample.texts[~sample.inside].tolist()) <= {-1}
+    asked = np.concatenate([texts.routes[texts.held.folds == fold] for fold in texts.held.turns])
+    assert sorted(asked.tolist()) == sorted(texts.routes.tolist())
+    assert sample.right[sample.inside].tolist() == (sample.best[sample.inside] == asked).tolist()
     assert not sample.right[~sample.inside].any()
 
 
@@ -151,7 +150,7 @@ def test_progress_is_announced_as_it_is_made(routes: int, outside: int) -> None:
     chosen = choose_recipe(texts, Scorer.AUTO, DEFAULT_VOTE, NoProgress())
     progress = Counting()
     collect(texts, far, chosen, DEFAULT_VOTE, 0.2, progress)
-    assert progress.done == steps(texts, far, len(chosen.heads))
+    assert progress.done == steps(texts, far)
 
 
 def test_background_near_an_utterance_is_no_background() -> None:

@@ -1,7 +1,8 @@
 """Folds: which utterances are held out together? Near-duplicates never stand on both sides."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,56 @@ from fingerpost.types import Exemplar, Vectors
 
 NEAR_DUPLICATE = 0.95
 """Cosine from which two utterances of a route say the same."""
+
+FOLDS = 5
+
+MANY_TEXTS = 6000
+"""Utterances from which two turns and one group of left-out routes tell enough, and the routes' names add nothing."""
+
+MIN_ROUTES_LEFT_OUT = 4
+"""Routes under which leaving some out leaves too few to be near."""
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOut:
+    """Which of n utterances are scored as if the catalog did not hold them."""
+
+    folds: NDArray[np.int64]  # (n,)
+    turns: tuple[int, ...]  # the folds that are held out, one after the other
+    left_out: tuple[Mask, ...]  # (n,) each; all utterances of some routes, which are out of scope without them
+
+
+def hold_out(vectors: Vectors, exemplars: Sequence[Exemplar]) -> HoldOut:
+    """Every fold in turn, and a fifth of the routes, then another; less where there are many texts.
+
+    Args:
+        vectors: Shape (n, dim), float32, unit rows.
+        exemplars: n utterances.
+    """
+    folds = fold_numbers(vectors, exemplars, FOLDS)
+    many = len(exemplars) >= MANY_TEXTS
+    known: list[int] = np.unique(folds).tolist()
+    turns = known if len(known) > 1 else []  # else nothing would be left to train on
+    left_out = list(_left_out(np.array([exemplar.route for exemplar in exemplars], dtype=np.int64)))
+    return HoldOut(folds, tuple(turns[:2] if many else turns), tuple(left_out[:1] if many else left_out))
+
+
+def held_from_tuning(judged: Mask, left_out: Mask) -> HoldOut:
+    """What a tuned encoder can be judged by: only texts, shape (n,), that its tuning never saw."""
+    folds = np.where(judged, 0, 1)
+    return HoldOut(folds, (0,) if judged.any() else (), (left_out,) if left_out.any() else ())
+
+
+def _left_out(routes: NDArray[np.int64]) -> Iterator[Mask]:
+    known = np.unique(routes)
+    if len(known) < MIN_ROUTES_LEFT_OUT:
+        return
+    ordered = sorted(known.tolist(), key=lambda route: hashlib.sha256(str(route).encode()).hexdigest())
+    groups = min(FOLDS, len(ordered) // 2)
+    for group in range(min(groups, 2)):
+        yield np.isin(routes, ordered[group::groups])
 
 
 def fold_numbers(vectors: Vectors, exemplars: Sequence[Exemplar], count: int) -> NDArray[np.int64]:

@@ -5,9 +5,7 @@ In scope are the utterances, each scored by all the others of other folds. Out o
 background: far away) and utterances of routes that were left out as a whole (near by).
 """
 
-import hashlib
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -15,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerpost.build.linear import train_head
-from fingerpost.build.recipe import FOLDS, MANY_TEXTS, Chosen, Part, Texts, part_of
+from fingerpost.build.recipe import Chosen, Part, Texts, part_of
 from fingerpost.ports import Progress
 from fingerpost.serve.calibrate import FEATURES, SCOPE_FEATURES, features, scope_features
 from fingerpost.serve.head import read
@@ -25,9 +23,6 @@ from fingerpost.types import OUT_OF_SCOPE, Exemplar, Found, Head, Neighbour, Rea
 
 MIN_OUT_OF_SCOPE = 30
 """Out-of-scope texts of the catalog under which others stand in for them."""
-
-MIN_ROUTES_LEFT_OUT = 4
-"""Routes under which leaving some out leaves too few to be near."""
 
 _MIN_SHARE, _MAX_SHARE = 0.001, 0.999  # a share of 0 or 1 has no log-odds
 
@@ -43,11 +38,21 @@ class Sample:
     right: NDArray[np.bool_]  # in scope, and the best route is the text's own
     weights: NDArray[np.float64]  # to the expected share of out-of-scope texts, mean 1
     source: NDArray[np.int64]  # where a text comes from: texts of one source weigh the same
-    texts: NDArray[np.int64]  # row of the utterance; -1 for texts that are none
 
     @property
     def in_scope_count(self) -> int:
         return int(self.inside.sum())
+
+    def take(self, rows: NDArray[np.bool_]) -> "Sample":
+        return Sample(
+            self.pick[rows],
+            self.scope[rows],
+            self.best[rows],
+            self.inside[rows],
+            self.right[rows],
+            self.weights[rows],
+            self.source[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,6 @@ class _Rows:
     best: list[int] = field(default_factory=list)
     truth: list[int] = field(default_factory=list)
     kind: list[int] = field(default_factory=list)
-    text: list[int] = field(default_factory=list)
 
 
 INSIDE, OWN, BACKGROUND, LEFT_OUT = range(4)
@@ -91,16 +95,16 @@ def collect(
     turns = max(len(chosen.heads), 1)
     own_turns, background_turns = np.arange(len(outside.own)) % turns, np.arange(len(outside.background)) % turns
     for turn, (fold, linear) in enumerate(chosen.heads.items()):
-        part = part_of(texts, texts.folds != fold)
+        part = part_of(texts, texts.held.folds != fold)
         head = train_head(linear, part.vectors, part.routes)
         pool = _Pool(part, outside.own[own_turns != turn], head, chosen.recipe.blend, vote)
-        asked = np.flatnonzero((texts.folds == fold) & np.isin(texts.routes, part.present))
-        pool.score(texts.vectors[asked], texts.routes[asked], INSIDE, rows, asked)
+        asked = np.flatnonzero((texts.held.folds == fold) & np.isin(texts.routes, part.present))
+        pool.score(texts.vectors[asked], texts.routes[asked], INSIDE, rows)
         pool.score(outside.own[own_turns == turn], None, OWN, rows)
         pool.score(outside.background[background_turns == turn], None, BACKGROUND, rows)
         progress.advance()
     if len(outside.own) < MIN_OUT_OF_SCOPE:
-        groups = list(_left_out_groups(texts))
+        groups = texts.held.left_out
         parts = [part_of(texts, ~group) for group in groups]
         with ThreadPoolExecutor(os.cpu_count() or 1) as threads:  # each fit keeps to one
             linears = list(threads.map(lambda part: part.train(chosen.recipe.settings), parts))
@@ -111,9 +115,9 @@ def collect(
     return _sample(rows, share)
 
 
-def steps(texts: Texts, outside: Outside, folds: int) -> int:
+def steps(texts: Texts, outside: Outside) -> int:
     """How often `collect` advances the progress."""
-    return folds + (len(list(_left_out_groups(texts))) if len(outside.own) < MIN_OUT_OF_SCOPE else 0)
+    return len(texts.held.turns) + (len(texts.held.left_out) if len(outside.own) < MIN_OUT_OF_SCOPE else 0)
 
 
 def clear_of(background: Vectors, utterances: Vectors) -> Vectors:
@@ -125,17 +129,6 @@ def clear_of(background: Vectors, utterances: Vectors) -> Vectors:
     typical = float(np.median(among.max(axis=1)))
     clear: Vectors = background[(background @ utterances.T).max(axis=1) < typical]
     return clear
-
-
-def _left_out_groups(texts: Texts) -> Iterator[NDArray[np.bool_]]:
-    """Rows of a fifth of the routes, then of another fifth; one fifth alone where there are many texts."""
-    routes = np.unique(texts.routes)
-    if len(routes) < MIN_ROUTES_LEFT_OUT:
-        return
-    ordered = sorted(routes.tolist(), key=lambda route: hashlib.sha256(str(route).encode()).hexdigest())
-    groups = min(FOLDS, len(ordered) // 2)
-    for group in range(1 if len(texts.routes) >= MANY_TEXTS else min(groups, 2)):
-        yield np.isin(texts.routes, ordered[group::groups])
 
 
 class _Pool:
@@ -157,7 +150,6 @@ class _Pool:
         truth: NDArray[np.int64] | None,
         kind: int,
         rows: _Rows,
-        texts: NDArray[np.int64] | None = None,
     ) -> None:
         for start in range(0, len(vectors), 512):
             block = vectors[start : start + 512]
@@ -170,7 +162,6 @@ class _Pool:
                 rows.scope.append(scope_features(scores))
                 rows.best.append(int(self._present[scores.routes[0].route]))
                 rows.truth.append(OUT_OF_SCOPE if truth is None else int(truth[start + place]))
-                rows.text.append(-1 if texts is None else int(texts[start + place]))
                 rows.kind.append(kind)
 
     def _found(self, similarities: NDArray[np.float32], nearest: NDArray[np.float32], reading: Reading) -> Found:
@@ -204,7 +195,6 @@ def _sample(rows: _Rows, share: float) -> Sample:
         right=inside & (best == truth),
         weights=_weights(kind, share),
         source=kind,
-        texts=np.array(rows.text, dtype=np.int64),
     )
 
 

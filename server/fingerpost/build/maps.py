@@ -1,22 +1,61 @@
 """Maps: logistic regressions from features to chances, leaning on the encoder's shipped ones where data is scarce."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fingerpost.build.held_out import Sample, clipped
 from fingerpost.build.priors import Prior
+from fingerpost.build.threshold import Graded
+from fingerpost.serve.calibrate import confidence_of, in_scope_of
 from fingerpost.types import Calibration, ConfidenceMap, ScopeMap
 
 MIN_ROUTE_TEXTS = 30
 """Held-out texts with a route as the best from which its calibration counts as its own."""
+
+Floats = NDArray[np.float64]
 
 _RIDGE = 30.0  # how many texts the shipped map counts for, about; on the starter routes 10 to 100 decide alike
 _ROUTE_RIDGE = 4.0  # a route's log-odds lie about half a unit around the catalog's: a Gaussian prior of that spread
 _INTERCEPT_RIDGE = 1e-3
 _MAX_STEPS = 100
 _DIGITS = 6  # kept of a fitted number, so that the same texts give the same revision
+_PARTS = 5  # of the sample, each graded by maps of the others
 
-Floats = NDArray[np.float64]
+
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """What turns features into a confidence."""
+
+    pick: ConfidenceMap
+    scope: ScopeMap | None
+
+    def confidences(self, sample: Sample) -> Floats:
+        """Of each row's best route, shape (n,), [0, 1]."""
+        found = [
+            (confidence_of(pick, self.pick, int(best)) or 0.0) * (in_scope_of(scope, self.scope) if self.scope else 1.0)
+            for pick, scope, best in zip(sample.pick, sample.scope, sample.best, strict=True)
+        ]
+        return np.array(found, dtype=np.float64)
+
+
+def fit_maps(sample: Sample, route_count: int, share: float, prior: Prior | None) -> Maps:
+    """Both maps of a sample with at least one text in scope, where `share` of the traffic is expected out of scope."""
+    return Maps(fit_pick_map(sample, route_count, prior), fit_scope_map(sample, share, prior))
+
+
+def cross_graded(sample: Sample, route_count: int, share: float, prior: Prior | None) -> Graded:
+    """The sample's confidences, each by maps that never saw its row: maps look too good on what they were fitted to."""
+    part = np.zeros(len(sample.best), dtype=np.int64)
+    for kind in np.unique(sample.source):
+        rows = np.flatnonzero(sample.source == kind)
+        part[rows] = np.arange(len(rows)) % _PARTS
+    confidence = np.zeros(len(sample.best))
+    for number in range(_PARTS):
+        maps = fit_maps(sample.take(part != number), route_count, share, prior)
+        confidence[part == number] = maps.confidences(sample.take(part == number))
+    return Graded(confidence, sample.right, sample.weights, sample.source)
 
 
 def fit_pick_map(sample: Sample, route_count: int, prior: Prior | None) -> ConfidenceMap:
@@ -55,6 +94,8 @@ def fit_scope_map(sample: Sample, share: float, prior: Prior | None) -> ScopeMap
 
 def similarity_floor(sample: Sample) -> float:
     """The similarity under which only one in a hundred right decisions lay: less is out of scope."""
+    if not sample.right.any():
+        return 1.0
     return round(float(np.quantile(sample.pick[sample.right, 0], 0.01)), _DIGITS)
 
 

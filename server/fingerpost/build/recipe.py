@@ -15,14 +15,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerpost.build.folds import MANY_TEXTS, HoldOut
 from fingerpost.build.linear import Floats, Numbers, train_linear
 from fingerpost.ports import Progress
 from fingerpost.types import Scorer, Vectors, VoteParameters
-
-FOLDS = 5
-
-MANY_TEXTS = 6000
-"""Utterances from which two folds are enough to choose by, and the routes' names add nothing."""
 
 _PENALTIES = (0.1, 0.01)  # from the strongest, so that each fit starts where the last one ended
 _USUAL_BLEND = {Scorer.AUTO: 0.2, Scorer.LINEAR: 0.0, Scorer.VOTE: 1.0}  # with which settings are compared
@@ -38,7 +34,7 @@ class Texts:
 
     vectors: Vectors  # (n, dim); of utterances
     routes: Numbers  # (n,); 0 to one less than the routes
-    folds: Numbers  # (n,); 0 to FOLDS - 1
+    held: HoldOut
     hints: Vectors  # (m, dim); of routes' names and descriptions
     hint_routes: Numbers  # (m,)
 
@@ -70,15 +66,15 @@ class Part:
     present: Numbers  # the routes' own numbers, rising
     share: float  # of all utterances
 
-    def train(self, settings: Sequence[Setting]) -> Floats:
+    def train(self, settings: Sequence[Setting], start: Floats | None = None) -> Floats:
         """The mean of the settings' heads on these utterances; shape (dim + 1, routes present)."""
-        return _mean(list(self.train_each(settings).values()))
+        return _mean(list(self.train_each(settings, start).values()))
 
-    def train_each(self, settings: Sequence[Setting]) -> dict[Setting, Floats]:
+    def train_each(self, settings: Sequence[Setting], first: Floats | None = None) -> dict[Setting, Floats]:
         """A head for each setting, the strongest penalty first and each from the last one's end."""
         heads: dict[Setting, Floats] = {}
         for named in sorted({setting.named for setting in settings}):
-            start = None
+            start = first
             for setting in sorted((s for s in settings if s.named is named), key=lambda s: -s.penalty):
                 start = heads[setting] = self._train(setting, start)
         return heads
@@ -135,7 +131,7 @@ def choose_recipe(texts: Texts, scorer: Scorer, vote: VoteParameters, progress: 
         vote: How neighbours vote.
         progress: Advances by one a fold.
     """
-    numbers = usable_folds(texts)
+    numbers = texts.held.turns
 
     def attempt(number: int) -> _Fold:
         fold = _try_fold(texts, number, vote)
@@ -174,16 +170,9 @@ def _near_best(right: Mapping[_Tried, NDArray[np.bool_]]) -> tuple[_Tried, ...]:
     )
 
 
-def usable_folds(texts: Texts) -> list[int]:
-    """Folds that leave something to train on; two of them where there are many texts."""
-    folds: list[int] = np.unique(texts.folds).tolist()
-    usable = folds if len(folds) > 1 else []
-    return usable[:2] if len(texts.routes) >= MANY_TEXTS else usable
-
-
 def _try_fold(texts: Texts, number: int, vote: VoteParameters) -> _Fold:
-    part = part_of(texts, texts.folds != number)
-    asked = (texts.folds == number) & np.isin(texts.routes, part.present)
+    part = part_of(texts, texts.held.folds != number)
+    asked = (texts.held.folds == number) & np.isin(texts.routes, part.present)
     queries, truth = texts.vectors[asked], np.searchsorted(part.present, texts.routes[asked])
     return _Fold(queries, truth, vote_shares(queries, part, vote), part.train_each(settings_of(texts)))
 

@@ -118,7 +118,7 @@ def read_report(data: bytes) -> Report:
 def held_out_report(fitted: Fit) -> HeldOut | None:
     """What the held-out utterances say of scorer, maps and threshold; None where the maps are not the catalog's own."""
     sample, graded = fitted.sample, fitted.graded
-    if sample is None or graded is None:
+    if graded is None:
         return None
     rows = sample.inside | (sample.source == OWN)
     accepted = graded.confidence >= fitted.threshold
@@ -157,10 +157,10 @@ def decider_of(catalog: Catalog, fitted: Fit) -> Decider:
         models={model.name: model for model in catalog.models},
         policy=catalog.policy,
         vote=DEFAULT_VOTE,
-        confidence_map=fitted.confidence_map,
+        confidence_map=fitted.maps.pick,
         threshold=fitted.threshold,
         blend=fitted.recipe.blend,
-        scope_map=fitted.scope_map,
+        scope_map=fitted.maps.scope,
         promise=fitted.promise,
     )
 

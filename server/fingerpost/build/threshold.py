@@ -2,7 +2,9 @@
 
 Precision at an expected out-of-scope share s is (1 - s) a (1 - e) / ((1 - s) a + s g): a is the share of the texts in
 scope that are accepted, e the share of wrong ones among these, g the share of the out-of-scope texts that are accepted.
-The bound puts e and g at exact binomial upper limits (Clopper & Pearson 1934) that share the risk.
+For each pair of rates that would break the promise, the chances of counts as low as those found are exact binomial
+sums, as in a Clopper-Pearson limit; Fisher's method (1932) makes one of them, and the greatest over all such pairs is
+the risk. That needs far fewer texts than a limit for each rate.
 """
 
 import math
@@ -18,9 +20,11 @@ from fingerpost.types import Promise
 RISK = 0.1
 """How often, over catalogs drawn alike, a kept promise may turn out broken."""
 
-_OUTSIDE_RISK = 0.2  # of the risk, for the sources of out-of-scope texts together: their limits cost the least
-_STARTS = (0.5, 0.25, 0.1)  # shares of the texts in scope
-_STEPS = 40  # thresholds that a chain tests
+_EVEN_RISK = 0.5  # of a threshold that aims at an unproven target: as likely kept as not
+_STARTS = {0.5: 0.8, 0.25: 0.1, 0.1: 0.1}  # shares of the texts in scope, and of the risk that each chain may take
+_STEPS = 200  # thresholds that a chain tests
+_GRID = 200  # steps of a contribution to the errors, rounded so that the risk is never understated
+_TOGETHER = np.arange(_GRID + 1)[None, :] - np.arange(_GRID + 1)[:, None]  # what is left of a column for the second
 _MIN_ACCEPTED = 20  # texts in scope that a threshold must rest on
 _DIGITS = 4  # of a threshold, rounded down
 _ROUNDING = 1e-9  # of sums of weights: a target that is kept exactly is kept
@@ -74,14 +78,27 @@ class _Tally:
         outside = sum(weight * int(taken[place]) for taken, _, weight in self.outside)
         return (self.inside_weight * int(self.accepted[place]) + outside) / self.total
 
+    def risk(self, place: int, target: float) -> float:
+        """At most how likely counts as good as these are where the precision is under the target: a p-value, [0, 1].
+
+        The precision is under it when the errors, weighted, are more than `allowed`: wrong ones in scope count in full,
+        accepted texts out of scope by the target.
+        """
+        accepted = int(self.accepted[place])
+        allowed = self.inside_weight * accepted * (1.0 - target)
+        if allowed <= 0.0:
+            return 1.0
+        sources = [(accepted, int(self.wrong[place]), self.inside_weight * accepted)]
+        sources += [(count, int(taken[place]), target * weight * count) for taken, count, weight in self.outside]
+        return combined_risk(allowed, sources)
+
     def bound(self, place: int, risk: float = RISK) -> float:
-        accepted, share = int(self.accepted[place]), _OUTSIDE_RISK * risk / max(len(self.outside), 1)
-        if not accepted:
-            return 0.0
-        right = accepted * (1.0 - upper_limit(accepted, int(self.wrong[place]), (1.0 - _OUTSIDE_RISK) * risk))
-        limits = [upper_limit(count, int(taken[place]), share) for taken, count, _ in self.outside]
-        outside = sum(w * count * limit for (_, count, w), limit in zip(self.outside, limits, strict=True))
-        return self.inside_weight * right / (self.inside_weight * accepted + outside)
+        """The greatest target whose risk is at most this."""
+        low, high = 0.0, 1.0
+        for _ in range(20):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.risk(place, middle) <= risk else (low, middle)
+        return low
 
 
 def promise(graded: Graded, target: float) -> Promise:
@@ -90,14 +107,15 @@ def promise(graded: Graded, target: float) -> Promise:
     Thresholds are tested one after the other, from those that accept a half, a quarter and a tenth of the texts in
     scope on to laxer ones, and the first that fails ends a chain: testing in a fixed order needs no correction for the
     number of thresholds, only for that of the chains (Angelopoulos et al. 2021, "Learn then Test"). When no chain gets
-    past its first, the threshold keeps the target as far as was counted, and `kept` is False.
+    past its first, the threshold is the lowest that is as likely to keep the target as not, else the surest one, and
+    `kept` is False.
 
     Args:
         graded: n decisions.
         target: (0, 1).
     """
     tally = _tallied(graded)
-    kept = max((_chain(tally, start, target) for start in _STARTS), default=-1)
+    kept = max(_chain(tally, start, target, share * RISK) for start, share in _STARTS.items())
     if kept < 0:
         return _unproven(tally, target)
     return _promise(tally, kept, target, kept=True, needed=int(tally.accepted[-1]))
@@ -121,30 +139,39 @@ def curve(graded: Graded, points: int = 50) -> list[Point]:
     ]
 
 
-@lru_cache(maxsize=1 << 16)  # neighbouring thresholds, chains and routes ask for the same limits
-def upper_limit(number: int, found: int, risk: float) -> float:
-    """One-sided Clopper-Pearson limit: the rate above which so few of `number` would be rarer than `risk`."""
-    if found >= number:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _at_most(number, found, middle) <= risk else (middle, high)
-    return high
+def combined_risk(allowed: float, sources: Sequence[tuple[int, int, float]]) -> float:
+    """The greatest chance of so few errors that rates with `allowed` errors in all could have.
 
-
-def _at_most(number: int, found: int, rate: float) -> float:
-    """Chance of at most `found` successes in `number` trials of chance `rate`: the exact binomial sum."""
-    if rate <= 0.0:
-        return 1.0
-    if rate >= 1.0:
+    Args:
+        allowed: Above 0; weighted errors.
+        sources: For each kind of text how many, how many of them are errors, and what all of them would weigh.
+    """
+    least = np.arange(_GRID + 1) / _GRID * allowed
+    logs = [_log_at_most(number, found, least / weight) for number, found, weight in sources]
+    best = logs[0]
+    for other in logs[1:]:
+        best = np.where(_TOGETHER >= 0, best[:, None] + other[_TOGETHER], -np.inf).max(axis=0)
+    # Contributions rounded down to the grid add up to at least this much of it.
+    log_chance = float(best[_GRID - len(sources) + 1])
+    if log_chance == -math.inf:
         return 0.0
-    successes = np.arange(found + 1)
-    logs = _log_choices(number, found) + successes * math.log(rate) + (number - successes) * math.log1p(-rate)
-    top = float(logs.max())
-    return min(1.0, math.exp(top) * float(np.exp(logs - top).sum()))
+    terms = [(-log_chance) ** power / math.factorial(power) for power in range(len(sources))]
+    return min(1.0, math.exp(log_chance) * sum(terms))
 
 
+def _log_at_most(number: int, found: int, rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log of the chance of at most `found` successes in `number` trials, for each rate; a rate over 1 has none."""
+    if found >= number:
+        return np.where(rates <= 1.0, 0.0, -np.inf)
+    successes = np.arange(found + 1)[:, None]
+    rate = np.clip(rates, 1e-12, 1.0 - 1e-12)
+    logs = _log_choices(number, found)[:, None] + successes * np.log(rate) + (number - successes) * np.log1p(-rate)
+    top = logs.max(axis=0)
+    total = np.minimum(top + np.log(np.exp(logs - top).sum(axis=0)), 0.0)
+    return np.where(rates < 1.0, total, -np.inf)
+
+
+@lru_cache(maxsize=1 << 12)  # neighbouring thresholds ask for the same
 def _log_choices(number: int, found: int) -> NDArray[np.float64]:
     """Logs of the ways to choose 0 to `found` of `number`."""
     chosen = np.arange(1, found + 1)
@@ -172,7 +199,7 @@ def _tallied(graded: Graded) -> _Tally:
     )
 
 
-def _chain(tally: _Tally, start: float, target: float) -> int:
+def _chain(tally: _Tally, start: float, target: float, risk: float) -> int:
     """The last place that holds, tested from `start` of the texts in scope on; -1: not even the first."""
     kept = -1
     every = int(tally.accepted[-1]) if len(tally.accepted) else 0
@@ -181,19 +208,21 @@ def _chain(tally: _Tally, start: float, target: float) -> int:
         return kept
     numbers = np.geomspace(first, every, _STEPS)
     for place in tally.lasts(np.searchsorted(tally.accepted, numbers).clip(max=len(tally.accepted) - 1)):
-        if tally.bound(place, RISK / len(_STARTS)) < target:
+        if tally.risk(place, target) > risk:
             break
         kept = place
     return kept
 
 
 def _unproven(tally: _Tally, target: float) -> Promise:
-    """The lowest threshold at which the target was kept, and how many such texts would prove it."""
+    """A threshold that aims at the target, and how many such texts would prove it."""
     enough = tally.lasts(np.flatnonzero(tally.accepted >= _MIN_ACCEPTED))
-    holding = [place for place in enough if tally.precision(place) >= target - _ROUNDING]
-    if not holding:
+    risks = {p: tally.risk(p, target) for p in enough if tally.precision(p) >= target - _ROUNDING}
+    if not risks:
         return Promise(target, target, 0, 0, None, False, None)
-    return _promise(tally, holding[-1], target, kept=False, needed=_texts_needed(tally, target))
+    likely = [place for place, risk in risks.items() if risk <= _EVEN_RISK]
+    place = likely[-1] if likely else min(risks, key=lambda place: (risks[place], place))
+    return _promise(tally, place, target, kept=False, needed=_texts_needed(tally, target))
 
 
 def _promise(tally: _Tally, place: int, target: float, *, kept: bool, needed: int | None) -> Promise:
@@ -205,13 +234,15 @@ def _promise(tally: _Tally, place: int, target: float, *, kept: bool, needed: in
 def _texts_needed(tally: _Tally, target: float) -> int | None:
     """Texts in scope with which a chain would get past its first threshold, were all kinds to grow alike."""
     every = int(tally.accepted[-1])
-    firsts = tally.lasts(np.searchsorted(tally.accepted, [start * every for start in _STARTS]))
-    tried = [place for place in firsts if tally.precision(place) > target]
-    factors = [factor for place in tried if (factor := _growth_needed(tally, place, target)) is not None]
+    factors = []
+    for start, share in _STARTS.items():
+        (place,) = tally.lasts(np.searchsorted(tally.accepted, [start * every]))
+        if tally.precision(place) > target and (factor := _growth_needed(tally, place, target, share * RISK)):
+            factors.append(factor)
     return math.ceil(min(factors) * every) if factors else None
 
 
-def _growth_needed(tally: _Tally, place: int, target: float) -> float | None:
+def _growth_needed(tally: _Tally, place: int, target: float, risk: float) -> float | None:
     for step in range(40):
         factor: float = 100.0 ** (step / 39)
         grown = replace(
@@ -224,6 +255,6 @@ def _growth_needed(tally: _Tally, place: int, target: float) -> float | None:
                 for taken, count, weight in tally.outside
             ],
         )
-        if int(grown.accepted[0]) >= _MIN_ACCEPTED and grown.bound(0, RISK / len(_STARTS)) >= target:
+        if int(grown.accepted[0]) >= _MIN_ACCEPTED and grown.risk(0, target) <= risk:
             return factor
     return None
