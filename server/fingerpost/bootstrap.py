@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,17 +14,21 @@ from fingerpost.backends.encoder.embedder import OnnxEncoder
 from fingerpost.backends.encoder.export import build_encoder
 from fingerpost.backends.encoder.folder import find
 from fingerpost.backends.encoder.source import EncoderSource, Precision
+from fingerpost.backends.encoder.tuning import tune_encoder
+from fingerpost.backends.encoder.tuning_plan import Task
 from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.backends.vector_cache import SqliteVectorCache
-from fingerpost.build.evaluate import Report, baseline_report, evaluate
+from fingerpost.build.evaluate import baseline_report, evaluate
 from fingerpost.build.labelled import read_cases
-from fingerpost.build.reindex import Workshop, read_report
+from fingerpost.build.linear import fit_head
+from fingerpost.build.reindex import Workshop
+from fingerpost.build.report import Report, read_report
 from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, NotFound
 from fingerpost.guard.admission import Admission
 from fingerpost.integrations.semantic_router import baseline_decisions
-from fingerpost.ports import Embedder, IndexEngine, Progress, VectorIndex
+from fingerpost.ports import Embedder, IndexEngine, OpenEncoder, Progress, Tuned, VectorCache, VectorIndex
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.server import ROUTER_SERVICE, Server
 from fingerpost.rpc.services import RouterService
@@ -35,7 +39,7 @@ from fingerpost.serve.revision_format import REPORT, decode
 from fingerpost.serve.runtime import Runtime, Snapshot, check_catalog_name
 from fingerpost.serve.search import Space
 from fingerpost.settings import Settings
-from fingerpost.types import Activation, Decider, EncoderId
+from fingerpost.types import Activation, Decider, EncoderId, TuningVerdict, Vectors
 
 _ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in (FaissFlatEngine(),)}
 
@@ -156,22 +160,53 @@ def encoder_source(name: str, precision: str) -> EncoderSource:
 
 
 @contextmanager
-def open_workshop(folder: Path, source: EncoderSource, progress: Progress) -> Iterator[Workshop]:
+def open_workshop(
+    folder: Path, source: EncoderSource, progress: Progress, *, tuning: bool = False
+) -> Iterator[Workshop]:
     """The engines and stores of a reindex; the encoder is built first when the data folder has none of that source."""
     data = DataFolder(folder)
-    digest = find(data.encoders, source) or build_encoder(source, data.encoders, progress)
-    encoder = OnnxEncoder.open(data.encoders / digest, digest)
+    plain = _open_encoder(data, find(data.encoders, source) or build_encoder(source, data.encoders, progress))
     # One thread a product: the same input gives the same digest on any number of cores, and fits run side by side.
     with SqliteVectorCache(data.vectors) as cache, threadpool_limits(1, user_api="blas"):
         yield Workshop(
-            encoder=encoder.encoder,
-            embedders=tuple(encoder.embedder() for _ in range(os.cpu_count() or 1)),
+            encoder=plain.encoder,
+            embedders=plain.embedders,
             engine=FaissFlatEngine(),
             cache=cache,
             revisions=FileRevisionStore(data.revisions),
             activations=FileActivationStore(data.catalogs),
             progress=progress,
+            tune=_CatalogTuner(data, source, cache, progress) if tuning else None,
         )
+
+
+def _open_encoder(data: DataFolder, digest: str) -> OpenEncoder:
+    encoder = OnnxEncoder.open(data.encoders / digest, digest)
+    return OpenEncoder(encoder.encoder, tuple(encoder.embedder() for _ in range(os.cpu_count() or 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class _CatalogTuner:
+    """Tunes the encoder of a source on texts of a catalog, and opens what came of it."""
+
+    data: DataFolder
+    source: EncoderSource
+    cache: VectorCache
+    progress: Progress
+
+    def __call__(self, texts: Sequence[str], routes: Sequence[int]) -> tuple[TuningVerdict, Tuned | None]:
+        task = Task(tuple(texts), tuple(routes))
+        made = tune_encoder(self.source, self.data.encoders, task, self._vectors_of(texts), fit_head, self.progress)
+        if not made.accepted:
+            return made.verdict, None
+        served, proof = _open_encoder(self.data, made.served), _open_encoder(self.data, made.proof)
+        return made.verdict, Tuned(served, proof, made.held_out & ~made.outside, made.outside)
+
+    def _vectors_of(self, texts: Sequence[str]) -> Callable[[str], Vectors]:
+        def vectors_of(digest: str) -> Vectors:
+            return vectorise(texts, _open_encoder(self.data, digest).embedders, self.cache, self.progress)
+
+        return vectors_of
 
 
 BASELINES = ("semantic-router",)

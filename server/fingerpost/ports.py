@@ -1,9 +1,13 @@
 """Engines and stores as the stages see them: Protocols, and the progress that says nothing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from fingerpost.types import Activation, Embedded, Neighbour, Vector, Vectors
+import numpy as np
+from numpy.typing import NDArray
+
+from fingerpost.types import Activation, Embedded, EncoderId, Neighbour, TuningVerdict, Vector, Vectors
 
 
 class Embedder(Protocol):
@@ -27,6 +31,40 @@ class Embedder(Protocol):
         Raises:
             InvalidRequest: PROMPT_EMPTY when the tokenizer reads nothing.
             InternalError: EMBEDDING_INVALID when the encoder gives no finite unit vector.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEncoder:
+    """An encoder that is ready to embed, one embedder a thread."""
+
+    encoder: EncoderId
+    embedders: Sequence[Embedder]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tuned:
+    """An encoder that was tuned on n texts, and what it can be judged by."""
+
+    served: OpenEncoder
+    proof: OpenEncoder  # tuned likewise, but on none of the texts below
+    judged: NDArray[np.bool_]  # (n,); texts of routes that the proof encoder learned others of
+    outside: NDArray[np.bool_]  # (n,); out-of-scope texts, and all texts of routes that were left out
+
+
+class Tuner(Protocol):
+    """Tunes the workshop's encoder on a catalog's own texts."""
+
+    def __call__(self, texts: Sequence[str], routes: Sequence[int]) -> tuple[TuningVerdict, Tuned | None]:
+        """What came of it; no encoder where the plain one is to be kept.
+
+        Args:
+            texts: n distinct texts of a route or of none.
+            routes: n numbers; OUT_OF_SCOPE for none.
+
+        Raises:
+            FailedPrecondition: ENCODER_UNAVAILABLE, what builds encoders is not installed.
+            StorageFull: no half of an encoder is left behind.
         """
 
 

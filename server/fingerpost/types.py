@@ -252,6 +252,21 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class TuningVerdict:
+    """What the held-out texts said of the plain and of the proof encoder; shares lie in [0, 1]."""
+
+    accepted: bool
+    why: str  # a sentence for a person
+    texts_count: int  # judged
+    plain_accuracy: float
+    tuned_accuracy: float
+    plain_detection: float  # chance that a text in scope is held more probable than one outside (AUROC)
+    tuned_detection: float
+    steps: int = 0  # that both tunings lasted
+    mix: float = 1.0  # share of the tuned weights, the rest being plain
+
+
+@dataclass(frozen=True, slots=True)
 class Activation:
     """Which revision a catalog serves; `generation` grows by one with each activation, from 1."""
 

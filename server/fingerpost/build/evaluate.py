@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fingerpost.build.metrics import Measured, Rows, at_share, measure
-from fingerpost.build.threshold import Point
+from fingerpost.build.metrics import Rows, at_share, measure
+from fingerpost.build.report import Baseline, Confusion, Mistake, Near, Report, RouteReport
 from fingerpost.ports import Progress
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
@@ -22,7 +22,6 @@ from fingerpost.types import (
     Judgement,
     Neighbour,
     Outcome,
-    Promise,
     Scores,
     Text,
     Vectors,
@@ -52,90 +51,12 @@ class Judged:
     best: str | None
     judgement: Judgement
     at_share: tuple[float | None, ...]  # the best route's confidence, were that share of the traffic out of scope
-    nearest: tuple["Near", ...]
+    nearest: tuple[Near, ...]
 
     @property
     def confidence(self) -> float | None:
         """Of the best route."""
         return _confidence(self.judgement)
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """An utterance near a case; `route` is None for an out-of-scope text."""
-
-    text: str
-    route: str | None
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class RouteReport:
-    """Of one route's cases; counts."""
-
-    route: str
-    cases: int
-    best: int  # the route was the best, before the threshold
-    accepted: int
-    accepted_right: int
-    confusions: dict[str, int]  # best route -> count, where it was another
-
-
-@dataclass(frozen=True, slots=True)
-class Confusion:
-    """Cases of one route whose best route was another; None: out of scope, and accepted all the same."""
-
-    expected: str | None
-    best: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """A case that was decided wrongly, how sure that was, and the utterances that led there."""
-
-    text: str
-    file: str
-    line: int
-    expected: str | None
-    decided: str | None
-    confidence: float | None
-    nearest: tuple[Near, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Of all cases."""
-
-    cases: int
-    out_of_scope_cases: int
-    metrics: dict[str, Measured]  # see `build.metrics`
-    at_share: dict[str, dict[str, float | None]]  # out-of-scope share -> calibration and precision, were it that
-    threshold: float
-    calibration: str
-    confusions: tuple[Confusion, ...]  # most frequent first
-    routes: tuple[RouteReport, ...]
-    mistakes: tuple[Mistake, ...]  # most confident first
-    held_out: "HeldOut | None" = None  # of a reindex: what its utterances say when held out
-    baseline: "Baseline | None" = None  # another system on the same vectors, when asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """How another system does on the same cases; metrics that need a probability are absent where it has none."""
-
-    name: str
-    metrics: dict[str, Measured]
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """Of utterances that the scorer had not seen, and of the catalog's out-of-scope texts."""
-
-    texts: int
-    metrics: dict[str, Measured]
-    promise: Promise | None
-    curve: tuple[Point, ...]  # thresholds from the strictest, at the expected out-of-scope share
 
 
 def evaluate(

@@ -14,6 +14,7 @@ _MEMORY = 10  # gradient differences that L-BFGS keeps
 _MAX_STEPS = 200
 _TOLERANCE = 1e-3  # of the gradient at zero; ten times less changes no accuracy in its fourth digit
 _BIAS_PENALTY = 1e-3  # of the weights': enough to make the solution unique
+_USUAL_PENALTY = 0.03  # between those that `build.recipe` tries
 _SUFFICIENT = 1e-4  # Armijo's constant
 _SHRINKAGE = 0.3  # of a covariance towards a multiple of the identity; 0.1 to 0.5 rank texts alike
 _NEVER = 1e4  # a logit so low, and a distance so great, that a route is neither the likeliest nor the nearest
@@ -120,6 +121,24 @@ def _descent(gradient: Floats, steps: list[tuple[Floats, Floats, float]]) -> Flo
     for (step, change, inverse), share in zip(steps, reversed(shares), strict=True):
         direction = direction + step * (share - np.float32(inverse * float(np.vdot(change, direction))))
     return direction
+
+
+def fit_head(vectors: Vectors, routes: Numbers) -> Callable[[Vectors], NDArray[np.float64]]:
+    """What tells the probabilities of a plain linear head: how well do these vectors tell their routes apart?
+
+    Args:
+        vectors: Shape (n, dim), float32, unit rows.
+        routes: Shape (n,), numbered from 0 without a gap.
+    """
+    linear = train_linear(vectors, routes, int(routes.max()) + 1, _USUAL_PENALTY)
+
+    def probabilities_of(others: Vectors) -> NDArray[np.float64]:
+        logits = (others @ linear[:-1] + linear[-1]).astype(np.float64)
+        grown = np.exp(logits - logits.max(axis=1, keepdims=True))
+        chances: NDArray[np.float64] = grown / grown.sum(axis=1, keepdims=True)
+        return chances
+
+    return probabilities_of
 
 
 def relative_distances(vectors: Vectors, routes: Numbers, count: int) -> tuple[Floats, Floats]:

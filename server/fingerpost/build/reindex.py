@@ -5,22 +5,34 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter
+import structlog
 
 from fingerpost.build.activate import activate
 from fingerpost.build.background import background_texts
-from fingerpost.build.evaluate import Case, HeldOut, Report, evaluate
-from fingerpost.build.fit import Fit, Source, fit, route_promise
-from fingerpost.build.held_out import OWN
+from fingerpost.build.evaluate import Case, evaluate
+from fingerpost.build.fit import Source
+from fingerpost.build.folds import held_from_tuning
 from fingerpost.build.hints import hints_of
 from fingerpost.build.index import build_index
+from fingerpost.build.learn import Lesson, carry_over, learn
 from fingerpost.build.load import load
-from fingerpost.build.metrics import Rows, measure
 from fingerpost.build.priors import PRIORS
 from fingerpost.build.publish import publish
-from fingerpost.build.threshold import curve
+from fingerpost.build.report import Report, read_report, report_bytes
 from fingerpost.build.vectorise import vectorise
-from fingerpost.ports import ActivationStore, Embedder, IndexEngine, Progress, RevisionStore, VectorCache
+from fingerpost.errors import FingerpostError
+from fingerpost.ports import (
+    ActivationStore,
+    Embedder,
+    IndexEngine,
+    OpenEncoder,
+    Progress,
+    RevisionStore,
+    Tuned,
+    Tuner,
+    VectorCache,
+)
+from fingerpost.serve.revision_format import REPORT, decode
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.serve.search import Space
 from fingerpost.types import (
@@ -31,11 +43,12 @@ from fingerpost.types import (
     EncoderId,
     Exemplar,
     Finding,
+    Revision,
     Route,
     RoutePolicy,
 )
 
-_report = TypeAdapter(Report)
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,11 @@ class Workshop:
     revisions: RevisionStore
     activations: ActivationStore
     progress: Progress
+    tune: Tuner | None = None  # tunes the encoder on the catalog's own texts
+
+    @property
+    def plain(self) -> OpenEncoder:
+        return OpenEncoder(self.encoder, self.embedders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +79,16 @@ class Reindexed:
     findings: tuple[Finding, ...]
     routes_count: int
     exemplars_count: int
-    left_out_accuracy: float | None  # of utterances, each left out in turn; None without any
 
 
-def reindex(folder: Path, catalog_name: str, shop: Workshop) -> Reindexed:
+def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = False) -> Reindexed:
     """Read the route folder and make it what the catalog serves; on any error the old revision stays.
+
+    Args:
+        folder: Of route files.
+        catalog_name: What it is served as.
+        shop: Engines and stores.
+        refit: Learn everything anew, however little has changed.
 
     Raises:
         RouteFilesInvalid: with every finding.
@@ -73,65 +96,73 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop) -> Reindexed:
     """
     loaded = load(folder)
     catalog = loaded.catalog
-    exemplars = exemplars_of(catalog)
-    cases = cases_of(catalog)
+    exemplars, cases = exemplars_of(catalog), cases_of(catalog)
 
-    hints, far = hints_of(catalog.routes), background_texts()
-    groups = [[e.text for e in exemplars], [c.text.text for c in cases], [text for text, _ in hints], far]
-    vectors = vectorise([text for group in groups for text in group], shop.embedders, shop.cache, shop.progress)
-    own, held_out, hinted, background = np.split(vectors, np.cumsum([len(group) for group in groups[:-1]]))
+    verdict, tuned = shop.tune([e.text for e in exemplars], [e.route for e in exemplars]) if shop.tune else (None, None)
+    served = tuned.served if tuned else shop.plain
+    source = _source(catalog, exemplars, served, shop)
 
     shop.progress.step("index")
-    index_bytes = build_index(own, shop.engine)
+    index_bytes = build_index(source.vectors, shop.engine)
 
-    source = Source(exemplars, own, hinted, [route for _, route in hints], background, len(catalog.routes))
-    fitted = fit(source, DEFAULT_VOTE, catalog.policy, PRIORS.get(shop.encoder.name), shop.progress)
-    decider = decider_of(catalog, fitted)
+    base = None if refit or tuned else _base(catalog_name, served.encoder, shop)
+    lesson = carry_over(source, catalog, *base) if base else None
+    if lesson is None:
+        proof = _proof(source, catalog, tuned, shop) if tuned else None
+        lesson = learn(source, catalog, PRIORS.get(served.encoder.name), shop.progress, proof)
+    decider = decider_of(catalog, lesson)
 
+    case_vectors = vectorise([case.text.text for case in cases], served.embedders, shop.cache, shop.progress)
     shop.progress.step("evaluate", len(cases))
-    space = Space.of(shop.engine.open(index_bytes), exemplars, fitted.head)
-    report = evaluate(cases, held_out, space, decider, shop.progress)
-    report = replace(report, held_out=held_out_report(fitted))
+    space = Space.of(shop.engine.open(index_bytes), exemplars, lesson.head)
+    report = evaluate(cases, case_vectors, space, decider, shop.progress)
+    report = replace(report, held_out=lesson.held_out, learned=lesson.learned, tuning=verdict)
 
     shop.progress.step("publish")
-    report_bytes = _report.dump_json(report, indent=1) + b"\n"
     revision = publish(
-        shop.revisions, shop.encoder, exemplars, shop.engine.kind, index_bytes, fitted.head, decider, report_bytes
+        shop.revisions,
+        served.encoder,
+        exemplars,
+        shop.engine.kind,
+        index_bytes,
+        lesson.head,
+        decider,
+        report_bytes(report),
     )
 
     shop.progress.step("activate")
     activation, changed = activate(shop.activations, catalog_name, revision)
-    return Reindexed(
-        activation, changed, report, loaded.findings, len(catalog.routes), len(exemplars), fitted.left_out_accuracy
-    )
+    return Reindexed(activation, changed, report, loaded.findings, len(catalog.routes), len(exemplars))
 
 
-def read_report(data: bytes) -> Report:
-    """The report of a revision.
+def _source(catalog: Catalog, exemplars: tuple[Exemplar, ...], by: OpenEncoder, shop: Workshop) -> Source:
+    """Everything that is learned from, as the encoder sees it."""
+    hints, far = hints_of(catalog.routes), background_texts()
+    groups = [[e.text for e in exemplars], [text for text, _ in hints], far]
+    vectors = vectorise([text for group in groups for text in group], by.embedders, shop.cache, shop.progress)
+    own, hinted, background = np.split(vectors, np.cumsum([len(group) for group in groups[:-1]]))
+    return Source(exemplars, own, hinted, [route for _, route in hints], background, len(catalog.routes))
 
-    Raises:
-        ValueError: it is of a version that this program does not read.
-    """
-    return _report.validate_json(data)
+
+def _proof(source: Source, catalog: Catalog, tuned: Tuned, shop: Workshop) -> Source:
+    """The same as the proof encoder sees it, which knows none of the texts that are held out."""
+    inside = source.routes != OUT_OF_SCOPE
+    held = held_from_tuning(tuned.judged[inside], tuned.outside[inside])
+    return replace(_source(catalog, tuple(source.exemplars), tuned.proof, shop), held=held)
 
 
-def held_out_report(fitted: Fit) -> HeldOut | None:
-    """What the held-out utterances say of scorer, maps and threshold; None where the maps are not the catalog's own."""
-    sample, graded = fitted.sample, fitted.graded
-    if graded is None:
+def _base(catalog_name: str, encoder: EncoderId, shop: Workshop) -> tuple[Revision, Report] | None:
+    """The active revision and its report; None without one that this program and encoder can build on."""
+    try:
+        activation = shop.activations.read(catalog_name)
+        if activation is None:
+            return None
+        files = shop.revisions.read(activation.revision)
+        base = decode(activation.revision, files)
+        return (base, read_report(files[REPORT])) if base.encoder == encoder else None
+    except (FingerpostError, ValueError) as error:
+        _log.warning("base_unusable", catalog=catalog_name, error=str(error), effect="everything is learned anew")
         return None
-    rows = sample.inside | (sample.source == OWN)
-    accepted = graded.confidence >= fitted.threshold
-    measured = measure(
-        Rows(
-            in_scope=sample.inside[rows],
-            best_right=sample.right[rows],
-            accepted=accepted[rows],
-            right=(accepted & sample.right)[rows],
-            confidence=graded.confidence[rows],
-        )
-    )
-    return HeldOut(int(rows.sum()), measured, fitted.promise, tuple(curve(graded)))
 
 
 def exemplars_of(catalog: Catalog) -> tuple[Exemplar, ...]:
@@ -150,25 +181,24 @@ def cases_of(catalog: Catalog) -> list[Case]:
     return cases + [Case(text, None) for text in catalog.out_of_scope_tests]
 
 
-def decider_of(catalog: Catalog, fitted: Fit) -> Decider:
+def decider_of(catalog: Catalog, lesson: Lesson) -> Decider:
     """What the revision decides with."""
     return Decider(
-        routes=tuple(_route_policy(number, route, fitted) for number, route in enumerate(catalog.routes)),
+        routes=tuple(_route_policy(number, route, lesson) for number, route in enumerate(catalog.routes)),
         models={model.name: model for model in catalog.models},
         policy=catalog.policy,
         vote=DEFAULT_VOTE,
-        confidence_map=fitted.maps.pick,
-        threshold=fitted.threshold,
-        blend=fitted.recipe.blend,
-        scope_map=fitted.maps.scope,
-        promise=fitted.promise,
+        confidence_map=lesson.maps.pick,
+        threshold=lesson.threshold,
+        blend=lesson.learned.recipe.blend,
+        scope_map=lesson.maps.scope,
+        promise=lesson.promise,
     )
 
 
-def _route_policy(number: int, route: Route, fitted: Fit) -> RoutePolicy:
-    target = route.target_precision
-    own = None if target is None else route_promise(fitted, number, target)
-    chosen = own.threshold if own else fitted.threshold
+def _route_policy(number: int, route: Route, lesson: Lesson) -> RoutePolicy:
+    own = lesson.route_promises.get(number)
+    chosen = own.threshold if own else lesson.threshold
     return RoutePolicy(
         name=route.name,
         description=route.description,

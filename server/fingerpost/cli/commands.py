@@ -69,6 +69,10 @@ def reindex(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON to this file.")] = None,
     encoder: _Encoder = "minilm",
     precision: _Precision = "int8",
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Tune the encoder on the utterances first: minutes, and better decisions.")
+    ] = False,
+    refit: Annotated[bool, typer.Option("--refit", help="Learn everything anew, although little has changed.")] = False,
 ) -> None:
     """Read the route files, build and publish a revision, and activate it; a running server swaps to it by itself."""
     from fingerpost.bootstrap import encoder_source, open_workshop
@@ -80,8 +84,8 @@ def reindex(
     configure_logs("auto")
     check_catalog_name(catalog)
     source = encoder_source(encoder, precision)
-    with progress() as bar, open_workshop(data, source, bar) as shop:
-        result = build(routes, catalog, shop)
+    with progress() as bar, open_workshop(data, source, bar, tuning=tune) as shop:
+        result = build(routes, catalog, shop, refit=refit)
     if json_file is not None:
         json_file.write_text(show.reindexed_json(result), encoding="utf-8")
     show.reindexed(result)

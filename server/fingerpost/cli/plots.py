@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from fingerpost.errors import FailedPrecondition, InvalidRequest
 
 if TYPE_CHECKING:
-    from fingerpost.build.evaluate import Report
+    from fingerpost.build.report import Report
     from fingerpost.types import Decider
 
 _ENDINGS = (".svg", ".png")

@@ -17,10 +17,10 @@ from fingerpost.cli.promises import promised
 from fingerpost.errors import ErrorReason, FingerpostError
 
 if TYPE_CHECKING:
-    from fingerpost.build.evaluate import Report
     from fingerpost.build.import_labelled import ImportReport
     from fingerpost.build.metrics import Measured
     from fingerpost.build.reindex import Reindexed
+    from fingerpost.build.report import Report
     from fingerpost.client import CatalogInfo, Decision, Explanation, ServerInfo
     from fingerpost.types import Finding
 
@@ -99,7 +99,7 @@ def reindexed(result: "Reindexed") -> None:
     )
     _out.print(
         f"Calibration {report.calibration}, threshold {report.threshold:.2f}; utterances left out in turn: "
-        f"{_percent(result.left_out_accuracy)} to their own route."
+        f"{_percent(report.learned.left_out_accuracy if report.learned else None)} to their own route."
     )
     if report.held_out is not None and report.held_out.promise is not None:
         _out.print(promised(report.held_out.promise))

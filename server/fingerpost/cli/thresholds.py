@@ -10,7 +10,7 @@ from fingerpost.cli.promises import promised
 from fingerpost.cli.show import to_json
 
 if TYPE_CHECKING:
-    from fingerpost.build.evaluate import HeldOut, Report
+    from fingerpost.build.report import HeldOut, Report
     from fingerpost.types import Decider, RoutePolicy
 
 _out = Console(highlight=False, soft_wrap=True)

@@ -19,11 +19,11 @@ from fingerpost.backends.encoder.loading import load_model, quiet
 from fingerpost.backends.encoder.source import EncoderSource, Tuned, describe, locate
 from fingerpost.backends.encoder.tuning_loop import Tuner
 from fingerpost.backends.encoder.tuning_plan import RECIPE_VERSION, Mask, Plan, Task, make_plan
-from fingerpost.backends.encoder.tuning_verdict import FitHead, Verdict, judge, refusal
+from fingerpost.backends.encoder.tuning_verdict import FitHead, judge, refusal
 from fingerpost.durable import lock, put_file, storing
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.ports import Progress
-from fingerpost.types import Vectors
+from fingerpost.types import TuningVerdict, Vectors
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ VectorsOf = Callable[[str], Vectors]
 class Tuning:
     """What came of tuning; without encoders when it was refused, and the plain one is to be kept."""
 
-    verdict: Verdict
+    verdict: TuningVerdict
     served: str  # digest; "" when refused
     proof: str  # digest of the encoder that never saw the held-out texts; "" when refused
     held_out: Mask  # shape (n,): the texts that may be calibrated on, with the proof encoder's vectors
@@ -90,7 +90,7 @@ def find_tuning(source: EncoderSource, encoders: Path, task: Task) -> Tuning | N
         row = json.loads(_record(source, encoders, task).read_bytes())
         if row["schema_version"] != _SCHEMA_VERSION:
             return None
-        verdict = Verdict(**row["verdict"])
+        verdict = TuningVerdict(**row["verdict"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # whatever is wrong with it, tuning anew mends it
     if not verdict.accepted:
@@ -140,7 +140,7 @@ def _tune(
     return _tuning(verdict, plan, served, proof)
 
 
-def _tuning(verdict: Verdict, plan: Plan, served: str = "", proof: str = "") -> Tuning:
+def _tuning(verdict: TuningVerdict, plan: Plan, served: str = "", proof: str = "") -> Tuning:
     return Tuning(verdict, served, proof, plan.held_out, plan.outside)
 
 
@@ -156,6 +156,6 @@ def _remember(source: EncoderSource, encoders: Path, task: Task, made: Tuning) -
         put_file(path, json.dumps(row, sort_keys=True, indent=1).encode())
 
 
-def _figures(verdict: Verdict) -> dict[str, float]:
+def _figures(verdict: TuningVerdict) -> dict[str, float]:
     fields = dataclasses.asdict(verdict)
     return {name: fields[name] for name in fields if name not in ("accepted", "why")}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerpost.backends.encoder.tuning_plan import Plan, Rows
-from fingerpost.types import Vectors
+from fingerpost.types import TuningVerdict, Vectors
 
 Probabilities = NDArray[np.float64]
 """Shape (n, routes), rows that sum to 1."""
@@ -27,21 +27,6 @@ _SHARPNESS = tuple(2.0**power for power in range(-6, 6))
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the held-out texts said of the plain and of the proof encoder; shares lie in [0, 1]."""
-
-    accepted: bool
-    why: str  # a sentence for a person
-    texts_count: int  # judged
-    plain_accuracy: float
-    tuned_accuracy: float
-    plain_detection: float  # chance that a text in scope is held more probable than one outside (AUROC)
-    tuned_detection: float
-    steps: int = 0  # that both tunings lasted
-    mix: float = 1.0  # share of the tuned weights, the rest being plain
-
-
-@dataclass(frozen=True, slots=True)
 class _Marks:
     """How one encoder did: on each judged text (n,), and at detection."""
 
@@ -50,7 +35,7 @@ class _Marks:
     detection: float
 
 
-def judge(plan: Plan, plain: Vectors, tuned: Vectors, fit_head: FitHead) -> Verdict:
+def judge(plan: Plan, plain: Vectors, tuned: Vectors, fit_head: FitHead) -> TuningVerdict:
     """Compare two encoders, each with a head that is fitted on what the proof encoder was tuned on.
 
     The tuned one is accepted when it is right more often, gives the right routes more probability, by over `MIN_ERRORS`
@@ -74,9 +59,9 @@ def judge(plan: Plan, plain: Vectors, tuned: Vectors, fit_head: FitHead) -> Verd
     return _verdict(before, after, why, accepted=False)
 
 
-def refusal(why: str) -> Verdict:
+def refusal(why: str) -> TuningVerdict:
     """Of a tuning that was not even judged."""
-    return Verdict(False, why, 0, 0.0, 0.0, 0.0, 0.0)
+    return TuningVerdict(False, why, 0, 0.0, 0.0, 0.0, 0.0)
 
 
 def area_under_curve(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> float:
@@ -113,8 +98,8 @@ def _fairest(probabilities: Probabilities, own: Rows) -> NDArray[np.float64]:
     return max(tried, key=lambda row: float(row.mean()))
 
 
-def _verdict(before: _Marks, after: _Marks, why: str, *, accepted: bool) -> Verdict:
-    return Verdict(
+def _verdict(before: _Marks, after: _Marks, why: str, *, accepted: bool) -> TuningVerdict:
+    return TuningVerdict(
         accepted,
         why,
         len(before.right),
