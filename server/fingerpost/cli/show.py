@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from fingerpost.build.import_labelled import ImportReport
     from fingerpost.build.metrics import Measured
     from fingerpost.build.reindex import Reindexed
-    from fingerpost.build.report import Report
+    from fingerpost.build.report import Learned, Report
     from fingerpost.client import CatalogInfo, Decision, Explanation, ServerInfo
-    from fingerpost.types import Finding
+    from fingerpost.types import Finding, TuningVerdict
 
 EXIT_CODES: Mapping[int, str] = {
     0: "done",
@@ -97,10 +97,14 @@ def reindexed(result: "Reindexed") -> None:
         f"Catalog [bold]{activation.catalog}[/] {verb} revision [bold]{activation.revision[:12]}[/] "
         f"(generation {activation.generation}): {result.routes_count} routes, {result.exemplars_count} exemplars."
     )
-    _out.print(
-        f"Calibration {report.calibration}, threshold {report.threshold:.2f}; utterances left out in turn: "
-        f"{_percent(report.learned.left_out_accuracy if report.learned else None)} to their own route."
-    )
+    if report.learned is not None:
+        _out.print(
+            f"Calibration {report.calibration}, threshold {report.threshold:.2f}; utterances left out in turn: "
+            f"{_percent(report.learned.left_out_accuracy)} to their own route."
+        )
+        _show_carried(report.learned)
+    if report.tuning is not None:
+        _show_tuning(report.tuning)
     if report.held_out is not None and report.held_out.promise is not None:
         _out.print(promised(report.held_out.promise))
     if not report.cases:
@@ -108,6 +112,25 @@ def reindexed(result: "Reindexed") -> None:
         return
     _out.print(f"{report.cases} held-out texts, {report.out_of_scope_cases} of them out of scope:")
     _show_report(report)
+
+
+def _show_carried(learned: "Learned") -> None:
+    if learned.changed:
+        _out.print(
+            f"Settings, maps and threshold were learned from {learned.texts} texts; {learned.changed} changed since, "
+            "and --refit learns them anew."
+        )
+
+
+def _show_tuning(verdict: "TuningVerdict") -> None:
+    kept = "The tuned encoder serves" if verdict.accepted else "The plain encoder was kept"
+    _out.print(f"{kept}: {verdict.why}.")
+    if verdict.texts_count:
+        _out.print(
+            f"On {verdict.texts_count} texts that the tuning never saw: best route right {verdict.plain_accuracy:.1%} "
+            f"plain, {verdict.tuned_accuracy:.1%} tuned; out of scope told apart (AUROC) {verdict.plain_detection:.3f} "
+            f"plain, {verdict.tuned_detection:.3f} tuned."
+        )
 
 
 def evaluated(report: "Report") -> None:
