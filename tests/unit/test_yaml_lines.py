@@ -172,18 +172,18 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_refused_quickly(name: str) -> None:
-    """Alias bombs, deep nesting and floods of keys, values or directives cost less than a second."""
+    """Alias bombs, deep nesting and floods of keys, values or directives cost less than a second of the processor."""
     text, code = HOSTILE[name]
-    started = time.perf_counter()
+    started = time.process_time()
     assert refused(text)[0].code == code
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
     """50 MB of YAML are refused by size, within a second and without taking memory."""
     folder = write_folder(tmp_path, {"code.yaml": b"- x\n" * 12_500_000})
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     assert ("FP104", "code.yaml", 0) in places(folder)
     assert time.perf_counter() - started < 1
     assert tracemalloc.get_traced_memory()[1] < 10_000_000

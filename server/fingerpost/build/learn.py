@@ -54,7 +54,7 @@ def learn(source: Source, catalog: Catalog, prior: Prior | None, progress: Progr
     return Lesson(fitted.head, fitted.maps, fitted.threshold, fitted.promise, held_out, learned, promises)
 
 
-def carry_over(source: Source, catalog: Catalog, base: Revision, report: Report) -> Lesson | None:
+def carry_over(source: Source, catalog: Catalog, base: Revision, report: Report, progress: Progress) -> Lesson | None:
     """What the base revision learned, with its head trained on; None where too much is different."""
     learned, decider = report.learned, base.decider
     if learned is None or base.head is None or not _same_questions(catalog, base):
@@ -63,6 +63,7 @@ def carry_over(source: Source, catalog: Catalog, base: Revision, report: Report)
     learned = replace(learned, changed=learned.changed + changed)
     if learned.version != VERSION or learned.texts < MIN_TEXTS or learned.changed > MAX_CHANGED * learned.texts:
         return None
+    progress.step("fit")
     head = base.head
     if changed:
         head = train(texts_of(source), learned.recipe, source.routes_count, base.head)

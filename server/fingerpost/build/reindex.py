@@ -106,7 +106,7 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
     index_bytes = build_index(source.vectors, shop.engine)
 
     base = None if refit or tuned else _base(catalog_name, served.encoder, shop)
-    lesson = carry_over(source, catalog, *base) if base else None
+    lesson = carry_over(source, catalog, *base, shop.progress) if base else None
     if lesson is None:
         proof = _proof(source, catalog, tuned, shop) if tuned else None
         lesson = learn(source, catalog, PRIORS.get(served.encoder.name), shop.progress, proof)
