@@ -19,11 +19,11 @@ from fingerpost.backends.encoder.tuning_plan import Task
 from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.backends.vector_cache import SqliteVectorCache
-from fingerpost.build.evaluate import baseline_report, evaluate
+from fingerpost.build.evaluate import Case, baseline_report, evaluate
 from fingerpost.build.labelled import read_cases
 from fingerpost.build.linear import fit_head
 from fingerpost.build.reindex import Workshop
-from fingerpost.build.report import Report, read_report
+from fingerpost.build.report import Baseline, Report, read_report
 from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, NotFound
 from fingerpost.guard.admission import Admission
@@ -39,7 +39,7 @@ from fingerpost.serve.revision_format import REPORT, decode
 from fingerpost.serve.runtime import Runtime, Snapshot, check_catalog_name
 from fingerpost.serve.search import Space
 from fingerpost.settings import Settings
-from fingerpost.types import Activation, Decider, EncoderId, TuningVerdict, Vectors
+from fingerpost.types import Activation, Calibration, Decider, EncoderId, TuningVerdict, Vectors
 
 _ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in (FaissFlatEngine(),)}
 
@@ -236,12 +236,20 @@ def evaluate_active(
     report = evaluate(cases, vectors[: len(texts)], snapshot.space, snapshot.decider, progress)
     if baseline is None:
         return report
-    names = [route.name for route in snapshot.decider.routes]
+    return replace(report, baseline=_baseline(baseline, cases, snapshot, vectors, progress))
+
+
+def _baseline(name: str, cases: Sequence[Case], snapshot: Snapshot, vectors: Vectors, progress: Progress) -> Baseline:
+    """How the other system does; `vectors` are those of the cases, then those of the exemplars."""
     decisions = baseline_decisions(
-        snapshot.exemplars, vectors[len(texts) :], names, texts, vectors[: len(texts)], progress
+        snapshot.exemplars,
+        vectors[len(cases) :],
+        [route.name for route in snapshot.decider.routes],
+        [case.text.text for case in cases],
+        vectors[: len(cases)],
+        progress,
     )
-    compared = baseline_report(baseline, cases, [d.best for d in decisions], [d.decided for d in decisions])
-    return replace(report, baseline=compared)
+    return baseline_report(name, cases, [d.best for d in decisions], [d.decided for d in decisions])
 
 
 def read_active(folder: Path, catalog: str) -> tuple[Decider, Report]:
@@ -256,11 +264,18 @@ def read_active(folder: Path, catalog: str) -> tuple[Decider, Report]:
     files = FileRevisionStore(data.revisions).read(digest)
     decider = decode(digest, files).decider
     try:
-        return decider, read_report(files[REPORT])
-    except ValueError as error:
-        raise FailedPrecondition(
-            "the report of the active revision is of another version: reindex", ErrorReason.ARTEFACT_INCOMPATIBLE
-        ) from error
+        report = read_report(files[REPORT])
+    except (KeyError, ValueError) as error:
+        raise _old_report() from error
+    if report.held_out is None and decider.confidence_map.calibration in (Calibration.POOLED, Calibration.FITTED):
+        raise _old_report()
+    return decider, report
+
+
+def _old_report() -> FailedPrecondition:
+    return FailedPrecondition(
+        "the report of the active revision is of another version: reindex", ErrorReason.ARTEFACT_INCOMPATIBLE
+    )
 
 
 def _active(data: DataFolder, catalog: str) -> Activation:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import resource
 import shutil
 import subprocess
@@ -64,6 +65,9 @@ def test_explain_and_info(starter: ServerProcess) -> None:
         (["reindex", "--encoder", "no such thing"], 7, "no encoder"),
         (["serve", "--listen", "nowhere"], 5, "nowhere"),
         (["serve", "--embed-threads", "0"], 7, "embed_threads"),
+        (["evaluate", "no.jsonl", "--baseline", "coin"], 7, "semantic-router"),
+        (["thresholds"], 7, "reindex first"),
+        (["thresholds", "--catalog", "../up"], 7, "catalog"),
         (["import", "no.jsonl", "--out", "o"], 3, "no.jsonl"),
         (["import", "no.jsonl", "--out", "o", "--format", "odd"], 7, "labelled-jsonl"),
     ],
@@ -156,6 +160,77 @@ def test_evaluate_measures_labelled_cases(data: Path, tmp_path: Path) -> None:
     assert "cases.jsonl:1" in fingerpost("evaluate", cases, "--data", data, code=3).stderr
     cases.write_text('{"text": "x", "label": "y"}', encoding="utf-8")
     assert "reindex first" in fingerpost("evaluate", cases, "--data", tmp_path / "none", code=7).stderr
+
+
+def test_evaluate_beside_semantic_router(data: Path, tmp_path: Path) -> None:
+    """The baseline decides the same cases in a second column and in the JSON; ours stay what they are without it."""
+    rows = [{"text": "fix the bug in my python script", "label": "code"}, {"text": "qwzx vbnm", "label": "oos"}]
+    cases, report = tmp_path / "cases.jsonl", tmp_path / "report.json"
+    cases.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    alone = fingerpost("evaluate", cases, "--data", data, "--json", report)
+    ours = json.loads(report.read_text(encoding="utf-8"))
+    done = fingerpost("evaluate", cases, "--data", data, "--json", report, "--baseline", "semantic-router")
+    both = json.loads(report.read_text(encoding="utf-8"))
+    baseline = both.pop("baseline")
+    assert baseline["name"] == "semantic-router"
+    assert baseline["metrics"]["top1_accuracy"]["value"] == 1.0
+    assert baseline["metrics"]["oos_recall"]["value"] == 0.0
+    assert baseline["metrics"]["brier"]["value"] is None
+    assert ours.pop("baseline") is None
+    assert both == ours
+    assert re.search(r"^oos_recall +1\.000 .* 0\.000 +0\.000 to 0\.000", done.stdout, re.MULTILINE)
+    assert "semantic-router" not in alone.stdout
+    assert done.stderr == ""
+
+
+def test_thresholds_show_the_curve(published: Path) -> None:
+    """The promise comes first, as reindex tells it, then a row for each point with the one in force marked."""
+    promise, header, *rows = fingerpost("thresholds", "--data", published).stdout.splitlines()
+    assert re.match(r"Threshold 0\.\d{4} (keeps|aims at) a precision of 95%", promise)
+    assert header.split() == ["threshold", "coverage", "precision", "at", "least"]
+    assert len(rows) > 20
+    threshold = promise.split()[1]
+    assert [row.partition("in force: ")[2] for row in rows if "in force" in row] == [threshold]
+
+
+def test_thresholds_as_json(published: Path) -> None:
+    """The JSON is one object however narrow the terminal is, and its curve goes from strict to lax."""
+    printed = json.loads(fingerpost("thresholds", "--data", published, "--json", COLUMNS="20").stdout)
+    curve = printed["held_out"]["curve"]
+    assert [p["threshold"] for p in curve] == sorted((p["threshold"] for p in curve), reverse=True)
+    assert [p["coverage"] for p in curve] == sorted(p["coverage"] for p in curve)
+    assert all(p["precision_bound"] <= p["precision"] for p in curve)
+    assert printed["held_out"]["promise"]["threshold"] == printed["threshold"]
+    assert printed["routes"]["code"] == {"threshold": printed["threshold"], "given": False, "promise": None}
+
+
+def test_thresholds_as_a_plot(published: Path, tmp_path: Path) -> None:
+    """A plot is written beside the table; other endings and folders that are not there have their exit codes."""
+    plot = tmp_path / "thresholds.svg"
+    done = fingerpost("thresholds", "--data", published, "--plot", plot)
+    assert "in force" in done.stdout
+    assert "<svg" in plot.read_text(encoding="utf-8")
+    refused = fingerpost("thresholds", "--data", published, "--plot", tmp_path / "t.pdf", code=7)
+    assert refused.stderr == "fingerpost: a plot is .svg or .png, not t.pdf\n"
+    lost = fingerpost("thresholds", "--data", published, "--plot", tmp_path / "no" / "t.png", code=6)
+    assert lost.stderr == f"fingerpost: {tmp_path / 'no' / 't.png'}: No such file or directory\n"
+
+
+def test_thresholds_of_a_small_catalog(data: Path, tmp_path: Path) -> None:
+    """A catalog too small for a curve says so, with null in JSON and no plot; a given threshold is told anyway."""
+    small = tmp_path / "small"
+    small.mkdir()
+    (small / "_models.yaml").write_text("models:\n  - name: big\n", encoding="utf-8")
+    (small / "_policy.yaml").write_text("fallback_model: big\n", encoding="utf-8")
+    (small / "code.yaml").write_text("model: big\nmin_confidence: 0.9\nutterances: [fix my code]\n", encoding="utf-8")
+    fingerpost("reindex", "--routes", small, "--data", data, "--catalog", "small")
+    arguments = ("thresholds", "--data", data, "--catalog", "small")
+    shown = fingerpost(*arguments).stdout
+    assert "too few utterances" in shown
+    assert "Route code: Threshold 0.9000 is given in its file." in shown
+    assert json.loads(fingerpost(*arguments, "--json").stdout)["held_out"] is None
+    assert "too few utterances" in fingerpost(*arguments, "--plot", tmp_path / "t.svg", code=7).stderr
+    assert not (tmp_path / "t.svg").exists()
 
 
 def test_bad_route_files_publish_nothing(data: Path, routes: Path) -> None:
@@ -263,6 +338,8 @@ def test_every_command_has_help_with_an_example() -> None:
     """--help of each command shows an example that starts with the program's name."""
     for command in (
         "reindex",
+        "evaluate",
+        "thresholds",
         "serve",
         "route",
         "explain",

@@ -97,7 +97,7 @@ def blocks(page: Path, language: str = "bash", section: str | None = None) -> li
 
 def test_every_guide_is_run_or_has_a_reason() -> None:
     """A guide is either run below or listed with the reason why not."""
-    run = {"route-your-first-request.md", "add-a-route.md"}
+    run = {"route-your-first-request.md", "add-a-route.md", "choose-a-threshold.md"}
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
 
@@ -167,6 +167,25 @@ def test_add_a_route(clone: Clone) -> None:
     assert (clone.folder / "report.json").is_file()
     last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
     assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
+
+
+def test_choose_a_threshold(clone: Clone) -> None:
+    """The guide's targets move the threshold as it says, its cases are measured beside the baseline, all is undone."""
+    first = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    printed = clone.run(*blocks(GUIDES / "choose-a-threshold.md"))
+    marked = re.findall(r"^(?:0|1)\.\d+ +([\d.]+)% .*in force: (\d\.\d+)", printed, re.MULTILINE)
+    first_one, plotted, lower, more_outside, _ = [(float(coverage), float(number)) for coverage, number in marked]
+    assert first_one == plotted
+    assert lower[0] > first_one[0], "a lower target has more coverage"
+    assert lower[1] < first_one[1], "and a lower threshold"
+    assert more_outside[0] < lower[0], "more requests out of scope have less coverage"
+    assert re.search(r"^Route maths: Threshold \d\.\d+ (keeps|aims at) a precision of 98%", printed, re.MULTILINE)
+    assert "Route chitchat: Threshold 0.9000 is given in its file." in printed
+    assert re.search(r"^metric +value +95 % interval +semantic-router", printed, re.MULTILINE)
+    assert "8 cases, 2 of them out of scope" in printed
+    last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
+    assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
 
 
 def unhurried(parts: list[str]) -> Iterator[str]:

@@ -55,7 +55,7 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """How another system does on the same cases; metrics that need a probability are absent where it has none."""
+    """How another system does on the same cases; metrics that need a probability are None: it has none."""
 
     name: str
     metrics: dict[str, Measured]

@@ -97,7 +97,7 @@ def evaluate(
     data: _Data = Path("data"),
     catalog: _Catalog = "default",
     baseline: Annotated[
-        str | None, typer.Option(help="Compare with semantic-router on the same vectors, where it is installed.")
+        str | None, typer.Option(help="Also measure another system on the same vectors: semantic-router.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON to this file.")] = None,
 ) -> None:

@@ -154,11 +154,13 @@ def report_json(report: "Report") -> str:
 
 
 def _show_report(report: "Report") -> None:
+    """The metrics, with those of the baseline beside them where there is one, then the routes."""
     other = report.baseline
     metrics = _table("metric", "value", "95 % interval", *((other.name, "95 % interval") if other else ()))
     for name, measured in report.metrics.items():
-        if measured.value is not None:
-            metrics.add_row(name, *_cells(measured), *(_cells(other.metrics[name]) if other else ()))
+        cells = (*_cells(measured), *(_cells(other.metrics[name]) if other else ()))
+        if any(cells):
+            metrics.add_row(name, *cells)
     _out.print(metrics)
     _out.print(_route_table(report))
 
