@@ -94,13 +94,14 @@ class GatedEmbedder(HashEmbedder):
 class MemoryCache:
     """Remembers vectors as long as the test lasts."""
 
-    known: dict[str, Vector] = field(default_factory=dict)
+    known: dict[tuple[str, str], Vector] = field(default_factory=dict)
 
     def get(self, encoder_digest: str, texts: Sequence[str]) -> dict[str, Vector]:
-        return {text: self.known[text] for text in texts if text in self.known}
+        found = {text: self.known.get((encoder_digest, text)) for text in texts}
+        return {text: vector for text, vector in found.items() if vector is not None}
 
     def put(self, encoder_digest: str, vectors: Mapping[str, Vector]) -> None:
-        self.known.update(vectors)
+        self.known.update({(encoder_digest, text): vector for text, vector in vectors.items()})
 
 
 def workshop(folder: Path, cache: MemoryCache | None = None) -> Workshop:

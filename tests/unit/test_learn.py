@@ -12,7 +12,7 @@ from fingerpost.build.learn import MIN_TEXTS, VERSION
 from fingerpost.build.reindex import Reindexed, reindex
 from fingerpost.serve.revision_format import decode
 from fingerpost.types import Revision
-from tests.fakes import MemoryCache, workshop
+from tests.fakes import DIGEST, MemoryCache, workshop
 from tests.unit.test_reindex import folder_of, utterances
 
 CACHE = MemoryCache()
@@ -64,7 +64,7 @@ def test_a_carried_head_is_nearly_the_one_learned_anew(tmp_path: Path) -> None:
     anew = read(tmp_path, built(tmp_path, with_more(5), refit=True))
     assert carried.head is not None
     assert anew.head is not None
-    vectors = np.stack([CACHE.known[exemplar.text] for exemplar in carried.exemplars])
+    vectors = np.stack([CACHE.known[DIGEST, exemplar.text] for exemplar in carried.exemplars])
     best = [(vectors @ head.linear[:-1] + head.linear[-1]).argmax(axis=1) for head in (carried.head, anew.head)]
     assert float((best[0] == best[1]).mean()) > 0.99
 
