@@ -1,8 +1,11 @@
 """Strict YAML: plain values with lines, and quick refusals of everything else."""
 
+import contextlib
+import gc
 import math
 import time
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -170,21 +173,32 @@ HOSTILE = {
 }
 
 
+@contextlib.contextmanager
+def cheap() -> Iterator[None]:
+    """Takes less than a second of the processor, the search for garbage among other tests' objects not counted."""
+    gc.collect()
+    gc.freeze()
+    started = time.process_time()
+    try:
+        yield
+        assert time.process_time() - started < 1
+    finally:
+        gc.unfreeze()
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_refused_quickly(name: str) -> None:
     """Alias bombs, deep nesting and floods of keys, values or directives cost less than a second of the processor."""
     text, code = HOSTILE[name]
-    started = time.process_time()
-    assert refused(text)[0].code == code
-    assert time.process_time() - started < 1
+    with cheap():
+        assert refused(text)[0].code == code
 
 
 def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
     """50 MB of YAML are refused by size, within a second and without taking memory."""
     folder = write_folder(tmp_path, {"code.yaml": b"- x\n" * 12_500_000})
     tracemalloc.start()
-    started = time.process_time()
-    assert ("FP104", "code.yaml", 0) in places(folder)
-    assert time.perf_counter() - started < 1
+    with cheap():
+        assert ("FP104", "code.yaml", 0) in places(folder)
     assert tracemalloc.get_traced_memory()[1] < 10_000_000
     tracemalloc.stop()
