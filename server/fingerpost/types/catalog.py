@@ -1,0 +1,89 @@
+"""What people write: the contents of a route folder."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scorer(StrEnum):
+    """What makes a route's score."""
+
+    AUTO = "auto"
+    VOTE = "vote"
+    LINEAR = "linear"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text of a route file and where it stands."""
+
+    text: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A named kind of request and the model that should answer it."""
+
+    name: str
+    description: str
+    model: str
+    min_confidence: float | None  # [0, 1]; None: chosen at reindex for the target precision
+    utterances: tuple[Text, ...]
+    tests: tuple[Text, ...]
+    target_precision: float | None = None  # (0, 1); None: the policy's
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An entry of the model list; prices in micro-dollars per million tokens, None where unknown."""
+
+    name: str
+    upstream_model: str
+    provider: str = ""
+    endpoint: str = ""
+    description: str = ""
+    input_price_usd_micros: int | None = None
+    output_price_usd_micros: int | None = None
+    context_window_tokens: int | None = None
+    capabilities: tuple[str, ...] = ()
+    latency_p50_ms: int | None = None
+    tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for all routes of a catalog."""
+
+    fallback_model: str
+    fallback_chain: tuple[str, ...] = ()
+    target_precision: float = 0.95  # (0, 1)
+    out_of_scope_share: float = 0.15  # [0, 1)
+    scorer: Scorer = Scorer.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """A route folder, read and checked; routes and models in the order of their names."""
+
+    routes: tuple[Route, ...]
+    models: tuple[Model, ...]
+    policy: Policy
+    out_of_scope: tuple[Text, ...] = ()
+    out_of_scope_tests: tuple[Text, ...] = ()
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong in a route folder; `code` is stable and has a page in the documentation."""
+
+    code: str
+    severity: Severity
+    file: str
+    line: int  # from 1; 0: the file as a whole
+    message: str
