@@ -11,7 +11,7 @@ import numpy as np
 from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.build.reindex import Workshop
-from fingerpost.ports import Embedder, NoProgress
+from fingerpost.ports import Embedder, NoProgress, OpenEncoder
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.serve.search import Space
@@ -107,8 +107,7 @@ class MemoryCache:
 def workshop(folder: Path, cache: MemoryCache | None = None) -> Workshop:
     """A reindex of hashed words that publishes into the folder."""
     return Workshop(
-        encoder=EncoderId(DIGEST, "hash", DIM, 256),
-        embedders=[HashEmbedder()],
+        plain=OpenEncoder(EncoderId(DIGEST, "hash", DIM, 256), [HashEmbedder()]),
         engine=FaissFlatEngine(),
         cache=cache or MemoryCache(),
         revisions=FileRevisionStore(folder / "revisions"),

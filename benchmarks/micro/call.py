@@ -142,7 +142,7 @@ def _encode_for(pipe: Connection, data: Path) -> None:
 
 def _summary(starts: list[dict[str, Any]]) -> dict[str, Any]:
     def middle(name: str) -> float:
-        return median(start[name] for start in starts)
+        return float(median(start[name] for start in starts))
 
     ratios = sorted(start["route_ms"] / (start["encoder_ms"] + start["empty_ms"]) for start in starts)
     return {

@@ -84,7 +84,7 @@ def export_with_mask(model: Any, folder: Path) -> dict[Precision, bytes]:  # noq
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers import optimizer
 
-    class Whole(torch.nn.Module):
+    class Whole(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked
         def __init__(self) -> None:
             super().__init__()
             self.model = model

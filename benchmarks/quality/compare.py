@@ -122,7 +122,8 @@ def over_samples(gaps: Sequence[Floats]) -> dict[str, float]:
 def top1_gaps(cases: Sequence[Row], ours: Answers, other: Answers) -> Floats:
     """Of the cases in scope: 1 where only we are right, -1 where only the other is."""
     inside = np.array([case.label != OUT_OF_SCOPE_LABEL for case in cases])
-    return _right(cases, ours.best)[inside].astype(np.float64) - _right(cases, other.best)[inside]
+    gaps: Floats = _right(cases, ours.best)[inside].astype(np.float64) - _right(cases, other.best)[inside]
+    return gaps
 
 
 def curve(cases: Sequence[Row], answers: Answers) -> list[list[float]]:

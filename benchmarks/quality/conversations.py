@@ -195,7 +195,7 @@ def _shares(conversations: list[Conversation], utterances: Utterances, shop: Wor
     decided = [_decided(one) for one in conversations]
     right = []
     for texts in (alone, joined, decided):
-        vectors = vectorise(texts, shop.embedders, shop.cache, NoProgress())
+        vectors = vectorise(texts, shop.plain.embedders, shop.cache, NoProgress())
         best = _best_routes(vectors, utterances)
         right.append(sum(a == b.route for a, b in zip(best, conversations, strict=True)) / len(conversations))
     return (*right, sum(a != b for a, b in zip(alone, decided, strict=True)) / len(conversations))
@@ -210,7 +210,9 @@ def _utterances(folder: Path, shop: Workshop) -> Utterances:
     rows = in_scope(folder / "train_10shot.jsonl")
     names = sorted({route for _, route in rows})
     exemplars = [Exemplar(text, names.index(route)) for text, route in rows]
-    return Utterances(exemplars, names, vectorise([text for text, _ in rows], shop.embedders, shop.cache, NoProgress()))
+    return Utterances(
+        exemplars, names, vectorise([text for text, _ in rows], shop.plain.embedders, shop.cache, NoProgress())
+    )
 
 
 def _best_routes(vectors: Vectors, utterances: Utterances) -> list[str]:

@@ -11,8 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from public_sets import OUT_OF_SCOPE_LABEL
+
+Raw = dict[str, Any]
+"""A row of a set as its file has it."""
 
 _HELD_OUT_LABELS = 0.2  # of a bot's intents that its catalog never sees
 _HELD_OUT_ROWS = 0.3  # of the texts of each intent that it does see
@@ -120,7 +124,7 @@ def languages(file: str) -> Callable[[Path, int], Iterator[Task]]:
     return tasks
 
 
-def _half(english: Sequence[dict], seed: int) -> set[int]:
+def _half(english: Sequence[Raw], seed: int) -> set[int]:
     """Numbers of half of the sentences of each label, the larger half where it is odd."""
     draw = random.Random(seed)  # noqa: S311
     chosen: set[int] = set()
@@ -146,7 +150,7 @@ def decisions(sets: Path, _seeds: int) -> Iterator[Task]:
     yield Task("decisions", _rows(train), _rows([row for row in cases if row["label"] in known]), headline=True)
 
 
-def _mmlu(sets: Path) -> list[dict]:
+def _mmlu(sets: Path) -> list[Raw]:
     return [row for row in read_raw(sets / "vllm_sr/exemplars.jsonl") if row["file"] == "knowledge_bases/mmlu"]
 
 
@@ -158,7 +162,7 @@ def _decision_label(label: str) -> str:
 # --- Rows -----------------------------------------------------------------------------------------------------------
 
 
-def read_raw(path: Path) -> list[dict]:
+def read_raw(path: Path) -> list[Raw]:
     content = path.read_bytes()
     lines = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8").splitlines()
     return [json.loads(line) for line in lines]
@@ -168,7 +172,7 @@ def read(path: Path) -> tuple[Row, ...]:
     return _rows(read_raw(path))
 
 
-def _rows(raw: Iterable[dict], group: str = "") -> tuple[Row, ...]:
+def _rows(raw: Iterable[Raw], group: str = "") -> tuple[Row, ...]:
     return tuple(Row(row["text"].strip(), _name(row["label"]), row.get(group) or "") for row in raw)
 
 

@@ -18,19 +18,16 @@ import numpy as np
 from public_sets import SETS, arguments, in_scope
 
 from fingerpost.bootstrap import encoder_source, open_workshop
-from fingerpost.build.background import background_texts
-from fingerpost.build.fit import Source, fit, grade
+from fingerpost.build.fit import fit
 from fingerpost.build.held_out import Sample
-from fingerpost.build.hints import hints_of
-from fingerpost.build.maps import fit_pick_map, fit_scope_map, similarity_floor
+from fingerpost.build.maps import Maps, fit_pick_map, fit_scope_map, similarity_floor
 from fingerpost.build.metrics import weighted_ece
-from fingerpost.build.reindex import Workshop
+from fingerpost.build.reindex import Workshop, source_of
 from fingerpost.build.threshold import Graded
-from fingerpost.build.vectorise import vectorise
 from fingerpost.cli.progress import progress
 from fingerpost.ports import NoProgress, Progress
 from fingerpost.serve.score import DEFAULT_VOTE
-from fingerpost.types import ConfidenceMap, Exemplar, Policy, Route, ScopeMap
+from fingerpost.types import Exemplar, Policy, Route
 
 SHARE = 0.15
 TARGET_PRECISION = 0.95
@@ -77,13 +74,9 @@ def _scored(rows: Rows, shop: Workshop) -> Sample:
     labels = sorted({label for _, label in rows})
     ordered = sorted(set(rows), key=lambda row: (row[1], row[0]))
     exemplars = [Exemplar(text, labels.index(label)) for text, label in ordered]
-    hints = hints_of([Route(label, "", "model", None, (), ()) for label in labels])
-    groups = [[e.text for e in exemplars], [text for text, _ in hints], background_texts()]
-    vectors = vectorise([text for group in groups for text in group], shop.embedders, shop.cache, NoProgress())
-    own, named, far = np.split(vectors, np.cumsum([len(group) for group in groups[:-1]]))
-    source = Source(exemplars, own, named, [route for _, route in hints], far, len(labels))
+    routes = [Route(label, "", "model", None, (), ()) for label in labels]
+    source = source_of(routes, exemplars, shop.plain, shop)
     fitted = fit(source, DEFAULT_VOTE, Policy("model", out_of_scope_share=SHARE), None, NoProgress())
-    assert fitted.sample is not None, "every drawn catalog has folds"  # noqa: S101
     return fitted.sample
 
 
@@ -98,20 +91,20 @@ def _together(samples: list[Sample]) -> Sample:
     return replace(joined, weights=weights, best=np.zeros_like(joined.best))
 
 
-def _maps(sample: Sample) -> tuple[ConfidenceMap, ScopeMap | None]:
-    return replace(fit_pick_map(sample, 1, None), route_offsets=()), fit_scope_map(sample, SHARE, None)
+def _maps(sample: Sample) -> Maps:
+    return Maps(replace(fit_pick_map(sample, 1, None), route_offsets=()), fit_scope_map(sample, SHARE, None))
 
 
 def _error(sample: Sample, others: Sample) -> float:
     """Expected calibration error at the share, in bins of equal weight."""
-    graded = grade(sample, *_maps(others))
-    return weighted_ece(graded.confidence, graded.right, np.maximum(graded.weights, 1e-12))
+    return weighted_ece(_maps(others).confidences(sample), sample.right, np.maximum(sample.weights, 1e-12))
 
 
 def _print(sample: Sample) -> None:
-    pick, scope = _maps(sample)
+    maps = _maps(sample)
+    pick, scope = maps.pick, maps.scope
     assert scope is not None, "the background is out of scope"  # noqa: S101
-    graded = grade(sample, pick, scope)
+    graded = Graded(maps.confidences(sample), sample.right, sample.weights, sample.source)
     alone = replace(graded, confidence=(sample.pick[:, 0] + 1.0) / 2.0)
     numbers = {
         "intercept": round(pick.intercept, 3),

@@ -95,7 +95,7 @@ def main() -> None:
     print("| set | place | alone | one vector | with ends | one vector, accepted | with ends, accepted |")
     print("|---|---|---|---|---|---|---|")
     with progress() as bar, open_workshop(given.data, encoder_source("minilm", "int8"), bar) as shop:
-        out_of_scope = vectorise(_out_of_scope(given.sets), shop.embedders, shop.cache, NoProgress())
+        out_of_scope = vectorise(_out_of_scope(given.sets), shop.plain.embedders, shop.cache, NoProgress())
         for name in SETS:
             task = _task(given.sets / name, out_of_scope, shop)
             alone = _shares(task, [vector[None] for vector in task.vectors]).best
@@ -116,7 +116,7 @@ def _line(name: str, place: str, alone: float, one: Shares, ends: Shares) -> str
 def _task(folder: Path, out_of_scope: Vectors, shop: Workshop) -> Task:
     train, held_out = in_scope(folder / "train_10shot.jsonl"), in_scope(folder / "validation.jsonl")
     names = sorted({label for _, label in train})
-    vectors = vectorise([text for text, _ in (*train, *held_out)], shop.embedders, shop.cache, NoProgress())
+    vectors = vectorise([text for text, _ in (*train, *held_out)], shop.plain.embedders, shop.cache, NoProgress())
     numbers = np.array([names.index(label) for _, label in (*train, *held_out)])
     head = train_linear(vectors[: len(train)], numbers[: len(train)], len(names), PENALTY)
     own, asked = vectors[len(train) :], numbers[len(train) :]
@@ -147,7 +147,7 @@ def _threshold(head: NDArray[np.float32], own: Vectors, routes: NDArray[np.int64
 
 def _views(texts: list[str], shop: Workshop) -> list[Vectors]:
     """Each text's vector and those of its ends."""
-    embedded = [shop.embedders[0].embed_one(text) for text in texts]
+    embedded = [shop.plain.embedders[0].embed_one(text) for text in texts]
     return [np.stack([one.vector, *one.ends]) for one in embedded]
 
 

@@ -101,9 +101,10 @@ def _samples(entries: Entries) -> str:
     for entry in entries.values():
         tasks = [task for task in entry["tasks"] if not task["headline"]]
         if tasks:
-            shares = [[value_of(task, name, "top1_accuracy") for task in tasks] for name in (OURS, PEER)]
+            found = [[value_of(task, name, "top1_accuracy") for task in tasks] for name in (OURS, PEER)]
+            shares = [[one for one in shares if one is not None] for shares in found]
             gap = _written(entry["top1_gap_over_samples"], signed=True)
-            rows.append([entry["title"], str(len(tasks)), *map(_range, shares), gap])
+            rows.append([entry["title"], str(len(tasks)), *(_range(one) for one in shares), gap])
     return _table(["set", "samples", "Fingerpost", "semantic-router", "difference"], rows)
 
 

@@ -47,7 +47,7 @@ def measure_promise(bench: Bench, sets: Path, runs: int, bar: Progress) -> dict[
 def _run(bench: Bench, rows: Sequence[Row], seed: int) -> dict[str, float | None]:
     train, cases = _split(rows, random.Random(seed))  # noqa: S311  # a seeded split is no secret
     bench.publish(train)
-    metrics: Any = bench.evaluate(cases)["metrics"]
+    metrics = bench.evaluate(cases).metrics
     return {name: metrics[name].value for name in ("coverage", "precision")}
 
 

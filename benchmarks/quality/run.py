@@ -204,10 +204,10 @@ def _at_own_share(task: Task, bench: Bench) -> dict[str, Any] | None:
     expected = outside / len(task.cases)
     bench.publish(task.train, out_of_scope_share=expected)
     report = bench.evaluate(task.cases)
-    metrics = {name: asdict(one) for name, one in report["metrics"].items()}
+    metrics = {name: asdict(one) for name, one in report.metrics.items()}
     means = [metrics[name]["value"] for name in ("in_scope_accuracy", "oos_recall")]
     metrics["harmonic_mean"] = {"value": compare.harmonic(*means)}
-    return {"out_of_scope_share": expected, "threshold": report["threshold"], "metrics": metrics}
+    return {"out_of_scope_share": expected, "threshold": report.threshold, "metrics": metrics}
 
 
 def _summary(entry: Entry, measured: dict[str, Any]) -> str:

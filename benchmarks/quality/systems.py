@@ -3,8 +3,8 @@
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from entries import Row
 from numpy.typing import NDArray
 from public_sets import OUT_OF_SCOPE_LABEL
 
+from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.bootstrap import encoder_source, evaluate_active, open_workshop
 from fingerpost.build.import_labelled import import_labelled_jsonl
 from fingerpost.build.load import load
 from fingerpost.build.metrics import Rows
 from fingerpost.build.reindex import Workshop, reindex
+from fingerpost.build.report import Report
 from fingerpost.build.vectorise import vectorise
 from fingerpost.cli.local import local_server
 from fingerpost.client import Client, Options
@@ -63,9 +65,10 @@ class Published:
 class Bench:
     """A data folder of its own that borrows the encoders and vectors of the user's: no catalog of theirs changes."""
 
-    def __init__(self, folder: Path, shop: Workshop, progress: Progress) -> None:
+    def __init__(self, folder: Path, shop: Workshop, tuning: Workshop, progress: Progress) -> None:
         self._folder = folder
         self._shop = shop
+        self._tuning = tuning
         self._progress = progress
 
     def publish(
@@ -78,7 +81,7 @@ class Bench:
             with (routes / "_policy.yaml").open("a", encoding="utf-8") as policy:
                 policy.write(f"out_of_scope_share: {out_of_scope_share:.4f}\n")
         started = time.monotonic()
-        made = reindex(routes, CATALOG, self._shop, **({"tune": True} if tuned else {}))
+        made = reindex(routes, CATALOG, self._tuning if tuned else self._shop, refit=True)
         seconds = time.monotonic() - started
         self._routes = routes
         return Published(
@@ -91,10 +94,9 @@ class Bench:
         with local_server(self._folder) as address, Client(address, timeout_seconds=_TIMEOUT_SECONDS) as client:
             yield Served(client, self._progress)
 
-    def evaluate(self, cases: Sequence[Row]) -> Mapping[str, object]:
-        """Metrics of `fingerpost evaluate` on the active catalog."""
-        report = evaluate_active(self._folder, CATALOG, _write(self._folder / "cases.jsonl", cases), NoProgress())
-        return {"threshold": report.threshold, "metrics": report.metrics}
+    def evaluate(self, cases: Sequence[Row]) -> Report:
+        """What `fingerpost evaluate` says of the active catalog."""
+        return evaluate_active(self._folder, CATALOG, _write(self._folder / "cases.jsonl", cases), NoProgress())
 
     def ask_semantic_router(self, cases: Sequence[Row]) -> Answers:
         """The utterances of the active catalog and the cases, in an IndexedRouter with its own settings."""
@@ -112,7 +114,7 @@ class Bench:
         return Answers(tuple(d.best for d in decisions), tuple(d.decided for d in decisions), np.array(scores))
 
     def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return vectorise(texts, self._shop.embedders, self._shop.cache, NoProgress())
+        return vectorise(texts, self._shop.plain.embedders, self._shop.cache, NoProgress())
 
 
 class Served:
@@ -165,8 +167,12 @@ def open_bench(data: Path, progress: Progress) -> Iterator[Bench]:
         for encoder in (data / "encoders").resolve().iterdir():
             (folder / "encoders" / encoder.name).symlink_to(encoder)
         (folder / "vectors.sqlite").symlink_to((data / "vectors.sqlite").resolve())
-        with open_workshop(folder, source, NoProgress()) as shop:
-            yield Bench(folder, shop, progress)
+        with open_workshop(folder, source, NoProgress()) as shop, _tuning(folder, source) as tuning:
+            yield Bench(folder, shop, tuning, progress)
+
+
+def _tuning(folder: Path, source: EncoderSource) -> AbstractContextManager[Workshop]:
+    return open_workshop(folder, source, NoProgress(), tuning=True)
 
 
 def _write(path: Path, rows: Sequence[Row]) -> Path:

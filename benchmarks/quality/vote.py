@@ -54,7 +54,7 @@ def _search(folder: Path, shop: Workshop) -> Searched:
     train, held_out = in_scope(folder / "train_10shot.jsonl"), in_scope(folder / "validation.jsonl")
     numbers = {label: number for number, label in enumerate(sorted({label for _, label in train}))}
     exemplars = [Exemplar(text, numbers[label]) for text, label in train]
-    vectors = vectorise([text for text, _ in (*train, *held_out)], shop.embedders, shop.cache, NoProgress())
+    vectors = vectorise([text for text, _ in (*train, *held_out)], shop.plain.embedders, shop.cache, NoProgress())
     similarities = vectors[len(train) :] @ vectors[: len(train)].T
     nearest = np.argsort(-similarities, axis=1, kind="stable")[:, : max(NEIGHBOURS)]
     neighbours = [

@@ -169,8 +169,7 @@ def open_workshop(
     # One thread a product: the same input gives the same digest on any number of cores, and fits run side by side.
     with SqliteVectorCache(data.vectors) as cache, threadpool_limits(1, user_api="blas"):
         yield Workshop(
-            encoder=plain.encoder,
-            embedders=plain.embedders,
+            plain=plain,
             engine=FaissFlatEngine(),
             cache=cache,
             revisions=FileRevisionStore(data.revisions),

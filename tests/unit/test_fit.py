@@ -19,6 +19,7 @@ from fingerpost.types import (
     Decider,
     Decision,
     Exemplar,
+    Head,
     Judgement,
     Model,
     Policy,
@@ -28,6 +29,10 @@ from fingerpost.types import (
     Vectors,
 )
 from tests.clouds import DIM, POLICY, PRIOR, clustered, learned, unit_rows
+
+
+def head_of(fitted: Fit) -> Head | None:
+    return fitted.trained.head if fitted.trained else None
 
 
 def decided(
@@ -45,17 +50,19 @@ def decided(
         blend=fitted.recipe.blend,
         scope_map=fitted.maps.scope,
     )
-    found = find(Space.of(engine.open(engine.build(vectors)), exemplars, fitted.head), query, DEFAULT_VOTE.neighbours)
+    found = find(
+        Space.of(engine.open(engine.build(vectors)), exemplars, head_of(fitted)), query, DEFAULT_VOTE.neighbours
+    )
     judgement = judge(score(found, exemplars, DEFAULT_VOTE, decider.blend), decider)
     return judgement, decide(judgement, decider)
 
 
 def numbers_of(fitted: Fit) -> list[float]:
     """Every number that was learned."""
-    pick, scope = fitted.maps.pick, fitted.maps.scope
+    pick, scope, head = fitted.maps.pick, fitted.maps.scope, head_of(fitted)
     numbers = [fitted.threshold, fitted.recipe.blend, pick.intercept, *pick.weights, *pick.route_offsets]
     numbers += [scope.intercept, *scope.weights] if scope else []
-    arrays = (fitted.head.linear, fitted.head.metric, fitted.head.distances) if fitted.head else ()
+    arrays = (head.linear, head.metric, head.distances) if head else ()
     return numbers + [float(number) for array in arrays for number in array.ravel()]
 
 
@@ -170,8 +177,9 @@ def test_a_route_without_utterances_leaves_the_others_as_they_are(each: int, mis
     """Wherever an empty route stands, the head has its column, and texts go to the routes that they belong to."""
     vectors, exemplars = gap(5, each, missing)
     fitted = learned(vectors, exemplars, routes_count=5)
-    assert fitted.head is not None
-    assert fitted.head.linear.shape == fitted.head.distances.shape == (DIM + 1, 5)
+    head = head_of(fitted)
+    assert head is not None
+    assert head.linear.shape == head.distances.shape == (DIM + 1, 5)
     assert len(fitted.maps.pick.route_offsets) in (0, 5)
     nudged = vectors + 0.05 * unit_rows(len(vectors), DIM, 3)
     nudged = (nudged / np.linalg.norm(nudged, axis=1, keepdims=True)).astype(np.float32)
@@ -210,7 +218,7 @@ def test_no_input_leaves_a_number_that_is_none(
     """Whatever there is to learn from, all that is learned and decided is finite or absent."""
     fitted = learned(vectors, exemplars, PRIOR if known else None, routes_count=count)
     assert np.isfinite(numbers_of(fitted)).all()
-    assert (fitted.head is None) == all(e.route == OUT_OF_SCOPE for e in exemplars)
+    assert (fitted.trained is None) == all(e.route == OUT_OF_SCOPE for e in exemplars)
     for query in (*vectors[:: max(1, len(vectors) // 4)], *unit_rows(3, DIM, 8)):
         judgement, decision = decided(fitted, vectors, exemplars, query, count)
         told = [decision.confidence, decision.margin, decision.similarity, judgement.in_scope, decision.threshold]

@@ -121,6 +121,6 @@ def test_another_encoder_learns_anew(tmp_path: Path) -> None:
     """Vectors of another encoder have nothing to do with the head of this one."""
     built(tmp_path, ROUTES)
     shop = workshop(tmp_path, CACHE)
-    other = replace(shop, encoder=replace(shop.encoder, digest="e" * 64))
+    other = replace(shop, plain=replace(shop.plain, encoder=replace(shop.plain.encoder, digest="e" * 64)))
     made = reindex(folder_of(tmp_path / "routes", with_more(1)), "default", other)
     assert changed(made) == 0

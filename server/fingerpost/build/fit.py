@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerpost.build.folds import HoldOut, hold_out
+from fingerpost.build.folds import HoldOut, hold_out, nothing_held_out
 from fingerpost.build.held_out import MIN_OUT_OF_SCOPE, Outside, Sample, clear_of, clipped, collect, steps
-from fingerpost.build.linear import train_head, widened
+from fingerpost.build.linear import Floats, train_head, widened
 from fingerpost.build.maps import Maps, cross_graded, fit_maps
 from fingerpost.build.priors import Prior
-from fingerpost.build.recipe import Recipe, Texts, choose_recipe, part_of
+from fingerpost.build.recipe import Recipe, Texts, choose_recipe, mean, part_of
 from fingerpost.build.threshold import Graded, promise
 from fingerpost.ports import Progress
 from fingerpost.serve.calibrate import FEATURES
@@ -53,11 +53,19 @@ class Source:
         return np.array([exemplar.route for exemplar in self.exemplars], dtype=np.int64)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A head, and what it is the mean of."""
+
+    head: Head
+    linears: Floats  # (settings, dim + 1, routes with utterances), in the order of the recipe's settings
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
     """What the build learned from the texts."""
 
-    head: Head | None  # None without any utterance
+    trained: Trained | None  # None without any utterance
     recipe: Recipe
     maps: Maps
     threshold: float
@@ -92,32 +100,42 @@ def fit(
         proof: The same texts as an encoder sees them that was tuned without the held-out ones; None where the encoder
             was tuned on none. Settings, maps and threshold are learned from it, the head from `source`.
     """
-    texts, outside = texts_of(proof or source), _outside(proof or source)
+    judged = proof or source
+    texts, outside = _texts(judged, judged.held or _hold_out(judged)), _outside(judged)
     progress.step("fit", len(texts.held.turns) + steps(texts, outside))
     chosen = choose_recipe(texts, policy.scorer, vote, progress)
-    head = train(texts_of(source), chosen.recipe, source.routes_count) if len(texts.routes) else None
+    trained = train(source, chosen.recipe) if len(texts.routes) else None
     sample = collect(texts, outside, chosen, vote, policy.out_of_scope_share, progress)
-    return _calibrated(sample, head, chosen.recipe, source, policy, prior)
+    return _calibrated(sample, trained, chosen.recipe, source, policy, prior)
 
 
-def train(texts: Texts, recipe: Recipe, routes_count: int, start: Head | None = None) -> Head:
-    """The head of all utterances, at least one; from another head of the same routes on, it takes fewer steps."""
+def train(source: Source, recipe: Recipe, starts: Floats | None = None) -> Trained:
+    """Train on all utterances, at least one.
+
+    Args:
+        source: What there is to learn from.
+        recipe: How.
+        starts: `linears` of nearly the same utterances, from which it takes few steps.
+    """
+    texts = _texts(source, nothing_held_out(int((source.routes != OUT_OF_SCOPE).sum())))
     whole = part_of(texts, np.ones(len(texts.routes), dtype=bool))
-    linear = whole.train(recipe.settings, None if start is None else start.linear[:, whole.present])
-    return widened(train_head(linear, whole.vectors, whole.routes), whole.present, routes_count)
+    known = None if starts is None else dict(zip(recipe.settings, starts, strict=True))
+    heads = whole.train_each(recipe.settings, known)
+    linears = np.stack([heads[setting] for setting in recipe.settings])
+    head = train_head(mean(list(linears)), whole.vectors, whole.routes)
+    return Trained(widened(head, whole.present, source.routes_count), linears)
 
 
-def texts_of(source: Source) -> Texts:
+def _texts(source: Source, held: HoldOut) -> Texts:
     """The utterances, and how they are held out."""
     inside = source.routes != OUT_OF_SCOPE
+    hint_routes = np.array(source.hint_routes, dtype=np.int64)
+    return Texts(source.vectors[inside], source.routes[inside], held, source.hints, hint_routes)
+
+
+def _hold_out(source: Source) -> HoldOut:
     own = [exemplar for exemplar in source.exemplars if exemplar.route != OUT_OF_SCOPE]
-    return Texts(
-        source.vectors[inside],
-        source.routes[inside],
-        source.held or hold_out(source.vectors[inside], own),
-        source.hints,
-        np.array(source.hint_routes, dtype=np.int64),
-    )
+    return hold_out(source.vectors[source.routes != OUT_OF_SCOPE], own)
 
 
 def _outside(source: Source) -> Outside:
@@ -130,17 +148,19 @@ def _outside(source: Source) -> Outside:
 
 
 def _calibrated(
-    sample: Sample, head: Head | None, recipe: Recipe, source: Source, policy: Policy, prior: Prior | None
+    sample: Sample, trained: Trained | None, recipe: Recipe, source: Source, policy: Policy, prior: Prior | None
 ) -> Fit:
     if sample.in_scope_count < MIN_IN_SCOPE or not sample.right.any():
         kinds = len({exemplar.route for exemplar in source.exemplars})
         threshold = prior.threshold if prior else 1.0
-        return Fit(head, recipe, _shipped(prior, kinds, sample.in_scope_count, policy), threshold, None, None, sample)
+        return Fit(
+            trained, recipe, _shipped(prior, kinds, sample.in_scope_count, policy), threshold, None, None, sample
+        )
     share = policy.out_of_scope_share
     graded = cross_graded(sample, source.routes_count, share, prior)
     kept = promise(graded, policy.target_precision)
     maps = fit_maps(sample, source.routes_count, share, prior)
-    return Fit(head, recipe, maps, kept.threshold, kept, graded, sample)
+    return Fit(trained, recipe, maps, kept.threshold, kept, graded, sample)
 
 
 def route_promise(fitted: Fit, route: int, target: float) -> Promise | None:

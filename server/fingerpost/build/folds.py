@@ -47,6 +47,11 @@ def hold_out(vectors: Vectors, exemplars: Sequence[Exemplar]) -> HoldOut:
     return HoldOut(folds, tuple(turns[:2] if many else turns), tuple(left_out[:1] if many else left_out))
 
 
+def nothing_held_out(count: int) -> HoldOut:
+    """Of so many utterances none: they are all learned from."""
+    return HoldOut(np.zeros(count, dtype=np.int64), (), ())
+
+
 def held_from_tuning(judged: Mask, left_out: Mask) -> HoldOut:
     """What a tuned encoder can be judged by: only texts, shape (n,), that its tuning never saw."""
     folds = np.where(judged, 0, 1)

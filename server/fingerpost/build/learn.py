@@ -5,10 +5,11 @@ trained on, from where it was: seconds instead of a minute.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from fingerpost.build.fit import Fit, Source, fit, route_promise, texts_of, train
+from fingerpost.build.fit import Fit, Source, Trained, fit, route_promise, train
 from fingerpost.build.held_out import OWN
+from fingerpost.build.linear import Floats
 from fingerpost.build.maps import Maps
 from fingerpost.build.metrics import Rows, measure
 from fingerpost.build.priors import Prior
@@ -28,17 +29,35 @@ MAX_CHANGED = 0.01
 """Share of the texts that may be added or taken away before all is learned anew."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Base:
+    """What the catalog serves now, to build on."""
+
+    revision: Revision
+    report: Report
+    linears: Floats | None  # what its head is the mean of; None where it is too small to be built on
+
+
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """What the build learned, fit to be published."""
 
-    head: Head | None  # None without any utterance
+    trained: Trained | None  # None without any utterance
     maps: Maps
     threshold: float
     promise: Promise | None  # None where the maps are not the catalog's own
     held_out: HeldOut | None  # likewise
     learned: Learned
-    route_promises: Mapping[int, Promise] = field(default_factory=dict)  # of routes with a target of their own
+    route_promises: Mapping[int, Promise]  # of routes with a target of their own
+
+    @property
+    def head(self) -> Head | None:
+        return self.trained.head if self.trained else None
+
+    @property
+    def linears(self) -> Floats | None:
+        """What later revisions build on; None for a catalog so small that none does."""
+        return self.trained.linears if self.trained and self.learned.texts >= MIN_TEXTS else None
 
 
 def learn(source: Source, catalog: Catalog, prior: Prior | None, progress: Progress, proof: Source | None) -> Lesson:
@@ -51,25 +70,23 @@ def learn(source: Source, catalog: Catalog, prior: Prior | None, progress: Progr
     }
     learned = Learned(VERSION, fitted.recipe, fitted.left_out_accuracy, len(source.exemplars), 0)
     held_out = _held_out(fitted)
-    return Lesson(fitted.head, fitted.maps, fitted.threshold, fitted.promise, held_out, learned, promises)
+    return Lesson(fitted.trained, fitted.maps, fitted.threshold, fitted.promise, held_out, learned, promises)
 
 
-def carry_over(source: Source, catalog: Catalog, base: Revision, report: Report, progress: Progress) -> Lesson | None:
-    """What the base revision learned, with its head trained on; None where too much is different."""
-    learned, decider = report.learned, base.decider
-    if learned is None or base.head is None or not _same_questions(catalog, base):
+def carry_over(source: Source, catalog: Catalog, base: Base, progress: Progress) -> Lesson | None:
+    """What the base learned, with its head trained on; None where too much is different."""
+    learned, decider, head = base.report.learned, base.revision.decider, base.revision.head
+    if learned is None or head is None or base.linears is None or not _same_questions(catalog, base.revision):
         return None
-    changed = _difference(source.exemplars, base.exemplars)
+    changed = _difference(source.exemplars, base.revision.exemplars)
     learned = replace(learned, changed=learned.changed + changed)
-    if learned.version != VERSION or learned.texts < MIN_TEXTS or learned.changed > MAX_CHANGED * learned.texts:
+    if learned.version != VERSION or learned.changed > MAX_CHANGED * learned.texts:
         return None
     progress.step("fit")
-    head = base.head
-    if changed:
-        head = train(texts_of(source), learned.recipe, source.routes_count, base.head)
+    trained = train(source, learned.recipe, base.linears) if changed else Trained(head, base.linears)
     promises = {number: route.promise for number, route in enumerate(decider.routes) if route.promise}
     maps = Maps(decider.confidence_map, decider.scope_map)
-    return Lesson(head, maps, decider.threshold, decider.promise, report.held_out, learned, promises)
+    return Lesson(trained, maps, decider.threshold, decider.promise, base.report.held_out, learned, promises)
 
 
 def _same_questions(catalog: Catalog, base: Revision) -> bool:

@@ -66,17 +66,19 @@ class Part:
     present: Numbers  # the routes' own numbers, rising
     share: float  # of all utterances
 
-    def train(self, settings: Sequence[Setting], start: Floats | None = None) -> Floats:
+    def train(self, settings: Sequence[Setting]) -> Floats:
         """The mean of the settings' heads on these utterances; shape (dim + 1, routes present)."""
-        return _mean(list(self.train_each(settings, start).values()))
+        return mean(list(self.train_each(settings).values()))
 
-    def train_each(self, settings: Sequence[Setting], first: Floats | None = None) -> dict[Setting, Floats]:
-        """A head for each setting, the strongest penalty first and each from the last one's end."""
+    def train_each(
+        self, settings: Sequence[Setting], starts: Mapping[Setting, Floats] | None = None
+    ) -> dict[Setting, Floats]:
+        """A head for each setting: from its start, else the strongest penalty first, each from the last one's end."""
         heads: dict[Setting, Floats] = {}
         for named in sorted({setting.named for setting in settings}):
-            start = first
+            start = None
             for setting in sorted((s for s in settings if s.named is named), key=lambda s: -s.penalty):
-                start = heads[setting] = self._train(setting, start)
+                start = heads[setting] = self._train(setting, (starts or {}).get(setting, start))
         return heads
 
     def _train(self, setting: Setting, start: Floats | None) -> Floats:
@@ -111,7 +113,7 @@ class _Fold:
         return right
 
     def mean(self, settings: Sequence[Setting]) -> Floats:
-        return _mean([self.heads[setting] for setting in settings])
+        return mean([self.heads[setting] for setting in settings])
 
 
 def part_of(texts: Texts, rows: NDArray[np.bool_]) -> Part:
@@ -192,7 +194,7 @@ def vote_shares(queries: Vectors, part: Part, vote: VoteParameters) -> NDArray[n
     return total
 
 
-def _mean(heads: Sequence[Floats]) -> Floats:
+def mean(heads: Sequence[Floats]) -> Floats:
     mean: Floats = np.mean(heads, axis=0, dtype=np.float32)
     return mean
 

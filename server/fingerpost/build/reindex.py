@@ -14,7 +14,7 @@ from fingerpost.build.fit import Source
 from fingerpost.build.folds import held_from_tuning
 from fingerpost.build.hints import hints_of
 from fingerpost.build.index import build_index
-from fingerpost.build.learn import Lesson, carry_over, learn
+from fingerpost.build.learn import Base, Lesson, carry_over, learn
 from fingerpost.build.load import load
 from fingerpost.build.priors import PRIORS
 from fingerpost.build.publish import publish
@@ -23,7 +23,6 @@ from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import FingerpostError
 from fingerpost.ports import (
     ActivationStore,
-    Embedder,
     IndexEngine,
     OpenEncoder,
     Progress,
@@ -32,7 +31,7 @@ from fingerpost.ports import (
     Tuner,
     VectorCache,
 )
-from fingerpost.serve.revision_format import REPORT, decode
+from fingerpost.serve.revision_format import REPORT, decode, linears_of
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.serve.search import Space
 from fingerpost.types import (
@@ -43,7 +42,6 @@ from fingerpost.types import (
     EncoderId,
     Exemplar,
     Finding,
-    Revision,
     Route,
     RoutePolicy,
 )
@@ -55,18 +53,13 @@ _log = structlog.get_logger(__name__)
 class Workshop:
     """The engines and stores that a reindex works with."""
 
-    encoder: EncoderId
-    embedders: Sequence[Embedder]
+    plain: OpenEncoder
     engine: IndexEngine
     cache: VectorCache
     revisions: RevisionStore
     activations: ActivationStore
     progress: Progress
     tune: Tuner | None = None  # tunes the encoder on the catalog's own texts
-
-    @property
-    def plain(self) -> OpenEncoder:
-        return OpenEncoder(self.encoder, self.embedders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +93,13 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
 
     verdict, tuned = shop.tune([e.text for e in exemplars], [e.route for e in exemplars]) if shop.tune else (None, None)
     served = tuned.served if tuned else shop.plain
-    source = _source(catalog, exemplars, served, shop)
+    source = source_of(catalog.routes, exemplars, served, shop)
 
     shop.progress.step("index")
     index_bytes = build_index(source.vectors, shop.engine)
 
     base = None if refit or tuned else _base(catalog_name, served.encoder, shop)
-    lesson = carry_over(source, catalog, *base, shop.progress) if base else None
+    lesson = carry_over(source, catalog, base, shop.progress) if base else None
     if lesson is None:
         proof = _proof(source, catalog, tuned, shop) if tuned else None
         lesson = learn(source, catalog, PRIORS.get(served.encoder.name), shop.progress, proof)
@@ -128,6 +121,7 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
         lesson.head,
         decider,
         report_bytes(report),
+        lesson.linears,
     )
 
     shop.progress.step("activate")
@@ -135,31 +129,31 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
     return Reindexed(activation, changed, report, loaded.findings, len(catalog.routes), len(exemplars))
 
 
-def _source(catalog: Catalog, exemplars: tuple[Exemplar, ...], by: OpenEncoder, shop: Workshop) -> Source:
+def source_of(routes: Sequence[Route], exemplars: Sequence[Exemplar], by: OpenEncoder, shop: Workshop) -> Source:
     """Everything that is learned from, as the encoder sees it."""
-    hints, far = hints_of(catalog.routes), background_texts()
+    hints, far = hints_of(routes), background_texts()
     groups = [[e.text for e in exemplars], [text for text, _ in hints], far]
     vectors = vectorise([text for group in groups for text in group], by.embedders, shop.cache, shop.progress)
     own, hinted, background = np.split(vectors, np.cumsum([len(group) for group in groups[:-1]]))
-    return Source(exemplars, own, hinted, [route for _, route in hints], background, len(catalog.routes))
+    return Source(exemplars, own, hinted, [route for _, route in hints], background, len(routes))
 
 
 def _proof(source: Source, catalog: Catalog, tuned: Tuned, shop: Workshop) -> Source:
     """The same as the proof encoder sees it, which knows none of the texts that are held out."""
     inside = source.routes != OUT_OF_SCOPE
     held = held_from_tuning(tuned.judged[inside], tuned.outside[inside])
-    return replace(_source(catalog, tuple(source.exemplars), tuned.proof, shop), held=held)
+    return replace(source_of(catalog.routes, source.exemplars, tuned.proof, shop), held=held)
 
 
-def _base(catalog_name: str, encoder: EncoderId, shop: Workshop) -> tuple[Revision, Report] | None:
-    """The active revision and its report; None without one that this program and encoder can build on."""
+def _base(catalog_name: str, encoder: EncoderId, shop: Workshop) -> Base | None:
+    """What is active; None without a revision that this program and encoder can build on."""
     try:
         activation = shop.activations.read(catalog_name)
         if activation is None:
             return None
         files = shop.revisions.read(activation.revision)
-        base = decode(activation.revision, files)
-        return (base, read_report(files[REPORT])) if base.encoder == encoder else None
+        base = Base(decode(activation.revision, files), read_report(files[REPORT]), linears_of(files))
+        return base if base.revision.encoder == encoder else None
     except (FingerpostError, ValueError) as error:
         _log.warning("base_unusable", catalog=catalog_name, error=str(error), effect="everything is learned anew")
         return None

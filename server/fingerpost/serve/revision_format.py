@@ -21,6 +21,7 @@ _DECIDER = "decider.json"
 _INDEX = "index.faiss"
 REPORT = "report.json"
 _HEAD = {"linear": "head_linear.npy", "metric": "head_metric.npy", "distances": "head_distances.npy"}
+_LINEARS = "trained_linears.npy"
 
 _decider = TypeAdapter(Decider)
 
@@ -62,14 +63,19 @@ def encode(
     head: Head | None,
     decider: Decider,
     report: bytes,
+    linears: NDArray[np.float32] | None = None,
 ) -> dict[str, bytes]:
-    """All files of a revision, the manifest among them; the same input gives the same bytes."""
+    """All files of a revision, the manifest among them; the same input gives the same bytes.
+
+    `linears` are for the next reindex alone: nothing is decided with them.
+    """
     files = {
         _EXEMPLARS: b"".join(_json_line({"text": e.text, "route": e.route}) for e in exemplars),
         _DECIDER: _decider.dump_json(decider, indent=1) + b"\n",
         _INDEX: index_bytes,
         REPORT: report,
         **({file: _array_bytes(getattr(head, name)) for name, file in _HEAD.items()} if head else {}),
+        **({} if linears is None else {_LINEARS: _array_bytes(linears)}),
     }
     entries = {name: _FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())}
     manifest = Manifest(SCHEMA_VERSION, encoder, index_kind, len(decider.routes), len(exemplars), entries)
@@ -158,6 +164,15 @@ def _head(manifest: Manifest, files: Mapping[str, bytes]) -> Head | None:
     if not (head.linear.shape == head.distances.shape == (dim + 1, routes) and head.metric.shape == (dim, dim)):
         raise ValueError("the head's arrays have other shapes than the encoder and the routes")
     return head
+
+
+def linears_of(files: Mapping[str, bytes]) -> NDArray[np.float32] | None:
+    """What the head of a decoded revision is the mean of; None where it is not kept.
+
+    Raises:
+        ValueError: it is no array of finite numbers.
+    """
+    return _array(files[_LINEARS]) if _LINEARS in files else None
 
 
 def _array_bytes(array: NDArray[np.float32]) -> bytes:
