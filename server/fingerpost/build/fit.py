@@ -1,6 +1,8 @@
 """Fit: everything that a decision learns from the texts: scorer, maps and threshold."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,9 +121,12 @@ def train(source: Source, recipe: Recipe, starts: Floats | None = None) -> Train
     """
     texts = _texts(source, nothing_held_out(int((source.routes != OUT_OF_SCOPE).sum())))
     whole = part_of(texts, np.ones(len(texts.routes), dtype=bool))
-    known = None if starts is None else dict(zip(recipe.settings, starts, strict=True))
-    heads = whole.train_each(recipe.settings, known)
-    linears = np.stack([heads[setting] for setting in recipe.settings])
+    if starts is None:
+        heads = whole.train_each(recipe.settings)
+        linears = np.stack([heads[setting] for setting in recipe.settings])
+    else:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # each fit keeps to one thread
+            linears = np.stack(list(pool.map(whole.train_one, recipe.settings, starts)))
     head = train_head(mean(list(linears)), whole.vectors, whole.routes)
     return Trained(widened(head, whole.present, source.routes_count), linears)
 

@@ -70,18 +70,17 @@ class Part:
         """The mean of the settings' heads on these utterances; shape (dim + 1, routes present)."""
         return mean(list(self.train_each(settings).values()))
 
-    def train_each(
-        self, settings: Sequence[Setting], starts: Mapping[Setting, Floats] | None = None
-    ) -> dict[Setting, Floats]:
-        """A head for each setting: from its start, else the strongest penalty first, each from the last one's end."""
+    def train_each(self, settings: Sequence[Setting]) -> dict[Setting, Floats]:
+        """A head for each setting, the strongest penalty first and each from the last one's end."""
         heads: dict[Setting, Floats] = {}
         for named in sorted({setting.named for setting in settings}):
             start = None
             for setting in sorted((s for s in settings if s.named is named), key=lambda s: -s.penalty):
-                start = heads[setting] = self._train(setting, (starts or {}).get(setting, start))
+                start = heads[setting] = self.train_one(setting, start)
         return heads
 
-    def _train(self, setting: Setting, start: Floats | None) -> Floats:
+    def train_one(self, setting: Setting, start: Floats | None) -> Floats:
+        """The setting's head; `start` is of its shape."""
         vectors, routes = self.vectors, self.routes
         if setting.named:
             vectors, routes = np.concatenate([vectors, self.hints]), np.concatenate([routes, self.hint_routes])
