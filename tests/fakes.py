@@ -107,7 +107,7 @@ class MemoryCache:
 def workshop(folder: Path, cache: MemoryCache | None = None) -> Workshop:
     """A reindex of hashed words that publishes into the folder."""
     return Workshop(
-        plain=OpenEncoder(EncoderId(DIGEST, "hash", DIM, 256), [HashEmbedder()]),
+        plain=OpenEncoder(EncoderId(DIGEST, "hash", DIM, 256), "fp32", (HashEmbedder(),)),
         engine=FaissFlatEngine(),
         cache=cache or MemoryCache(),
         revisions=FileRevisionStore(folder / "revisions"),

@@ -28,7 +28,7 @@ from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, NotFound
 from fingerpost.guard.admission import Admission
 from fingerpost.integrations.semantic_router import baseline_decisions
-from fingerpost.ports import Embedder, IndexEngine, OpenEncoder, Progress, Tuned, VectorCache, VectorIndex
+from fingerpost.ports import IndexEngine, OpenEncoder, Progress, Tuned, VectorCache, VectorIndex
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.server import ROUTER_SERVICE, Server
 from fingerpost.rpc.services import RouterService
@@ -82,13 +82,6 @@ def build_server(settings: Settings) -> Server:
     return Server(settings, runtime, queue, Health((ROUTER_SERVICE,)), service, make_reloader)
 
 
-@dataclass(frozen=True, slots=True)
-class _OpenEncoder:
-    encoder: EncoderId
-    precision: str
-    embedders: tuple[Embedder, ...]
-
-
 @dataclass(slots=True)
 class SnapshotOpener:
     """Opens revisions of a data folder; encoders are shared between the catalogs that name the same."""
@@ -96,7 +89,7 @@ class SnapshotOpener:
     data: DataFolder
     embed_threads: int
     runtime: Runtime
-    _encoders: dict[str, _OpenEncoder] = field(default_factory=dict)
+    _encoders: dict[str, OpenEncoder] = field(default_factory=dict)
 
     def open(self, activation: Activation) -> Snapshot:
         """Read, verify and warm up a revision.
@@ -120,13 +113,11 @@ class SnapshotOpener:
             load_time=time.time(),
         )
 
-    def _encoder(self, digest: str) -> _OpenEncoder:
+    def _encoder(self, digest: str) -> OpenEncoder:
         in_use = {snapshot.encoder.digest for snapshot in self.runtime.snapshots.values()}
         self._encoders = {known: opened for known, opened in self._encoders.items() if known in {*in_use, digest}}
         if digest not in self._encoders:
-            encoder = OnnxEncoder.open(self.data.encoders / digest, digest)
-            embedders = tuple(encoder.embedder() for _ in range(self.embed_threads))
-            self._encoders[digest] = _OpenEncoder(encoder.encoder, encoder.precision, embedders)
+            self._encoders[digest] = _open_encoder(self.data, digest, self.embed_threads)
         return self._encoders[digest]
 
 
@@ -179,9 +170,11 @@ def open_workshop(
         )
 
 
-def _open_encoder(data: DataFolder, digest: str) -> OpenEncoder:
+def _open_encoder(data: DataFolder, digest: str, threads: int | None = None) -> OpenEncoder:
+    """Ready for so many threads, one a core unless told."""
     encoder = OnnxEncoder.open(data.encoders / digest, digest)
-    return OpenEncoder(encoder.encoder, tuple(encoder.embedder() for _ in range(os.cpu_count() or 1)))
+    embedders = tuple(encoder.embedder() for _ in range(threads or os.cpu_count() or 1))
+    return OpenEncoder(encoder.encoder, encoder.precision, embedders)
 
 
 @dataclass(frozen=True, slots=True)

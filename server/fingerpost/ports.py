@@ -39,7 +39,8 @@ class OpenEncoder:
     """An encoder that is ready to embed, one embedder a thread."""
 
     encoder: EncoderId
-    embedders: Sequence[Embedder]
+    precision: str  # that runs here
+    embedders: tuple[Embedder, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

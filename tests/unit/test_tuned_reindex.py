@@ -32,7 +32,7 @@ class OtherEmbedder(HashEmbedder):
 
 
 def opened(digest: str, shift: int) -> OpenEncoder:
-    return OpenEncoder(EncoderId(digest, "hash-tuned", DIM, 256), [OtherEmbedder(digest, shift)])
+    return OpenEncoder(EncoderId(digest, "hash-tuned", DIM, 256), "fp32", (OtherEmbedder(digest, shift),))
 
 
 class StandInTuner:

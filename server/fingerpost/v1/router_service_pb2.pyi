@@ -424,7 +424,7 @@ class Alternative(_message.Message):
     confidence: _builtins.float
     """As in RouteResponse, for this route."""
     score: _builtins.float
-    """Score before calibration: share of the similarity-weighted vote, 0 to 1."""
+    """Score before calibration: the similarity-weighted vote and the linear head, blended, 0 to 1."""
     similarity: _builtins.float
     """Cosine of the request and this route's nearest utterance, -1 to 1."""
     def __init__(
