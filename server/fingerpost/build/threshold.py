@@ -20,7 +20,7 @@ from fingerpost.types import Promise
 RISK = 0.1
 """How often, over catalogs drawn alike, a kept promise may turn out broken."""
 
-_EVEN_RISK = 0.5  # of a threshold that aims at an unproven target: as likely kept as not
+_EVEN_RISK = 0.6  # what Fisher's method makes of two kinds of errors that are each as likely as not
 _STARTS = {0.5: 0.8, 0.25: 0.1, 0.1: 0.1}  # shares of the texts in scope, and of the risk that each chain may take
 _STEPS = 200  # thresholds that a chain tests
 _GRID = 200  # steps of a contribution to the errors, rounded so that the risk is never understated
