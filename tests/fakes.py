@@ -15,6 +15,7 @@ from fingerpost.ports import Embedder, NoProgress, OpenEncoder
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.serve.search import Space
+from fingerpost.serve.spell import Speller
 from fingerpost.types import (
     OUT_OF_SCOPE,
     Activation,
@@ -36,6 +37,9 @@ from fingerpost.types import (
 DIM = 32
 DIGEST = "f" * 64
 
+WHOLE_WORDS = frozenset(("hello", "please", "invoice", "weather"))
+"""What the embedder of the tests knows beside a catalog's own words."""
+
 
 class HashEmbedder:
     """A text's words, hashed into directions and added up: deterministic, no model, similar words are near."""
@@ -43,6 +47,9 @@ class HashEmbedder:
     id = DIGEST
     dim = DIM
     max_tokens = 256
+
+    def is_whole(self, word: str) -> bool:
+        return word in WHOLE_WORDS
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         return np.stack([self.embed_one(text).vector for text in texts])
@@ -163,6 +170,7 @@ def snapshot(
         precision="fp32",
         embedders=embedders,
         space=Space.of(engine.open(engine.build(vectors)), exemplars, head),
+        speller=Speller((exemplar.text for exemplar in exemplars), HashEmbedder().is_whole),
         decider=decider(tuple(routes), confidence_map, scope_map=scope_map, blend=blend),
         load_time=0.0,
     )

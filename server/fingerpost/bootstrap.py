@@ -38,6 +38,7 @@ from fingerpost.serve.reload import OnChange, Reloader
 from fingerpost.serve.revision_format import REPORT, decode
 from fingerpost.serve.runtime import Runtime, Snapshot, check_catalog_name
 from fingerpost.serve.search import Space
+from fingerpost.serve.spell import Speller
 from fingerpost.settings import Settings
 from fingerpost.types import Activation, Calibration, Decider, EncoderId, TuningVerdict, Vectors
 
@@ -109,6 +110,7 @@ class SnapshotOpener:
             precision=opened.precision,
             embedders=opened.embedders,
             space=Space.of(index, revision.exemplars, revision.head),
+            speller=Speller((exemplar.text for exemplar in revision.exemplars), opened.embedders[0].is_whole),
             decider=revision.decider,
             load_time=time.time(),
         )
@@ -221,14 +223,15 @@ def evaluate_active(
     cases = read_cases(cases_file)
     snapshot = SnapshotOpener(data, os.cpu_count() or 1, Runtime()).open(_active(data, catalog))
     texts = [case.text.text for case in cases]
-    own = [exemplar.text for exemplar in snapshot.exemplars] if baseline else []
+    theirs = [*texts, *(exemplar.text for exemplar in snapshot.exemplars)] if baseline else []
     with SqliteVectorCache(data.vectors) as cache:
-        vectors = vectorise([*texts, *own], snapshot.embedders, cache, progress)
+        spelled = [snapshot.speller.read(text) for text in texts]
+        vectors = vectorise([*(read.text for read in spelled), *theirs], snapshot.embedders, cache, progress)
     progress.step("evaluate", len(cases))
-    report = evaluate(cases, vectors[: len(texts)], snapshot.space, snapshot.decider, progress)
+    report = evaluate(cases, spelled, vectors[: len(texts)], snapshot.space, snapshot.decider, progress)
     if baseline is None:
         return report
-    return replace(report, baseline=_baseline(baseline, cases, snapshot, vectors, progress))
+    return replace(report, baseline=_baseline(baseline, cases, snapshot, vectors[len(texts) :], progress))
 
 
 def _baseline(name: str, cases: Sequence[Case], snapshot: Snapshot, vectors: Vectors, progress: Progress) -> Baseline:

@@ -23,6 +23,9 @@ class Embedder(Protocol):
     @property
     def max_tokens(self) -> int: ...
 
+    def is_whole(self, word: str) -> bool:
+        """Whether the encoder reads a word as one piece; safe to ask from any thread."""
+
     def embed(self, texts: Sequence[str]) -> Vectors: ...
 
     def embed_one(self, text: str) -> Embedded:

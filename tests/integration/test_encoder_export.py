@@ -336,3 +336,13 @@ def test_what_is_no_model_is_refused(encoders_folder: Path, encoder_digest: str,
     stored = EncoderFolder.open(encoders_folder / encoder_digest, encoder_digest)
     with pytest.raises(DataLoss):
         OnnxEmbedder(stored.encoder, TextReader(stored.manifest, stored.read(TOKENIZER)), model)
+
+
+def test_the_vocabulary_says_which_words_are_whole(encoder: OnnxEncoder) -> None:
+    embedder = encoder.embedder()
+    assert [embedder.is_whole(word) for word in ("weather", "transfer", "wheather", "tranfser")] == [
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -1,16 +1,19 @@
 """One decision in words: what is said is true of the decision, and of the one that would have been."""
 
 import asyncio
+import math
 import re
 import time
 from dataclasses import replace
 
 import pytest
 
+from fingerpost.serve.calibrate import FOREIGN_LOG_ODDS, judge
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.explain import summarise
 from fingerpost.serve.pipeline import Answer, Pipeline
 from fingerpost.serve.runtime import Runtime, Snapshot
+from fingerpost.serve.score import score
 from fingerpost.types import Calibration, ConfidenceMap, Outcome, Reason, RouteQuery, ScopeMap
 from tests.fakes import DEFAULT_MAP, BrokenEmbedder, snapshot
 
@@ -102,3 +105,29 @@ def test_an_empty_catalog_and_a_broken_encoder_are_told() -> None:
     assert empty == "Fallback to model big: the catalog has no utterances."
     broken = summarise(answered("x", snapshot([BrokenEmbedder()])))
     assert broken == "Fallback to model big: the encoder gave no vector."
+
+
+def test_a_misspelled_text_says_how_it_was_read() -> None:
+    shown = snapshot()
+    assert 'Read as "review my function".' in summarise(answered("review my funtcion", shown))
+    assert "Read as" not in summarise(answered("review my function", shown))
+
+
+def test_a_foreign_text_is_less_likely_in_scope() -> None:
+    """By two in the log-odds, whatever the rest; and the explanation says so."""
+    shown = snapshot(
+        routes={"greet": ["hello please", "hello weather"], "pay": ["please invoice", "invoice"]}, scope_map=SCOPE
+    )
+    answer = answered("quelle heure est-il invoice", shown)
+    assert answer.retrieval is not None
+    assert answer.found is not None
+    assert answer.judgement is not None
+    assert answer.judgement.in_scope is not None
+    assert answer.retrieval.foreign
+    assert "another language" in summarise(answer)
+    scores = score(answer.found, shown.exemplars, shown.decider.vote, shown.decider.blend)
+    plain = judge(scores, shown.decider).in_scope
+    assert plain is not None
+    odds = [math.log(chance / (1 - chance)) for chance in (answer.judgement.in_scope, plain)]
+    assert odds[0] - odds[1] == pytest.approx(FOREIGN_LOG_ODDS)
+    assert "another language" not in summarise(answered("hello invoice", shown))

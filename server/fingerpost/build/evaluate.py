@@ -13,6 +13,7 @@ from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
 from fingerpost.serve.score import score
 from fingerpost.serve.search import Space, find
+from fingerpost.serve.spell import Spelled
 from fingerpost.types import (
     OUT_OF_SCOPE,
     Decider,
@@ -61,6 +62,7 @@ class Judged:
 
 def evaluate(
     cases: Sequence[Case],
+    spelled: Sequence[Spelled],
     vectors: Vectors,
     space: Space,
     decider: Decider,
@@ -70,16 +72,17 @@ def evaluate(
 
     Args:
         cases: n labelled texts; a route that the catalog lacks can only be decided wrongly.
-        vectors: Shape (n, dim), float32, unit rows.
+        spelled: The n texts as they are read.
+        vectors: Of these; shape (n, dim), float32, unit rows.
         space: What the revision searches.
         decider: What the revision decides with.
         progress: Advances by one a case.
     """
     judged = []
-    for case, vector in zip(cases, vectors, strict=True):
+    for case, read, vector in zip(cases, spelled, vectors, strict=True):
         found = find(space, vector, decider.vote.neighbours)
         scores = score(found, space.exemplars, decider.vote, decider.blend)
-        judged.append(_judged(case, scores, found, space.exemplars, decider))
+        judged.append(_judged(case, scores, found, space.exemplars, decider, foreign=read.foreign))
         progress.advance()
     return _report(judged, decider)
 
@@ -90,15 +93,17 @@ def _judged(
     found: Found,
     exemplars: Sequence[Exemplar],
     decider: Decider,
+    *,
+    foreign: bool,
 ) -> Judged:
-    judgement = judge(scores, decider)
+    judgement = judge(scores, decider, foreign=foreign)
     best = judgement.candidates[0] if judgement.candidates else None
     return Judged(
         case=case,
         decision=decide(judgement, decider),
         best=decider.routes[best.route].name if best else None,
         judgement=judgement,
-        at_share=tuple(_confidence(judge(scores, decider, share)) for share in SHARES),
+        at_share=tuple(_confidence(judge(scores, decider, share, foreign=foreign)) for share in SHARES),
         nearest=tuple(_near(neighbour, exemplars, decider) for neighbour in found.neighbours[:_NEAREST_COUNT]),
     )
 

@@ -34,6 +34,7 @@ from fingerpost.ports import (
 from fingerpost.serve.revision_format import REPORT, decode, linears_of
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.serve.search import Space
+from fingerpost.serve.spell import Speller
 from fingerpost.types import (
     OUT_OF_SCOPE,
     Activation,
@@ -105,10 +106,12 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
         lesson = learn(source, catalog, PRIORS.get(served.encoder.name), shop.progress, proof)
     decider = decider_of(catalog, lesson)
 
-    case_vectors = vectorise([case.text.text for case in cases], served.embedders, shop.cache, shop.progress)
+    speller = Speller((exemplar.text for exemplar in exemplars), served.embedders[0].is_whole)
+    spelled = [speller.read(case.text.text) for case in cases]
+    case_vectors = vectorise([read.text for read in spelled], served.embedders, shop.cache, shop.progress)
     shop.progress.step("evaluate", len(cases))
     space = Space.of(shop.engine.open(index_bytes), exemplars, lesson.head)
-    report = evaluate(cases, case_vectors, space, decider, shop.progress)
+    report = evaluate(cases, spelled, case_vectors, space, decider, shop.progress)
     report = replace(report, held_out=lesson.held_out, learned=lesson.learned, tuning=verdict)
 
     shop.progress.step("publish")

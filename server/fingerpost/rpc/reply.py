@@ -5,7 +5,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fingerpost import __version__
 from fingerpost.errors import FingerpostError
 from fingerpost.rpc.status import code_of
-from fingerpost.serve.calibrate import FEATURES, SCOPE_FEATURES, contributions
+from fingerpost.serve.calibrate import FEATURES, FOREIGN_LOG_ODDS, SCOPE_FEATURES, contributions
 from fingerpost.serve.explain import summarise
 from fingerpost.serve.pipeline import Answer
 from fingerpost.serve.runtime import Runtime, Snapshot
@@ -119,6 +119,8 @@ def _features(answer: Answer) -> list[pb.Feature]:
     if decider.scope_map and judgement.scope_features:
         added = contributions(judgement.scope_features, decider.scope_map)
         rows += zip(SCOPE_FEATURES, judgement.scope_features, added, strict=True)
+        if answer.retrieval and answer.retrieval.foreign:
+            rows.append(("scope_foreign", 1.0, FOREIGN_LOG_ODDS))
     return [pb.Feature(name=name, value=value, contribution=part) for name, value, part in rows]
 
 

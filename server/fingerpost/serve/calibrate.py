@@ -38,7 +38,14 @@ scope_energy, scope_closeness: of the head's reading (`serve.head`).
 _SMOOTHING = 1e-3  # keeps the log-odds of a unanimous vote finite
 
 
-def judge(scores: Scores, decider: Decider, out_of_scope_share: float | None = None) -> Judgement:
+FOREIGN_LOG_ODDS = -2.0
+"""What a language that neither the catalog nor the encoder knows adds to the log-odds of being in scope: there both
+maps, fitted on the catalog's own language, are too sure. Measured: docs/decisions/0009-spelling.md."""
+
+
+def judge(
+    scores: Scores, decider: Decider, out_of_scope_share: float | None = None, *, foreign: bool = False
+) -> Judgement:
     """Give every scored route its confidence.
 
     The maps are fitted on best routes; a lower route's confidence comes from the same maps and is held at or under the
@@ -48,10 +55,13 @@ def judge(scores: Scores, decider: Decider, out_of_scope_share: float | None = N
         scores: Routes, best first.
         decider: The maps.
         out_of_scope_share: (0, 1); what is expected of the traffic now; None: what the revision expects.
+        foreign: The text is in a language that neither the catalog nor the encoder knows.
     """
     confidence_map = decider.confidence_map
     scope = scope_features(scores) if decider.scope_map and scores.routes else ()
-    in_scope = in_scope_of(scope, decider.scope_map, out_of_scope_share) if decider.scope_map and scope else None
+    in_scope = None
+    if decider.scope_map and scope:
+        in_scope = in_scope_of(scope, decider.scope_map, out_of_scope_share, foreign=foreign)
     candidates: list[Candidate] = []
     rivals = _two_nearest(scores)
     values = [_features(route, rivals) for route in scores.routes]
@@ -123,15 +133,17 @@ def confidence_of(values: Sequence[float], confidence_map: ConfidenceMap, route:
     return sigmoid(log_odds(values, confidence_map) + offset)
 
 
-def in_scope_of(values: Sequence[float], scope_map: ScopeMap, out_of_scope_share: float | None = None) -> float:
+def in_scope_of(
+    values: Sequence[float], scope_map: ScopeMap, out_of_scope_share: float | None = None, *, foreign: bool = False
+) -> float:
     """Probability, [0, 1], that the text is in scope where `out_of_scope_share` of all texts, (0, 1), are not.
 
     Another share moves the log-odds by the change of the prior's (Saerens et al. 2002, "Adjusting the Outputs of a
     Classifier to New a Priori Probabilities").
     """
-    shift = 0.0
+    shift = FOREIGN_LOG_ODDS if foreign else 0.0
     if out_of_scope_share is not None:
-        shift = _prior_log_odds(out_of_scope_share) - _prior_log_odds(scope_map.out_of_scope_share)
+        shift += _prior_log_odds(out_of_scope_share) - _prior_log_odds(scope_map.out_of_scope_share)
     return sigmoid(log_odds(values, scope_map) + shift)
 
 

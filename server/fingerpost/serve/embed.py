@@ -1,7 +1,7 @@
 """Embed: what vector is this text, and what is near it? A bounded queue and its embedding threads.
 
-Each thread owns a one-thread encoder session per revision and runs tokenising, encoding and search outside the
-event loop; one text a run, because a text's vector must not depend on its neighbours. Results return to the loop by
+Each thread owns a one-thread encoder session per revision and runs spelling, tokenising, encoding and search outside
+the event loop; one text a run, because a text's vector must not depend on its neighbours. Results return to the loop by
 `call_soon_threadsafe`.
 """
 
@@ -38,6 +38,7 @@ class Retrieval:
     vector: Vector
     embedded: Embedded | None
     found: tuple[Found, ...]  # for the text as a whole, then for each end of a long one
+    foreign: bool  # see `serve.spell`; False for a given vector
     queue_us: int
     embed_us: int
     search_us: int
@@ -140,9 +141,10 @@ def _run(job: _Job, thread_number: int) -> Retrieval | Exception:
 
 def _retrieve(job: _Job, thread_number: int, started: float) -> Retrieval:
     snapshot, wanted = job.snapshot, job.wanted
-    embedded = None
+    embedded, foreign = None, False
     if isinstance(wanted, str):
-        embedded = snapshot.embedders[thread_number].embed_one(wanted)
+        spelled = snapshot.speller.read(wanted)
+        embedded, foreign = snapshot.embedders[thread_number].embed_one(spelled.text), spelled.foreign
         vector = embedded.vector
     else:
         vector = wanted
@@ -152,7 +154,9 @@ def _retrieve(job: _Job, thread_number: int, started: float) -> Retrieval:
         for view in (vector, *(embedded.ends if embedded else ()))
     )
     done = time.monotonic()
-    return Retrieval(vector, embedded, found, _us(started - job.queued), _us(ready - started), _us(done - ready))
+    return Retrieval(
+        vector, embedded, found, foreign, _us(started - job.queued), _us(ready - started), _us(done - ready)
+    )
 
 
 def _us(seconds: float) -> int:

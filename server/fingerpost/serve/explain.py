@@ -20,8 +20,8 @@ _REASONS = {
 
 
 def summarise(answer: Answer) -> str:
-    """One paragraph: what was decided, why, and what was nearest."""
-    return " ".join(part for part in (_decision(answer), _why(answer), _nearest(answer)) if part)
+    """One paragraph: what was decided, why, what was nearest, and how the text was read if not to the letter."""
+    return " ".join(part for part in (_decision(answer), _why(answer), _nearest(answer), _read(answer)) if part)
 
 
 def _decision(answer: Answer) -> str:
@@ -68,6 +68,15 @@ def _nearest(answer: Answer) -> str:
     exemplar = answer.snapshot.exemplars[nearest.exemplar]
     of = "out of scope" if exemplar.route == OUT_OF_SCOPE else answer.snapshot.decider.routes[exemplar.route].name
     return f'Nearest utterance: "{_short(exemplar.text)}" ({of}, similarity {nearest.similarity:.2f}).'
+
+
+def _read(answer: Answer) -> str:
+    embedded = answer.retrieval.embedded if answer.retrieval else None
+    if answer.retrieval and answer.retrieval.foreign:
+        return "Most of its words are unknown, as in another language, which makes it less likely to be in scope."
+    if embedded is None or embedded.truncated or embedded.text == answer.query.wanted:
+        return ""
+    return f'Read as "{_short(embedded.text)}".'
 
 
 def _short(text: str) -> str:

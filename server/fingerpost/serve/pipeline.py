@@ -48,15 +48,17 @@ class Pipeline:
             decision = fall_back(snapshot.decider, [Reason.ENCODER_UNAVAILABLE], degraded=True)
             return Answer(_decision_id(), query, snapshot, decision, _timing(None, started, started), None, None, None)
         retrieved = time.monotonic()
-        found, judgement = surest([(found, self._judge(found, snapshot)) for found in retrieval.found])
+        found, judgement = surest(
+            [(found, self._judge(found, snapshot, foreign=retrieval.foreign)) for found in retrieval.found]
+        )
         decision = decide(judgement, snapshot.decider)
         timing = _timing(retrieval, started, retrieved)
         return Answer(_decision_id(), query, snapshot, decision, timing, retrieval, found, judgement)
 
     @staticmethod
-    def _judge(found: Found, snapshot: Snapshot) -> Judgement:
+    def _judge(found: Found, snapshot: Snapshot, *, foreign: bool) -> Judgement:
         decider = snapshot.decider
-        return judge(score(found, snapshot.exemplars, decider.vote, decider.blend), decider)
+        return judge(score(found, snapshot.exemplars, decider.vote, decider.blend), decider, foreign=foreign)
 
 
 def _wanted(query: RouteQuery, snapshot: Snapshot) -> str | Vector:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from fingerpost.errors import ErrorReason, FailedPrecondition, FieldViolation, InvalidRequest, NotFound
 from fingerpost.ports import Embedder
 from fingerpost.serve.search import Space
+from fingerpost.serve.spell import Speller
 from fingerpost.types import Activation, Decider, EncoderId, Exemplar
 
 DEFAULT_CATALOG = "default"
@@ -36,6 +37,7 @@ class Snapshot:
     precision: str
     embedders: Sequence[Embedder]  # one for each embedding thread
     space: Space
+    speller: Speller  # of the exemplars' words
     decider: Decider
     load_time: float  # seconds since the epoch
 

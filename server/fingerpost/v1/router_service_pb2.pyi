@@ -730,7 +730,9 @@ class ExplainResponse(_message.Message):
     summary: _builtins.str
     """One paragraph for people."""
     embedded_text: _builtins.str
-    """The text that was embedded (head and tail of a long one); empty for a given vector."""
+    """The text that was embedded: of a long one head and tail, with words that were misspelled read as the catalog's;
+    empty for a given vector.
+    """
     token_count: _builtins.int
     """Tokens that the encoder read, special ones included; 0 for a given vector."""
     scorer: _builtins.str

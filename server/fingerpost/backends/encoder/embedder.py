@@ -32,6 +32,9 @@ _CHARS_PER_TOKEN = 8
 """A text longer than the window times this is cut before it is tokenised, so that a huge one costs no more than a long
 one. Twice what prose takes, so that mostly the window decides what is kept."""
 
+_WORD_MARKS = ("\u2581", "\u0120")
+"""What stands before a word's first piece in vocabularies of sentencepiece and of byte-level BPE."""
+
 _BOUNDARY = re.compile(r"(?<=[.!?:;])\s+|(?<=[\u3002\uff01\uff1f\uff1a\uff1b\u0964\u061f])\s*|[\r\n]+")
 """Between two lines or sentences; a colon counts, since "Translate this:" stands before what is to be translated."""
 
@@ -116,6 +119,10 @@ class OnnxEmbedder:
     def max_tokens(self) -> int:
         return self._encoder.max_tokens
 
+    def is_whole(self, word: str) -> bool:
+        """Whether the word is one piece of the tokenizer's vocabulary."""
+        return self._reader.is_whole(word)
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Rows of `embed_one`: shape (len(texts), dim), float32; raises what it raises."""
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
@@ -176,6 +183,11 @@ class TextReader:
     @property
     def content_tokens(self) -> int:
         return self._manifest.content_tokens
+
+    def is_whole(self, word: str) -> bool:
+        """Whether the vocabulary holds the word, as it is or as a word's beginning is marked there."""
+        forms = (word, *(mark + word for mark in _WORD_MARKS))
+        return any(self._tokenizer.token_to_id(form) is not None for form in forms)
 
     def read(self, text: str) -> ReadText:
         """Tokenise prompt and text; a long text keeps its head and its tail.

@@ -1,0 +1,128 @@
+"""Misspelled words are read as the catalog's own, and nothing else is changed."""
+
+import string
+
+from hypothesis import given, strategies as st
+
+from fingerpost.serve.spell import MAX_CHARS, Speller, is_slip
+
+UTTERANCES = [
+    "please transfer money to my account",
+    "transfer the balance of my card",
+    "what's the weather in Zürich",
+    "form a queue for tickets",
+    "money from abroad",
+]
+WHOLE = frozenset(("hello", "from", "form", "is", "the"))
+SPELLER = Speller(UTTERANCES, WHOLE.__contains__)
+LETTERS = st.text("abcd", max_size=6)
+
+
+def mended_by(speller: Speller, text: str) -> str:
+    return speller.read(text).text
+
+
+def mended(text: str) -> str:
+    return mended_by(SPELLER, text)
+
+
+def one_slip_away(word: str) -> set[str]:
+    """The slow, obvious twin: every word that one slip makes of this one."""
+    splits = [(word[:i], word[i:]) for i in range(len(word) + 1)]
+    fewer = {a + b[1:] for a, b in splits if b}
+    swapped = {a + b[1] + b[0] + b[2:] for a, b in splits if len(b) > 1}
+    other = {a + c + b[1:] for a, b in splits if b for c in string.ascii_lowercase}
+    more = {a + c + b for a, b in splits for c in string.ascii_lowercase}
+    return (fewer | swapped | other | more) - {word}
+
+
+@given(word=LETTERS, other=LETTERS)
+def test_a_slip_is_one_letter_more_less_other_or_two_swapped(word: str, other: str) -> None:
+    assert is_slip(word, other) == (other in one_slip_away(word))
+    assert is_slip(word, other) == is_slip(other, word)
+
+
+@given(data=st.data())
+def test_a_slip_in_a_word_is_read_as_the_word(data: st.DataObject) -> None:
+    """Among words so different that one slip leads back to one of them only."""
+    meant = data.draw(st.sampled_from(["transfer", "balance", "account", "weather"]))
+    slip = data.draw(st.sampled_from(sorted(one_slip_away(meant))))
+    assert mended(f"the {slip} is") == f"the {meant} is"
+
+
+def test_what_is_known_stays() -> None:
+    for text in (*UTTERANCES, *(text.upper() for text in UTTERANCES), "hello", "is the form from", "", "  ", "42 ?"):
+        assert mended(text) == text
+
+
+@given(text=st.text(max_size=60))
+def test_any_text_is_read_and_reading_it_again_changes_nothing(text: str) -> None:
+    once = mended(text)
+    assert mended(once) == once
+
+
+def test_the_case_of_letters_stays() -> None:
+    assert mended("Tranfser the money") == "Transfer the money"
+    assert mended("TRANFSER THE MONEY") == "TRANSFER THE MONEY"
+
+
+def test_parts_of_names_paths_and_addresses_stay() -> None:
+    for text in ("see tranfser_money", "see /tmp/tranfser", "ask me@tranfser.com", "run tranfser.py", "it's acount2"):
+        assert mended(text) == text
+
+
+def test_of_several_words_the_most_used_is_meant() -> None:
+    speller = Speller(["band here", "bond here", "bond there"], WHOLE.__contains__)
+    assert mended_by(speller, "the bund") == "the bond"
+    assert mended_by(Speller(["bond here", "band here"], WHOLE.__contains__), "the bund") == "the band"
+
+
+def test_short_words_stay_unless_a_letter_is_missing() -> None:
+    speller = Speller(["a cat on the card"], WHOLE.__contains__)
+    assert mended_by(speller, "the cet") == "the cet"
+    assert mended_by(speller, "the crd") == "the card"
+
+
+def test_a_text_of_unknown_words_is_another_language() -> None:
+    assert mended("tranfser acount the is") == "tranfser acount the is"
+    assert mended("acount") == "account"
+
+
+def test_long_texts_stay() -> None:
+    text = "tranfser the money " + "is " * MAX_CHARS
+    assert mended(text) == text
+
+
+def test_a_catalog_without_words_changes_nothing() -> None:
+    assert mended_by(Speller([], WHOLE.__contains__), "tranfser") == "tranfser"
+
+
+KNOWING = Speller(
+    ["transfer money please", "what is the weather"], WHOLE.union(["transfer", "money", "weather", "what"]).__contains__
+)
+
+
+def test_a_text_of_words_that_nobody_knows_is_foreign() -> None:
+    assert KNOWING.read("wie wird das wetter morgen").foreign
+    assert KNOWING.read("天気はどうですか").foreign
+    assert not KNOWING.read("what is the weather morgen").foreign
+    assert not KNOWING.read("").foreign
+    assert not KNOWING.read("42").foreign
+
+
+def test_words_that_the_encoder_knows_are_not_foreign() -> None:
+    assert not KNOWING.read("hello from form hello from").foreign
+
+
+def test_where_the_encoder_knows_few_of_the_catalogs_words_nothing_is_foreign() -> None:
+    speller = Speller(["wie wird das wetter", "was kostet das"], WHOLE.__contains__)
+    assert not speller.read("brauche ich einen regenschirm").foreign
+
+
+def test_where_a_character_is_a_word_it_is_no_slip() -> None:
+    speller = Speller(["我要订火车票", "transfer money"], WHOLE.__contains__)
+    assert mended_by(speller, "我要退火车票") == "我要退火车票"
+
+
+def test_a_long_text_is_told_by_its_beginning() -> None:
+    assert KNOWING.read("wie wird das wetter " * MAX_CHARS).foreign
