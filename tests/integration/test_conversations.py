@@ -1,14 +1,17 @@
 """Conversations over a real connection: which turns are read, which parts are not, and what is refused."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 
 from fingerpost.client import AsyncClient, Decision, OtherPart, Turn
-from fingerpost.v1 import router_service_pb2 as pb
-from tests.fakes import snapshot
+from fingerpost.serve.runtime import Snapshot
+from fingerpost.types import ScopeMap
+from fingerpost.v1 import decision_pb2, router_service_pb2 as pb
+from tests.fakes import DEFAULT_MAP, snapshot
 from tests.serving import Refusal, refusal, serving
 
 TEXT_AND_IMAGE = [pb.Part(text="please fix"), pb.Part(other="image"), pb.Part(text="this bug"), pb.Part(other="image")]
@@ -142,3 +145,43 @@ def test_info_tells_how_many_parts_a_turn_may_have() -> None:
             return (await served.stub.GetServerInfo(pb.GetServerInfoRequest())).limits.turn_parts  # type: ignore[no-any-return]
 
     assert asyncio.run(ask()) == 7
+
+
+def test_a_session_keeps_its_route_where_the_policy_says_so() -> None:
+    """Over the wire: sure once, then unsure; another session and a policy without it fall back."""
+    plain = snapshot(confidence_map=replace(DEFAULT_MAP, weights=(4.0, 0.0, 0.0), intercept=-1.5))
+    policy = replace(plain.decider.policy, sticky_session_seconds=60)
+    sticky = replace(plain, decider=replace(plain.decider, policy=policy))
+
+    async def ask(shown: Snapshot) -> list[pb.RouteResponse]:
+        texts = [("fix this bug", "s"), ("this please quickly now", "s"), ("this please quickly now", "t")]
+        async with serving(shown) as served:
+            return [await served.stub.Route(pb.RouteRequest(text=text, session_id=name)) for text, name in texts]
+
+    for shown, kept in ((plain, ""), (sticky, "code")):
+        replies = asyncio.run(ask(shown))
+        assert [reply.route for reply in replies] == ["code", kept, ""]
+        assert (decision_pb2.REASON_SESSION in replies[1].reasons) == bool(kept)
+
+
+def test_the_share_follows_the_traffic_where_the_policy_says_so() -> None:
+    """After many texts that look out of scope the same text is less likely in scope, and Explain says by how much."""
+    plain = snapshot(scope_map=ScopeMap(-4.0, (8.0, 0.0, 0.0, 0.0, 0.0), 0.15))
+    policy = replace(plain.decider.policy, adapt_out_of_scope_share=True)
+    adapting = replace(plain, decider=replace(plain.decider, policy=policy))
+
+    async def ask(shown: Snapshot) -> list[pb.ExplainResponse]:
+        asked = pb.ExplainRequest(request=pb.RouteRequest(text="fix my function"))
+        async with serving(shown) as served:
+            before = await served.stub.Explain(asked)
+            for number in range(100):
+                await served.stub.Route(pb.RouteRequest(text=f"zebra {number}"))
+            return [before, await served.stub.Explain(asked)]
+
+    for shown, follows in ((plain, False), (adapting, True)):
+        before, after = asyncio.run(ask(shown))
+        shares = [feature for feature in after.features if feature.name == "out_of_scope_share"]
+        assert (after.decision.confidence < before.decision.confidence) == follows
+        assert (after.decision.confidence == before.decision.confidence) == (not follows)
+        assert bool(shares) == follows
+        assert all(share.value > 0.15 and share.contribution < 0 for share in shares)

@@ -103,6 +103,14 @@ class PolicyFile(_Shape):
     out_of_scope_share: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         0.15, description="The share of requests expected to belong to no route."
     )
+    adapt_out_of_scope_share: bool = Field(
+        False,
+        description="Whether a server moves that share, up to fourfold in its odds, to what its traffic looks like.",
+    )
+    sticky_session_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        0,
+        description="How long a session keeps its route when no route is sure enough of a text; 0: not at all.",
+    )
     scorer: Literal["auto", "vote", "linear"] = Field(
         "auto", description="What scores routes: the neighbours' vote, a linear head, or a blend of both."
     )

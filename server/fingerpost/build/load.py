@@ -159,6 +159,8 @@ class _FolderReader:
             target_precision=content.target_precision,
             out_of_scope_share=content.out_of_scope_share,
             scorer=Scorer(content.scorer),
+            adapt_out_of_scope_share=content.adapt_out_of_scope_share,
+            sticky_session_seconds=content.sticky_session_seconds,
         )
         place = document.place(("fallback_model",))
         first = Text(policy.fallback_model, place.file, place.line)

@@ -45,6 +45,7 @@ _KINDS: Mapping[str, Kind] = {
 
 _EXPECTED = {
     "list_type": "a list",
+    "bool_type": "true or false",
     "int_type": "a whole number",
     "float_type": "a number",
     "model_type": "keys with values",

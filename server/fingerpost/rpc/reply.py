@@ -5,7 +5,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fingerpost import __version__
 from fingerpost.errors import FingerpostError
 from fingerpost.rpc.status import code_of
-from fingerpost.serve.calibrate import FEATURES, FOREIGN_LOG_ODDS, SCOPE_FEATURES, contributions
+from fingerpost.serve.calibrate import FEATURES, FOREIGN_LOG_ODDS, SCOPE_FEATURES, contributions, share_log_odds
 from fingerpost.serve.explain import summarise
 from fingerpost.serve.pipeline import Answer
 from fingerpost.serve.runtime import Runtime, Snapshot
@@ -121,6 +121,10 @@ def _features(answer: Answer) -> list[pb.Feature]:
         rows += zip(SCOPE_FEATURES, judgement.scope_features, added, strict=True)
         if answer.retrieval and answer.retrieval.foreign:
             rows.append(("scope_foreign", 1.0, FOREIGN_LOG_ODDS))
+        if answer.share:
+            rows.append(
+                ("out_of_scope_share", answer.share.value, share_log_odds(answer.share.value, decider.scope_map))
+            )
     return [pb.Feature(name=name, value=value, contribution=part) for name, value, part in rows]
 
 

@@ -143,7 +143,7 @@ def in_scope_of(
     """
     shift = FOREIGN_LOG_ODDS if foreign else 0.0
     if out_of_scope_share is not None:
-        shift += _prior_log_odds(out_of_scope_share) - _prior_log_odds(scope_map.out_of_scope_share)
+        shift += share_log_odds(out_of_scope_share, scope_map)
     return sigmoid(log_odds(values, scope_map) + shift)
 
 
@@ -162,6 +162,11 @@ def sigmoid(value: float) -> float:
         return 1.0 / (1.0 + math.exp(-value))
     grown = math.exp(value)
     return grown / (1.0 + grown)
+
+
+def share_log_odds(out_of_scope_share: float, scope_map: ScopeMap) -> float:
+    """What another share than the map's adds to the log-odds of being in scope."""
+    return _prior_log_odds(out_of_scope_share) - _prior_log_odds(scope_map.out_of_scope_share)
 
 
 def _prior_log_odds(out_of_scope_share: float) -> float:

@@ -8,17 +8,27 @@ _AMBIGUOUS_RATIO = 0.5
 """Two routes count as about equally near when the second has at least this share of the first one's vote."""
 
 
-def decide(judgement: Judgement, decider: Decider) -> Decision:
-    """Take the best route when it is sure enough or the text is one of its utterances, else the fallback model."""
+def decide(judgement: Judgement, decider: Decider, session_route: str | None = None) -> Decision:
+    """Take the best route when it is sure enough or the text is one of its utterances, else the fallback model.
+
+    Args:
+        judgement: What the exemplars say about the text.
+        decider: Thresholds and models.
+        session_route: Kept instead of a fallback when the text is near it and not out of scope; None: decide alone.
+    """
     if not judgement.candidates:
         return fall_back(decider, _reasons_without_route(judgement), calibration=judgement.calibration)
     best = judgement.candidates[0]
     threshold = decider.routes[best.route].threshold
     if best.exact or _accepted(best, judgement, decider, threshold):
-        return _match(judgement, decider, threshold)
+        return _match(best, judgement, decider, _reasons_for(best, judgement))
+    reasons = _reasons_against(judgement, decider)
+    kept = None if Reason.OUT_OF_SCOPE in reasons else _candidate_of(session_route, judgement, decider)
+    if kept is not None:
+        return _match(kept, judgement, decider, (Reason.SESSION, *reasons))
     return fall_back(
         decider,
-        _reasons_against(judgement, decider),
+        reasons,
         best=best,
         threshold=threshold,
         margin=margin(judgement.candidates),
@@ -69,21 +79,26 @@ def _accepted(best: Candidate, judgement: Judgement, decider: Decider, threshold
     return best.confidence is not None and best.confidence >= threshold
 
 
-def _match(judgement: Judgement, decider: Decider, threshold: float) -> Decision:
-    best = judgement.candidates[0]
-    route = decider.routes[best.route]
-    reasons = [Reason.EXACT_MATCH] if best.exact else []
-    if judgement.calibration is Calibration.NONE:
-        reasons.append(Reason.UNCALIBRATED)
+def _candidate_of(name: str | None, judgement: Judgement, decider: Decider) -> Candidate | None:
+    return next((c for c in judgement.candidates if decider.routes[c.route].name == name), None)
+
+
+def _reasons_for(best: Candidate, judgement: Judgement) -> tuple[Reason, ...]:
+    exact = (Reason.EXACT_MATCH,) if best.exact else ()
+    return (*exact, Reason.UNCALIBRATED) if judgement.calibration is Calibration.NONE else exact
+
+
+def _match(taken: Candidate, judgement: Judgement, decider: Decider, reasons: Sequence[Reason]) -> Decision:
+    route, is_best = decider.routes[taken.route], taken is judgement.candidates[0]
     return Decision(
         outcome=Outcome.MATCHED,
         model=route.model,
         upstream_model=decider.models[route.model].upstream_model,
         route=route.name,
-        confidence=best.confidence,
-        threshold=threshold,
-        margin=margin(judgement.candidates),
-        similarity=best.similarity,
+        confidence=taken.confidence,
+        threshold=route.threshold,
+        margin=margin(judgement.candidates) if is_best else 0.0,
+        similarity=taken.similarity,
         calibration=judgement.calibration,
         reasons=tuple(reasons),
         fallback_models=_others(decider, route.model),

@@ -16,6 +16,7 @@ _REASONS = {
     Reason.NO_EXEMPLARS: "the catalog has no utterances",
     Reason.UNCALIBRATED: "the catalog is too small for a calibrated confidence",
     Reason.EXACT_MATCH: "the text equals one of its utterances",
+    Reason.SESSION: "the session keeps its last route",
 }
 
 
@@ -35,6 +36,8 @@ def _why(answer: Answer) -> str:
     decision, judgement = answer.decision, answer.judgement
     if judgement is None or not judgement.candidates:
         return ""
+    if Reason.SESSION in decision.reasons:
+        return "No route was sure enough, so the session keeps the route that it took last."
     best = answer.snapshot.decider.routes[judgement.candidates[0].route].name
     if decision.confidence is None:
         floor = answer.snapshot.decider.confidence_map.similarity_floor

@@ -10,12 +10,14 @@ from fingerpost.serve.embed import EmbedQueue, EncoderFailure, Retrieval
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.score import score
 from fingerpost.serve.search import unit_vector
+from fingerpost.serve.session import Sessions
+from fingerpost.serve.share import ShareEstimate, share_now
 from fingerpost.types import Decision, Found, Judgement, Reason, RouteQuery, Timing, Vector
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A decision and what it rests on; the last three are None when the encoder gave nothing."""
+    """A decision and what it rests on; the last four are None when the encoder gave nothing."""
 
     decision_id: str
     query: RouteQuery
@@ -25,6 +27,7 @@ class Answer:
     retrieval: Retrieval | None
     found: Found | None  # the part of the retrieval that decided
     judgement: Judgement | None
+    share: ShareEstimate | None  # of out-of-scope texts, that was judged with; None: the revision's own
 
 
 class Pipeline:
@@ -33,6 +36,8 @@ class Pipeline:
     def __init__(self, runtime: Runtime, queue: EmbedQueue) -> None:
         self._runtime = runtime
         self._queue = queue
+        self._sessions = Sessions()
+        self._shares: dict[str, ShareEstimate] = {}  # by catalog
 
     async def route(self, query: RouteQuery, deadline: float) -> Answer:
         """Decide one request before `deadline` (`time.monotonic` seconds).
@@ -46,19 +51,33 @@ class Pipeline:
             retrieval = await self._queue.retrieve(snapshot, _wanted(query, snapshot), deadline)
         except EncoderFailure:
             decision = fall_back(snapshot.decider, [Reason.ENCODER_UNAVAILABLE], degraded=True)
-            return Answer(_decision_id(), query, snapshot, decision, _timing(None, started, started), None, None, None)
+            timing = _timing(None, started, started)
+            return Answer(_decision_id(), query, snapshot, decision, timing, None, None, None, None)
         retrieved = time.monotonic()
-        found, judgement = surest(
-            [(found, self._judge(found, snapshot, foreign=retrieval.foreign)) for found in retrieval.found]
-        )
-        decision = decide(judgement, snapshot.decider)
+        share = share_now(snapshot.decider, self._shares.get(query.catalog))
+        found, judgement = surest([(found, _judge(found, snapshot, retrieval, share)) for found in retrieval.found])
+        decision = decide(judgement, snapshot.decider, self._session_route(query, snapshot, retrieved))
+        self._remember(query, decision, judgement, share, retrieved)
         timing = _timing(retrieval, started, retrieved)
-        return Answer(_decision_id(), query, snapshot, decision, timing, retrieval, found, judgement)
+        return Answer(_decision_id(), query, snapshot, decision, timing, retrieval, found, judgement, share)
 
-    @staticmethod
-    def _judge(found: Found, snapshot: Snapshot, *, foreign: bool) -> Judgement:
-        decider = snapshot.decider
-        return judge(score(found, snapshot.exemplars, decider.vote, decider.blend), decider, foreign=foreign)
+    def _session_route(self, query: RouteQuery, snapshot: Snapshot, now: float) -> str | None:
+        seconds = snapshot.decider.policy.sticky_session_seconds
+        return self._sessions.last_route(query, seconds, now) if seconds else None
+
+    def _remember(
+        self, query: RouteQuery, decision: Decision, judgement: Judgement, share: ShareEstimate | None, now: float
+    ) -> None:
+        """What later calls may rest on, where the policy wants it: the session's route and the traffic's share."""
+        self._sessions.remember(query, decision, now)
+        if share is not None and judgement.in_scope is not None:
+            self._shares[query.catalog] = share.after(judgement.in_scope)
+
+
+def _judge(found: Found, snapshot: Snapshot, retrieval: Retrieval, share: ShareEstimate | None) -> Judgement:
+    decider = snapshot.decider
+    scores = score(found, snapshot.exemplars, decider.vote, decider.blend)
+    return judge(scores, decider, share.value if share else None, foreign=retrieval.foreign)
 
 
 def _wanted(query: RouteQuery, snapshot: Snapshot) -> str | Vector:

@@ -60,6 +60,8 @@ class Policy:
     target_precision: float = 0.95  # (0, 1)
     out_of_scope_share: float = 0.15  # [0, 1)
     scorer: Scorer = Scorer.AUTO
+    adapt_out_of_scope_share: bool = False
+    sticky_session_seconds: int = 0  # at least 0; 0: each text is decided by itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     NO_EXEMPLARS = "NO_EXEMPLARS"
     UNCALIBRATED = "UNCALIBRATED"
     EXACT_MATCH = "EXACT_MATCH"
+    SESSION = "SESSION"
 
 
 class Role(StrEnum):

@@ -73,6 +73,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The catalog is too small for a calibrated confidence; the similarity alone decided."""
     REASON_EXACT_MATCH: _Reason.ValueType  # 10
     """The text equals an utterance of the chosen route."""
+    REASON_SESSION: _Reason.ValueType  # 11
+    """No route was sure enough, so the session keeps the route that it took last."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a request was decided as it was. Several may stand beside one outcome, most important first."""
@@ -98,6 +100,8 @@ REASON_UNCALIBRATED: Reason.ValueType  # 9
 """The catalog is too small for a calibrated confidence; the similarity alone decided."""
 REASON_EXACT_MATCH: Reason.ValueType  # 10
 """The text equals an utterance of the chosen route."""
+REASON_SESSION: Reason.ValueType  # 11
+"""No route was sure enough, so the session keeps the route that it took last."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 class _Calibration:
