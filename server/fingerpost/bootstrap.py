@@ -27,7 +27,7 @@ from fingerpost.build.report import Baseline, Report, read_report
 from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, NotFound
 from fingerpost.guard.admission import Admission
-from fingerpost.integrations.semantic_router import baseline_decisions
+from fingerpost.integrations.semantic_router import baseline_decisions, require_installed
 from fingerpost.ports import IndexEngine, OpenEncoder, Progress, Tuned, VectorCache, VectorIndex
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.server import ROUTER_SERVICE, Server
@@ -219,6 +219,8 @@ def evaluate_active(
     """
     if baseline not in (None, *BASELINES):
         raise InvalidRequest(f"no baseline is called {baseline}: use {' or '.join(BASELINES)}")
+    if baseline:
+        require_installed()
     data = DataFolder(folder)
     cases = read_cases(cases_file)
     snapshot = SnapshotOpener(data, os.cpu_count() or 1, Runtime()).open(_active(data, catalog))

@@ -41,7 +41,7 @@ class _Bars:
 @contextmanager
 def progress() -> Iterator[Progress]:
     """Bars on standard error when that is a terminal."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     if not console.is_terminal:
         yield NoProgress()
         return

@@ -47,8 +47,8 @@ _BY_CLASS: Mapping[type[FingerpostError], int] = {
 _REFUSED = 7
 _MISTAKES = 10
 
-_out = Console(highlight=False, soft_wrap=True)
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
+_out = Console(highlight=False, soft_wrap=True, emoji=False)
+_err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def exit_code(error: FingerpostError) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fingerpost.build.report import HeldOut, Report
     from fingerpost.types import Decider, RoutePolicy
 
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 def print_json(decider: "Decider", report: "Report") -> None:

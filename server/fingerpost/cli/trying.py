@@ -13,7 +13,7 @@ from fingerpost.errors import FingerpostError, Unavailable
 _BAR_CELLS = 30
 _NEAREST = 3
 
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 def try_lines(client: Client, catalog: str) -> None:

@@ -1,6 +1,7 @@
 """What semantic-router's IndexedRouter would decide on the same vectors: the baseline of an evaluation."""
 
 import asyncio
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,19 @@ class BaselineDecision:
     best: str | None  # the first route before any threshold
     decided: str | None  # the route that passed; with the library's defaults there is no threshold and all pass
     score: float | None  # of `best`: mean cosine of its utterances among the nearest, [-1, 1]; not a probability
+
+
+def require_installed() -> None:
+    """Say that the library is missing before anything slow is done.
+
+    Raises:
+        FailedPrecondition: semantic-router is not installed.
+    """
+    if importlib.util.find_spec("semantic_router") is None:
+        raise FailedPrecondition(
+            "the baseline semantic-router is not installed: pip install 'fingerpost[semantic-router]'",
+            ErrorReason.INVALID_FIELD,
+        )
 
 
 def baseline_decisions(
@@ -74,14 +88,9 @@ async def _decision(router: Any, text: str) -> BaselineDecision:  # noqa: ANN401
 
 def _router(texts: Mapping[str, Sequence[str]], vectors: Mapping[str, Vector]) -> Any:  # noqa: ANN401
     """An IndexedRouter with the library's own settings, whose encoder looks the vectors up."""
-    try:
-        from semantic_router import IndexedRouter, Route
-        from semantic_router.encoders import DenseEncoder
-    except ModuleNotFoundError as error:
-        raise FailedPrecondition(
-            "the baseline semantic-router is not installed: pip install 'fingerpost[semantic-router]'",
-            ErrorReason.INVALID_FIELD,
-        ) from error
+    require_installed()
+    from semantic_router import IndexedRouter, Route
+    from semantic_router.encoders import DenseEncoder
 
     class Known(DenseEncoder):  # type: ignore[misc]  # the library is not typed for us
         def __call__(self, docs: list[str]) -> list[Vector]:
