@@ -339,6 +339,7 @@ def test_what_is_no_model_is_refused(encoders_folder: Path, encoder_digest: str,
 
 
 def test_the_vocabulary_says_which_words_are_whole(encoder: OnnxEncoder) -> None:
+    """Words are whole, misspelled ones are not."""
     embedder = encoder.embedder()
     assert [embedder.is_whole(word) for word in ("weather", "transfer", "wheather", "tranfser")] == [
         True,

@@ -108,6 +108,7 @@ def test_an_empty_catalog_and_a_broken_encoder_are_told() -> None:
 
 
 def test_a_misspelled_text_says_how_it_was_read() -> None:
+    """And only a misspelled one does."""
     shown = snapshot()
     assert 'Read as "review my function".' in summarise(answered("review my funtcion", shown))
     assert "Read as" not in summarise(answered("review my function", shown))

@@ -25,21 +25,25 @@ def test_an_unsure_text_goes_where_the_session_went() -> None:
 
 
 def test_a_sure_text_leaves_the_session() -> None:
+    """The best route is taken as if there were none."""
     assert decide(judged(0.7, 0.2), decider(), "maths") == decide(judged(0.7, 0.2), decider())
 
 
 def test_out_of_scope_or_far_from_the_route_falls_back() -> None:
+    """A session keeps nothing that the text does not resemble."""
     outside = judged(0.4, 0.2, out_of_scope=0.75)
     assert decide(outside, decider(), "maths") == decide(outside, decider())
     assert decide(judged(0.4, 0.2), decider(), "gone") == decide(judged(0.4, 0.2), decider())
 
 
 def test_the_best_route_may_be_the_sessions() -> None:
+    """Then its margin is the real one."""
     decision = decide(judged(0.5, 0.2), decider(), "code")
     assert (decision.route, decision.confidence, decision.margin) == ("code", 0.5, 0.3)
 
 
 def test_it_is_remembered_by_catalog_tenant_and_session_and_for_a_while() -> None:
+    """Nobody gets the route of somebody else, nor an old one."""
     sessions, taken = Sessions(), decide(judged(0.7, 0.2), decider())
     sessions.remember(QUERY, taken, now=100.0)
     assert sessions.last_route(QUERY, 60, 160.0) == "code"
@@ -49,6 +53,7 @@ def test_it_is_remembered_by_catalog_tenant_and_session_and_for_a_while() -> Non
 
 
 def test_fallbacks_and_queries_without_a_session_are_not_remembered() -> None:
+    """A fallback in between does not end the session."""
     sessions, taken = Sessions(), decide(judged(0.7, 0.2), decider())
     sessions.remember(QUERY, taken, now=1.0)
     sessions.remember(QUERY, decide(judged(0.4, 0.2), decider()), now=2.0)
@@ -59,6 +64,7 @@ def test_fallbacks_and_queries_without_a_session_are_not_remembered() -> None:
 
 
 def test_the_longest_unused_session_is_forgotten_first() -> None:
+    """Memory is bounded."""
     sessions, taken = Sessions(size=2), decide(judged(0.7, 0.2), decider())
     queries = [replace(QUERY, session_id=name) for name in "abc"]
     for query in (*queries[:2], queries[0], queries[2]):

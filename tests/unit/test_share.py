@@ -35,6 +35,7 @@ def whole_expectation_maximisation(ratios: list[float], share: float) -> float:
 
 @pytest.mark.parametrize(("stated", "true"), [(0.15, 0.15), (0.15, 0.35), (0.3, 0.12), (0.5, 0.5)])
 def test_it_comes_to_the_share_of_the_traffic(stated: float, true: float) -> None:
+    """As near as the twin comes that has all texts at once."""
     ratios = likelihood_ratios(true, 20_000)
     estimate = ShareEstimate(stated, stated)
     for ratio in ratios:
@@ -61,6 +62,7 @@ def test_no_flood_moves_it_past_its_bounds(stated: float, chances: list[float], 
 
 
 def test_it_is_off_unless_the_policy_wants_it() -> None:
+    """And without a scope map there is nothing to weight."""
     plain = decider(scope_map=SCOPE)
     wanted = replace(plain, policy=replace(plain.policy, adapt_out_of_scope_share=True))
     known = ShareEstimate(0.15, 0.3, 500)
@@ -71,6 +73,7 @@ def test_it_is_off_unless_the_policy_wants_it() -> None:
 
 
 def test_another_stated_share_begins_anew() -> None:
+    """What was learned beside another share says nothing."""
     plain = decider(scope_map=replace(SCOPE, out_of_scope_share=0.4))
     wanted = replace(plain, policy=replace(plain.policy, adapt_out_of_scope_share=True))
     assert share_now(wanted, ShareEstimate(0.15, 0.3, 500)) == ShareEstimate(0.4, 0.4)

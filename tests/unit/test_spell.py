@@ -38,6 +38,7 @@ def one_slip_away(word: str) -> set[str]:
 
 @given(word=LETTERS, other=LETTERS)
 def test_a_slip_is_one_letter_more_less_other_or_two_swapped(word: str, other: str) -> None:
+    """The quick test agrees with the twin that makes every slip, in both directions."""
     assert is_slip(word, other) == (other in one_slip_away(word))
     assert is_slip(word, other) == is_slip(other, word)
 
@@ -51,49 +52,58 @@ def test_a_slip_in_a_word_is_read_as_the_word(data: st.DataObject) -> None:
 
 
 def test_what_is_known_stays() -> None:
+    """Utterances, words that the encoder knows, and what is no word."""
     for text in (*UTTERANCES, *(text.upper() for text in UTTERANCES), "hello", "is the form from", "", "  ", "42 ?"):
         assert mended(text) == text
 
 
 @given(text=st.text(max_size=60))
 def test_any_text_is_read_and_reading_it_again_changes_nothing(text: str) -> None:
+    """Whatever the text, nothing is raised and a mended text is not mended further."""
     once = mended(text)
     assert mended(once) == once
 
 
 def test_the_case_of_letters_stays() -> None:
+    """A capital or a shout is written as before."""
     assert mended("Tranfser the money") == "Transfer the money"
     assert mended("TRANFSER THE MONEY") == "TRANSFER THE MONEY"
 
 
 def test_parts_of_names_paths_and_addresses_stay() -> None:
+    """What is glued to signs or digits may be meant to the letter."""
     for text in ("see tranfser_money", "see /tmp/tranfser", "ask me@tranfser.com", "run tranfser.py", "it's acount2"):
         assert mended(text) == text
 
 
 def test_of_several_words_the_most_used_is_meant() -> None:
+    """By the number of utterances, then by the alphabet."""
     speller = Speller(["band here", "bond here", "bond there"], WHOLE.__contains__)
     assert mended_by(speller, "the bund") == "the bond"
     assert mended_by(Speller(["bond here", "band here"], WHOLE.__contains__), "the bund") == "the band"
 
 
 def test_short_words_stay_unless_a_letter_is_missing() -> None:
+    """Three letters are one slip away from too many words."""
     speller = Speller(["a cat on the card"], WHOLE.__contains__)
     assert mended_by(speller, "the cet") == "the cet"
     assert mended_by(speller, "the crd") == "the card"
 
 
 def test_a_text_of_unknown_words_is_another_language() -> None:
+    """More than a third unknown is no slip; a single word may be one."""
     assert mended("tranfser acount the is") == "tranfser acount the is"
     assert mended("acount") == "account"
 
 
 def test_long_texts_stay() -> None:
+    """Beyond the limit nothing is mended."""
     text = "tranfser the money " + "is " * MAX_CHARS
     assert mended(text) == text
 
 
 def test_a_catalog_without_words_changes_nothing() -> None:
+    """There is nothing that could be meant."""
     assert mended_by(Speller([], WHOLE.__contains__), "tranfser") == "tranfser"
 
 
@@ -103,6 +113,7 @@ KNOWING = Speller(
 
 
 def test_a_text_of_words_that_nobody_knows_is_foreign() -> None:
+    """Other languages and scripts are, a single other word and no words are not."""
     assert KNOWING.read("wie wird das wetter morgen").foreign
     assert KNOWING.read("天気はどうですか").foreign
     assert not KNOWING.read("what is the weather morgen").foreign
@@ -111,18 +122,22 @@ def test_a_text_of_words_that_nobody_knows_is_foreign() -> None:
 
 
 def test_words_that_the_encoder_knows_are_not_foreign() -> None:
+    """They may be new to the catalog."""
     assert not KNOWING.read("hello from form hello from").foreign
 
 
 def test_where_the_encoder_knows_few_of_the_catalogs_words_nothing_is_foreign() -> None:
+    """A catalog in a language that the encoder was not made for."""
     speller = Speller(["wie wird das wetter", "was kostet das"], WHOLE.__contains__)
     assert not speller.read("brauche ich einen regenschirm").foreign
 
 
 def test_where_a_character_is_a_word_it_is_no_slip() -> None:
+    """To return a ticket is not to order one."""
     speller = Speller(["我要订火车票", "transfer money"], WHOLE.__contains__)
     assert mended_by(speller, "我要退火车票") == "我要退火车票"
 
 
 def test_a_long_text_is_told_by_its_beginning() -> None:
+    """Its language, though nothing in it is mended."""
     assert KNOWING.read("wie wird das wetter " * MAX_CHARS).foreign
