@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -56,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("data"), help="data folder that holds or gets the encoder")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/quality.json", help="results")
     parser.add_argument("--page", type=Path, default=ROOT / "docs/quality.md", help="page to write, plots beside it")
-    parser.add_argument("--only", default="", help=f"parts, or how their names begin: {','.join(names)}")
+    parser.add_argument("--only", default="", help=f"parts, or how names begin: {','.join(names)}")
     parser.add_argument(
         "--seeds", type=int, default=3, help="samples of the few-shot sets, splits of those without one"
     )
@@ -65,13 +66,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--render-only", action="store_true", help="write the page of the results that are there")
     given = parser.parse_args()
     given.commit = _commit()
-    given.names = [name for name in names if name.startswith(tuple(given.only.split(",")))]
+    given.names = [name for name in names if any(_means(part, name, names) for part in given.only.split(","))]
     missing = sorted({entry.source for entry in ENTRIES if not (given.sets / entry.source).is_dir()})
     if not given.names:
         parser.error(f"--only names no part: use {', '.join(names)}")
     if missing and not given.render_only:
         sys.exit(f"{parser.prog}: {given.sets} lacks {', '.join(missing)}: give the folder of the sets with --sets")
     return given
+
+
+def _means(part: str, name: str, names: Sequence[str]) -> bool:
+    return name == part if part in names else name.startswith(part)
 
 
 def _commit() -> str:

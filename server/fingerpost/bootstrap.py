@@ -19,7 +19,7 @@ from fingerpost.backends.encoder.tuning_plan import Task
 from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.backends.vector_cache import SqliteVectorCache
-from fingerpost.build.evaluate import Case, baseline_report, evaluate
+from fingerpost.build.evaluate import Case, baseline_report, evaluate, view_texts
 from fingerpost.build.labelled import read_cases
 from fingerpost.build.linear import fit_head
 from fingerpost.build.reindex import Workshop
@@ -225,15 +225,17 @@ def evaluate_active(
     cases = read_cases(cases_file)
     snapshot = SnapshotOpener(data, os.cpu_count() or 1, Runtime()).open(_active(data, catalog))
     texts = [case.text.text for case in cases]
+    spelled = [snapshot.speller.read(text) for text in texts]
+    read = view_texts(spelled)
     theirs = [*texts, *(exemplar.text for exemplar in snapshot.exemplars)] if baseline else []
     with SqliteVectorCache(data.vectors) as cache:
-        spelled = [snapshot.speller.read(text) for text in texts]
-        vectors = vectorise([*(read.text for read in spelled), *theirs], snapshot.embedders, cache, progress)
+        vectors = vectorise([*read, *theirs], snapshot.embedders, cache, progress)
     progress.step("evaluate", len(cases))
-    report = evaluate(cases, spelled, vectors[: len(texts)], snapshot.space, snapshot.decider, progress)
+    read_vectors = dict(zip(read, vectors, strict=False))  # theirs come after
+    report = evaluate(cases, spelled, read_vectors, snapshot.space, snapshot.decider, progress)
     if baseline is None:
         return report
-    return replace(report, baseline=_baseline(baseline, cases, snapshot, vectors[len(texts) :], progress))
+    return replace(report, baseline=_baseline(baseline, cases, snapshot, vectors[len(read) :], progress))
 
 
 def _baseline(name: str, cases: Sequence[Case], snapshot: Snapshot, vectors: Vectors, progress: Progress) -> Baseline:

@@ -75,8 +75,11 @@ def test_a_conversation_is_decided_by_its_last_user_turn() -> None:
 
 
 def test_a_vector_decides_as_its_text_would() -> None:
-    """The vector that a reply returned, sent back at any scale, gets the same decision without embedding."""
-    by_text = route(FULL)
+    """The vector that a reply returned, sent back at any scale, gets the same decision without embedding.
+
+    But for texts of several readings, of which a vector is the first.
+    """
+    by_text = route(pb.RouteRequest(text="fix this bug now", include_embedding=True, alternatives_count=5))
     values = [7.5 * v for v in by_text.embedding.values]
     request = pb.RouteRequest(embedding=pb.Embedding(encoder_digest=DIGEST, values=values), alternatives_count=5)
     by_vector = route(request)

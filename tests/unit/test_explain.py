@@ -74,7 +74,7 @@ def test_the_other_decision_would_have_been(threshold: float, scope: ScopeMap | 
 
 def test_every_confidence_is_told() -> None:
     """The sentence holds the confidence, the threshold and, with two maps, the chance that any route fits."""
-    answer = answered("please fix this bug", snapshot(scope_map=SCOPE))
+    answer = answered("quickly fix this bug", snapshot(scope_map=SCOPE))
     judgement, decision, summary = answer.judgement, answer.decision, summarise(answer)
     assert judgement is not None
     assert judgement.in_scope is not None
@@ -132,3 +132,17 @@ def test_a_foreign_text_is_less_likely_in_scope() -> None:
     odds = [math.log(chance / (1 - chance)) for chance in (answer.judgement.in_scope, plain)]
     assert odds[0] - odds[1] == pytest.approx(FOREIGN_LOG_ODDS)
     assert "another language" not in summarise(answered("hello invoice", shown))
+
+
+def test_the_surer_of_two_readings_decides() -> None:
+    """With and without its courtesies the text goes where the plain text goes, with no less confidence."""
+    shown = snapshot()
+    plain, polite = (answered(text, shown) for text in ("fix my bug", "hi, could you fix my bug please"))
+    assert polite.retrieval is not None
+    assert len(polite.retrieval.found) == 2
+    assert plain.retrieval is not None
+    assert len(plain.retrieval.found) == 1
+    assert polite.decision.route == plain.decision.route == "code"
+    assert polite.decision.confidence is not None
+    assert plain.decision.confidence is not None
+    assert polite.decision.confidence >= plain.decision.confidence

@@ -1,7 +1,7 @@
 """Evaluate: what would be decided for labelled cases? Metrics with intervals, confusions, the worst mistakes."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from fingerpost.build.metrics import Rows, at_share, measure
 from fingerpost.build.report import Baseline, Confusion, Mistake, Near, Report, RouteReport
 from fingerpost.ports import Progress
-from fingerpost.serve.calibrate import judge
+from fingerpost.serve.calibrate import judge, surest
 from fingerpost.serve.decide import decide
 from fingerpost.serve.score import score
 from fingerpost.serve.search import Space, find
@@ -25,7 +25,7 @@ from fingerpost.types import (
     Outcome,
     Scores,
     Text,
-    Vectors,
+    Vector,
 )
 
 _WORST_COUNT = 20
@@ -63,7 +63,7 @@ class Judged:
 def evaluate(
     cases: Sequence[Case],
     spelled: Sequence[Spelled],
-    vectors: Vectors,
+    vectors: Mapping[str, Vector],
     space: Space,
     decider: Decider,
     progress: Progress,
@@ -73,37 +73,38 @@ def evaluate(
     Args:
         cases: n labelled texts; a route that the catalog lacks can only be decided wrongly.
         spelled: The n texts as they are read.
-        vectors: Of these; shape (n, dim), float32, unit rows.
+        vectors: Of each of `view_texts`; shape (dim,), float32, unit length.
         space: What the revision searches.
         decider: What the revision decides with.
         progress: Advances by one a case.
     """
     judged = []
-    for case, read, vector in zip(cases, spelled, vectors, strict=True):
-        found = find(space, vector, decider.vote.neighbours)
-        scores = score(found, space.exemplars, decider.vote, decider.blend)
-        judged.append(_judged(case, scores, found, space.exemplars, decider, foreign=read.foreign))
+    for case, read in zip(cases, spelled, strict=True):
+        views = [find(space, vectors[view], decider.vote.neighbours) for view in read.views]
+        judged.append(_judged(case, views, space.exemplars, decider, foreign=read.foreign))
         progress.advance()
     return _report(judged, decider)
 
 
+def view_texts(spelled: Sequence[Spelled]) -> list[str]:
+    """Every text that has to be embedded for `evaluate`."""
+    return [view for read in spelled for view in read.views]
+
+
 def _judged(
-    case: Case,
-    scores: Scores,
-    found: Found,
-    exemplars: Sequence[Exemplar],
-    decider: Decider,
-    *,
-    foreign: bool,
+    case: Case, views: Sequence[Found], exemplars: Sequence[Exemplar], decider: Decider, *, foreign: bool
 ) -> Judged:
-    judgement = judge(scores, decider, foreign=foreign)
+    def scored(found: Found) -> Scores:
+        return score(found, exemplars, decider.vote, decider.blend)
+
+    found, judgement = surest([(found, judge(scored(found), decider, foreign=foreign)) for found in views])
     best = judgement.candidates[0] if judgement.candidates else None
     return Judged(
         case=case,
         decision=decide(judgement, decider),
         best=decider.routes[best.route].name if best else None,
         judgement=judgement,
-        at_share=tuple(_confidence(judge(scores, decider, share, foreign=foreign)) for share in SHARES),
+        at_share=tuple(_confidence(judge(scored(found), decider, share, foreign=foreign)) for share in SHARES),
         nearest=tuple(_near(neighbour, exemplars, decider) for neighbour in found.neighbours[:_NEAREST_COUNT]),
     )
 

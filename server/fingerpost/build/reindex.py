@@ -9,7 +9,7 @@ import structlog
 
 from fingerpost.build.activate import activate
 from fingerpost.build.background import background_texts
-from fingerpost.build.evaluate import Case, evaluate
+from fingerpost.build.evaluate import Case, evaluate, view_texts
 from fingerpost.build.fit import Source
 from fingerpost.build.folds import held_from_tuning
 from fingerpost.build.hints import hints_of
@@ -108,10 +108,11 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
 
     speller = Speller((exemplar.text for exemplar in exemplars), served.embedders[0].is_whole)
     spelled = [speller.read(case.text.text) for case in cases]
-    case_vectors = vectorise([read.text for read in spelled], served.embedders, shop.cache, shop.progress)
+    read = view_texts(spelled)
+    read_vectors = vectorise(read, served.embedders, shop.cache, shop.progress)
     shop.progress.step("evaluate", len(cases))
     space = Space.of(shop.engine.open(index_bytes), exemplars, lesson.head)
-    report = evaluate(cases, spelled, case_vectors, space, decider, shop.progress)
+    report = evaluate(cases, spelled, dict(zip(read, read_vectors, strict=True)), space, decider, shop.progress)
     report = replace(report, held_out=lesson.held_out, learned=lesson.learned, tuning=verdict)
 
     shop.progress.step("publish")

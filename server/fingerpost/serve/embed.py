@@ -37,7 +37,7 @@ class Retrieval:
 
     vector: Vector
     embedded: Embedded | None
-    found: tuple[Found, ...]  # for the text as a whole, then for each end of a long one
+    found: tuple[Found, ...]  # for the text as a whole, then for each end of a long one, or without its courtesies
     foreign: bool  # see `serve.spell`; False for a given vector
     queue_us: int
     embed_us: int
@@ -144,18 +144,16 @@ def _retrieve(job: _Job, thread_number: int, started: float) -> Retrieval:
     embedded, foreign = None, False
     if isinstance(wanted, str):
         spelled = snapshot.speller.read(wanted)
-        embedded, foreign = snapshot.embedders[thread_number].embed_one(spelled.text), spelled.foreign
-        vector = embedded.vector
+        embedded, *others = [snapshot.embedders[thread_number].embed_one(view) for view in spelled.views]
+        foreign = spelled.foreign
+        views = [embedded.vector, *embedded.ends, *(other.vector for other in others)]
     else:
-        vector = wanted
+        views = [wanted]
     ready = time.monotonic()
-    found = tuple(
-        find(snapshot.space, view, snapshot.decider.vote.neighbours)
-        for view in (vector, *(embedded.ends if embedded else ()))
-    )
+    found = tuple(find(snapshot.space, view, snapshot.decider.vote.neighbours) for view in views)
     done = time.monotonic()
     return Retrieval(
-        vector, embedded, found, foreign, _us(started - job.queued), _us(ready - started), _us(done - ready)
+        views[0], embedded, found, foreign, _us(started - job.queued), _us(ready - started), _us(done - ready)
     )
 
 

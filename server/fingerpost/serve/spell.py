@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from fingerpost.serve.courtesy import without_courtesy
+
 MAX_CHARS = 1_000
 """A longer text is left as it is, since among many words one slip weighs little; its language is told by so much."""
 
@@ -40,6 +42,12 @@ class Spelled:
 
     text: str
     foreign: bool = False  # in a language that neither the catalog nor the encoder knows
+    bare: str | None = None  # the text without its courtesies, if it has any
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """What is embedded: the surest of the views decides."""
+        return (self.text,) if self.bare is None else (self.text, self.bare)
 
 
 class Speller:
@@ -66,7 +74,11 @@ class Speller:
 
     def read(self, text: str) -> Spelled:
         """The text with each slip read as the word that was meant: of several the one that most utterances hold."""
-        return Spelled(text if len(text) > MAX_CHARS else self._mended(text), self._is_foreign(text[:MAX_CHARS]))
+        foreign = self._is_foreign(text[:MAX_CHARS])
+        if len(text) > MAX_CHARS:
+            return Spelled(text, foreign)
+        mended = self._mended(text)
+        return Spelled(mended, foreign, without_courtesy(mended))
 
     def _is_foreign(self, text: str) -> bool:
         words = _LETTERS.findall(text.lower())
