@@ -235,7 +235,9 @@ Global___Part: _TypeAlias = Part  # noqa: Y015
 
 @_typing.final
 class Embedding(_message.Message):
-    """A vector and the encoder that made it."""
+    """A vector and the encoder that made it. It is decided as it is: what the server does for a text before embedding it, such
+    as mending slips of the finger and reading it without words of politeness too, is the caller's business then.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
