@@ -89,7 +89,7 @@ def _measure(given: argparse.Namespace) -> None:
     """Part by part; the results are written after each, so that little is lost when it is stopped."""
     known = json.loads(given.out.read_text(encoding="utf-8")) if given.only and given.out.is_file() else {}
     entries, printed = known.get("entries", {}), known.get("printed", {})
-    results = {**_header(given), "entries": entries, "promise": known.get("promise", {}), "printed": printed}
+    results = {**_header(), "entries": entries, "promise": known.get("promise", {}), "printed": printed}
     with progress() as bar, open_bench(given.data, bar) as bench:
         for entry in ENTRIES:
             if entry.name in given.names:
@@ -116,10 +116,10 @@ def _printed(name: str, given: argparse.Namespace) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-def _header(given: argparse.Namespace) -> dict[str, Any]:
+def _header() -> dict[str, Any]:
     model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
     return {
-        "command": "python benchmarks/quality/run.py" + (" --tune" if given.tune else ""),
+        "command": "python benchmarks/quality/run.py",
         "machine": {
             "cpu": model.partition(":")[2].strip(),
             "cores": os.cpu_count(),
