@@ -4,7 +4,7 @@ import string
 
 from hypothesis import given, strategies as st
 
-from fingerpost.serve.spell import MAX_CHARS, Speller, is_slip
+from fingerpost.serve.spell import MAX_CHARS, MAX_MENDED_CHARS, Speller, is_slip
 
 UTTERANCES = [
     "please transfer money to my account",
@@ -15,7 +15,7 @@ UTTERANCES = [
 ]
 WHOLE = frozenset(("hello", "from", "form", "is", "the"))
 SPELLER = Speller(UTTERANCES, WHOLE.__contains__)
-LETTERS = st.text("abcd", max_size=6)
+LETTERS = st.text("ab", max_size=9) | st.text("abcd", max_size=5)
 
 
 def mended_by(speller: Speller, text: str) -> str:
@@ -33,7 +33,8 @@ def one_slip_away(word: str) -> set[str]:
     swapped = {a + b[1] + b[0] + b[2:] for a, b in splits if len(b) > 1}
     other = {a + c + b[1:] for a, b in splits if b for c in string.ascii_lowercase}
     more = {a + c + b for a, b in splits for c in string.ascii_lowercase}
-    return (fewer | swapped | other | more) - {word}
+    inner = fewer | more | (other if len(word) >= 8 else set())
+    return (swapped | {w for w in inner if (w[:1], w[-1:]) == (word[:1], word[-1:])}) - {word}
 
 
 @given(word=LETTERS, other=LETTERS)
@@ -78,9 +79,9 @@ def test_parts_of_names_paths_and_addresses_stay() -> None:
 
 def test_of_several_words_the_most_used_is_meant() -> None:
     """By the number of utterances, then by the alphabet."""
-    speller = Speller(["band here", "bond here", "bond there"], WHOLE.__contains__)
-    assert mended_by(speller, "the bund") == "the bond"
-    assert mended_by(Speller(["bond here", "band here"], WHOLE.__contains__), "the bund") == "the band"
+    speller = Speller(["bird here", "bred here", "bred there"], WHOLE.__contains__)
+    assert mended_by(speller, "the brd") == "the bred"
+    assert mended_by(Speller(["bred here", "bird here"], WHOLE.__contains__), "the brd") == "the bird"
 
 
 def test_short_words_stay_unless_a_letter_is_missing() -> None:
@@ -100,6 +101,20 @@ def test_long_texts_stay() -> None:
     """Beyond the limit nothing is mended."""
     text = "tranfser the money " + "is " * MAX_CHARS
     assert mended(text) == text
+
+
+def test_rare_words_stay() -> None:
+    """Another ending, another first letter, or another letter in a short word make another word."""
+    speller = Speller(["others charged the call above", "make a postcode"], WHOLE.__contains__)
+    for text in ("the otters", "the charger", "is the abode", "bake the", "the postcodes", "the calc"):
+        assert mended_by(speller, text) == text
+
+
+def test_in_many_words_nothing_is_mended() -> None:
+    """Up to the limit a slip is mended, beyond it not."""
+    text = "tranfser " + "the " * 80
+    assert mended(text[:MAX_MENDED_CHARS]).startswith("transfer")
+    assert mended(text.ljust(MAX_MENDED_CHARS + 1)) == text.ljust(MAX_MENDED_CHARS + 1)
 
 
 def test_a_catalog_without_words_changes_nothing() -> None:

@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from fingerpost.serve.courtesy import without_courtesy
 
 MAX_CHARS = 1_000
-"""A longer text is left as it is, since among many words one slip weighs little; its language is told by so much."""
+"""Of a longer text only so much is looked at, to tell its language."""
+
+MAX_MENDED_CHARS = 300
+"""A longer text is left as it is: one slip weighs little among many words, some of which are only rare."""
+
+_MIN_CHANGED_LETTERS = 8
+"""A shorter word with another letter in it is mostly another word: "otters" are no "others"."""
 
 _MIN_LETTERS = 3  # of a word that may be a slip
 _MIN_MEANT_LETTERS = 4  # of a word that may be meant: nearly every shorter one is one slip away from another
@@ -77,7 +83,7 @@ class Speller:
         foreign = self._is_foreign(text[:MAX_CHARS])
         if len(text) > MAX_CHARS:
             return Spelled(text, foreign)
-        mended = self._mended(text)
+        mended = text if len(text) > MAX_MENDED_CHARS else self._mended(text)
         return Spelled(mended, foreign, without_courtesy(mended))
 
     def _is_foreign(self, text: str) -> bool:
@@ -123,21 +129,24 @@ def _is_spelled(word: str) -> bool:
 
 
 def is_slip(word: str, meant: str) -> bool:
-    """Whether one letter more, less or another, or two neighbours in the wrong order, make one word of the other.
+    """Whether a slip of the finger makes one word of the other.
 
-    The distance 1 of Damerau 1964, "A technique for computer detection and correction of spelling errors", by whom
-    such slips are 80 % of all misspellings.
+    Two neighbouring letters in the wrong order, or inside the word a letter more, less or, in a long word, another: the
+    four kinds of Damerau 1964, "A technique for computer detection and correction of spelling errors", as far as they
+    seldom lead to another word. The last letter tells "charger" from "charged".
     """
     short, long = sorted((word, meant), key=len)
     if word == meant or len(long) - len(short) > 1:
         return False
     same = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    if len(short) == len(long):
+        swapped = long[same + 1 : same + 2] + long[same : same + 1]
+        if short[same : same + 2] == swapped and short[same + 2 :] == long[same + 2 :]:
+            return True
+    inside = short[:1] == long[:1] and short[-1:] == long[-1:]
     if len(short) < len(long):
-        return short[same:] == long[same + 1 :]
-    swapped = long[same + 1 : same + 2] + long[same : same + 1]
-    return short[same + 1 :] == long[same + 1 :] or (
-        short[same : same + 2] == swapped and short[same + 2 :] == long[same + 2 :]
-    )
+        return inside and short[same:] == long[same + 1 :]
+    return inside and len(long) >= _MIN_CHANGED_LETTERS and short[same + 1 :] == long[same + 1 :]
 
 
 def _shortened(word: str) -> Iterator[str]:
