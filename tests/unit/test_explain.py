@@ -146,3 +146,12 @@ def test_the_surer_of_two_readings_decides() -> None:
     assert polite.decision.confidence is not None
     assert plain.decision.confidence is not None
     assert polite.decision.confidence >= plain.decision.confidence
+
+
+def test_an_utterance_with_courtesies_goes_to_its_own_route() -> None:
+    """Though what is left without them is an utterance of another route."""
+    shown = snapshot(routes={"code": ["fix this bug", "write a function"], "help": ["please fix this bug", "help me"]})
+    for text, route in (("please fix this bug", "help"), ("fix this bug", "code"), ("hi, fix this bug", "code")):
+        answer = answered(text, shown)
+        assert answer.decision.route == route
+        assert Reason.EXACT_MATCH in answer.decision.reasons

@@ -82,7 +82,13 @@ def judge(
 
 
 def surest(views: Sequence[tuple[Found, Judgement]]) -> tuple[Found, Judgement]:
-    """Of several views of one text, the one whose best route is surest, or nearest where nothing is calibrated."""
+    """Of several views of one text, the one whose best route is surest, or nearest where nothing is calibrated.
+
+    The first is the text as a whole; where that equals an utterance no part of it can say otherwise.
+    """
+    whole = views[0][1].candidates
+    if whole and whole[0].exact:
+        return views[0]
     return max(views, key=lambda view: _sureness(view[1]))
 
 

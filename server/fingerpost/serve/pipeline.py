@@ -57,21 +57,21 @@ class Pipeline:
         share = share_now(snapshot.decider, self._shares.get(query.catalog))
         found, judgement = surest([(found, _judge(found, snapshot, retrieval, share)) for found in retrieval.found])
         decision = decide(judgement, snapshot.decider, self._session_route(query, snapshot, retrieved))
-        self._remember(query, decision, judgement, share, retrieved)
         timing = _timing(retrieval, started, retrieved)
-        return Answer(_decision_id(), query, snapshot, decision, timing, retrieval, found, judgement, share)
+        answer = Answer(_decision_id(), query, snapshot, decision, timing, retrieval, found, judgement, share)
+        self._remember(answer, retrieved)
+        return answer
 
     def _session_route(self, query: RouteQuery, snapshot: Snapshot, now: float) -> str | None:
         seconds = snapshot.decider.policy.sticky_session_seconds
         return self._sessions.last_route(query, seconds, now) if seconds else None
 
-    def _remember(
-        self, query: RouteQuery, decision: Decision, judgement: Judgement, share: ShareEstimate | None, now: float
-    ) -> None:
+    def _remember(self, answer: Answer, now: float) -> None:
         """What later calls may rest on, where the policy wants it: the session's route and the traffic's share."""
-        self._sessions.remember(query, decision, now)
-        if share is not None and judgement.in_scope is not None:
-            self._shares[query.catalog] = share.after(judgement.in_scope)
+        if answer.snapshot.decider.policy.sticky_session_seconds:
+            self._sessions.remember(answer.query, answer.decision, now)
+        if answer.share is not None and answer.judgement is not None and answer.judgement.in_scope is not None:
+            self._shares[answer.query.catalog] = answer.share.after(answer.judgement.in_scope)
 
 
 def _judge(found: Found, snapshot: Snapshot, retrieval: Retrieval, share: ShareEstimate | None) -> Judgement:
