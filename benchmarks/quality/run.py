@@ -80,9 +80,13 @@ def _means(part: str, name: str, names: Sequence[str]) -> bool:
 
 
 def _commit() -> str:
-    """Which code is measured, asked once at the start; with a mark when files differ from their commit."""
-    command = ["git", "describe", "--always", "--dirty=, changed", "--abbrev=12", "--exclude=*"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout.strip()
+    """Which code is measured, asked once at the start; with a mark when its files differ from their commit."""
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    return f"{commit}, changed" if _git("status", "--porcelain", "--", "server", "benchmarks/quality") else commit
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False, cwd=ROOT).stdout.strip()
 
 
 def _measure(given: argparse.Namespace) -> None:
