@@ -10,14 +10,8 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2_grpc
 
-from fingerpost.guard.admission import Admission
-from fingerpost.rpc.health import Health
-from fingerpost.rpc.server import ROUTER_SERVICE, Server, start
-from fingerpost.rpc.services import RouterService
-from fingerpost.serve.embed import EmbedQueue
-from fingerpost.serve.pipeline import Pipeline
-from fingerpost.serve.reload import Reloader
-from fingerpost.serve.runtime import Runtime, Snapshot
+from fingerpost.rpc.server import Server, start
+from fingerpost.serve.runtime import Snapshot
 from fingerpost.settings import Settings
 from fingerpost.types import Activation
 from fingerpost.v1.router_service_pb2_grpc import RouterServiceStub
@@ -59,19 +53,10 @@ class Served:
 @asynccontextmanager
 async def serving(*snapshots: Snapshot, **settings: Any) -> AsyncIterator[Served]:
     threads = max((len(snapshot.embedders) for snapshot in snapshots), default=1)
-    chosen = Settings(
-        **{"listen": "127.0.0.1:0", "embed_threads": threads, "drain_wait_ms": 0, "reload_poll_ms": 20, **settings}
-    )
-    activations, runtime, queue = FixedActivations(snapshots), Runtime(), EmbedQueue(threads)
-    service = RouterService(Pipeline(runtime, queue), runtime, Admission(chosen.in_flight_calls), chosen)
-    server = Server(
-        chosen,
-        runtime,
-        queue,
-        Health((ROUTER_SERVICE,)),
-        service,
-        lambda on_change: Reloader(activations, activations.open, runtime, on_change),
-    )
+    usual = {"listen": "127.0.0.1:0", "embed_threads": threads, "drain_wait_ms": 0, "reload_poll_ms": 20}
+    uncached = {"cache_bytes": 0}  # so that each text is embedded, but where a test is about the cache
+    activations = FixedActivations(snapshots)
+    server = assemble(Settings(**{**usual, **uncached, **settings}), activations, lambda _: activations.open)
     running = await start(server)
     try:
         async with grpc.aio.insecure_channel(running.address) as channel:

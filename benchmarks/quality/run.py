@@ -31,7 +31,7 @@ from systems import Answers, Bench, open_bench
 
 from fingerpost.cli.progress import progress
 from fingerpost.ports import Progress
-from fingerpost.telemetry import configure_logs
+from fingerpost.telemetry.logs import configure_logs
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -28,10 +28,11 @@ from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, NotFound
 from fingerpost.guard.admission import Admission
 from fingerpost.integrations.semantic_router import baseline_decisions, require_installed
-from fingerpost.ports import IndexEngine, OpenEncoder, Progress, Tuned, VectorCache, VectorIndex
+from fingerpost.ports import ActivationStore, IndexEngine, OpenEncoder, Progress, Tuned, VectorCache, VectorIndex
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.server import ROUTER_SERVICE, Server
 from fingerpost.rpc.services import RouterService
+from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.pipeline import Pipeline
 from fingerpost.serve.reload import OnChange, Reloader
@@ -40,6 +41,8 @@ from fingerpost.serve.runtime import Runtime, Snapshot, check_catalog_name
 from fingerpost.serve.search import Space
 from fingerpost.serve.spell import Speller
 from fingerpost.settings import Settings
+from fingerpost.telemetry.state import read_state
+from fingerpost.telemetry.watch import Watch
 from fingerpost.types import Activation, Calibration, Decider, EncoderId, TuningVerdict, Vectors
 
 _ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in (FaissFlatEngine(),)}
@@ -72,15 +75,27 @@ def build_server(settings: Settings) -> Server:
     """Everything that serves, not yet started; nothing is read from the data folder until it is."""
     threadpool_limits(1, user_api="blas")  # a vector's product is too small to share between threads
     data = DataFolder(settings.data)
-    runtime = Runtime()
-    queue = EmbedQueue(settings.embed_threads)
-    service = RouterService(Pipeline(runtime, queue), runtime, Admission(settings.in_flight_calls), settings)
-    opener = SnapshotOpener(data, settings.embed_threads, runtime)
+    activations = FileActivationStore(data.catalogs)
+    return assemble(settings, activations, lambda runtime: SnapshotOpener(data, settings.embed_threads, runtime).open)
+
+
+def assemble(
+    settings: Settings, activations: ActivationStore, make_opener: Callable[[Runtime], Callable[[Activation], Snapshot]]
+) -> Server:
+    """Wire the parts of a server, whatever it opens its revisions with."""
+    cache = ResultCache(settings.cache_bytes, settings.cache_ttl_s, time.monotonic)
+    runtime = Runtime(cache.activate)
+    queue = EmbedQueue(settings.embed_threads, settings.queue_standing_ms / 1000, settings.queue_burst_ms / 1000)
+    admission = Admission(settings.in_flight_calls)
+    service = RouterService(Pipeline(runtime, queue, cache), runtime, admission, settings)
+    watch = Watch(settings, lambda: read_state(runtime, queue, cache, admission))
+    open_snapshot = make_opener(runtime)
 
     def make_reloader(on_change: OnChange) -> Reloader:
-        return Reloader(FileActivationStore(data.catalogs), opener.open, runtime, on_change)
+        return Reloader(activations, open_snapshot, runtime, on_change)
 
-    return Server(settings, runtime, queue, Health((ROUTER_SERVICE,)), service, make_reloader)
+    health = Health((ROUTER_SERVICE,))
+    return Server(settings, runtime, queue, admission, health, service, make_reloader, watch)
 
 
 @dataclass(slots=True)

@@ -30,6 +30,25 @@ class Settings(BaseSettings):
         description="Threads that embed and search; default: cores minus one, at least one.",
     )
     in_flight_calls: int = Field(1024, ge=1, le=100_000, description="Requests decided at a time; more are refused.")
+    queue_standing_ms: int = Field(
+        25,
+        ge=1,
+        le=60_000,
+        description="Longest wait for an embedding thread while work keeps coming too fast, milliseconds.",
+    )
+    queue_burst_ms: int = Field(
+        500, ge=1, le=60_000, description="Longest wait for an embedding thread in a burst, milliseconds."
+    )
+    cache_bytes: int = Field(
+        67_108_864, ge=0, le=17_179_869_184, description="About what the exact cache of results may occupy; 0: none."
+    )
+    cache_ttl_s: int = Field(3_600, ge=1, le=31_536_000, description="After it a cached result is made anew, seconds.")
+    metrics_listen: str = Field(
+        "", description="HOST:PORT of the Prometheus endpoint; empty: none. Anybody who reaches it can read it."
+    )
+    traces_endpoint: str = Field(
+        "", description="URL of an OpenTelemetry collector, OTLP over HTTP, as http://127.0.0.1:4318; empty: no traces."
+    )
     default_deadline_ms: int = Field(
         2_000, ge=1, le=600_000, description="Time for a call that sets no deadline, milliseconds."
     )

@@ -215,12 +215,12 @@ def test_a_cancelled_call_is_never_embedded() -> None:
                 await asyncio.sleep(0.01)
             for call in given_up:
                 call.cancel()
-            while served.server.service._admission.in_flight > 1:
+            while served.server.admission.in_flight > 1:
                 await asyncio.sleep(0.01)
             embedder.gate.set()
             await slow
             await served.stub.Route(pb.RouteRequest(text="after"))
-            return served.server.service._admission.in_flight
+            return served.server.admission.in_flight
 
     assert asyncio.run(ask()) == 0
     assert embedder.seen == ["slow", "after"]
@@ -236,7 +236,7 @@ def test_overload_is_refused_at_once() -> None:
                 asyncio.ensure_future(served.stub.Route(pb.RouteRequest(text=f"slow {n}"), timeout=20))
                 for n in range(3)
             ]
-            while served.server.service._admission.in_flight < 3:
+            while served.server.admission.in_flight < 3:
                 await asyncio.sleep(0.01)
             answer = await refusal(served.stub.Route(pb.RouteRequest(text="too much")))
             batch = pb.RouteBatchRequest(requests=[pb.RouteRequest(text="too much")] * 2)

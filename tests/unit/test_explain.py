@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.calibrate import FOREIGN_LOG_ODDS, judge
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.explain import summarise
@@ -33,11 +34,13 @@ TEXTS = [
 
 def answered(text: str, shown: Snapshot) -> Answer:
     async def ask() -> Answer:
-        runtime, queue = Runtime(), EmbedQueue(1)
+        runtime, queue, uncached = Runtime(), EmbedQueue(1), ResultCache(0, 1, time.monotonic)
         runtime.swap(shown)
         queue.start()
         try:
-            return await Pipeline(runtime, queue).route(RouteQuery("r", "default", text), time.monotonic() + 20)
+            return await Pipeline(runtime, queue, uncached).route(
+                RouteQuery("r", "default", text), time.monotonic() + 20
+            )
         finally:
             queue.close()
 

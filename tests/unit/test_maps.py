@@ -30,7 +30,7 @@ def sample_of(
     odds = rows @ np.array(weights) + intercept + np.array(offsets)[best]
     right = random.uniform(size=count) < 1 / (1 + np.exp(-odds))
     ones, zeros = np.ones(count), np.zeros(count, dtype=np.int64)
-    return Sample(rows, np.zeros((count, len(SCOPE_FEATURES))), best, ones > 0, right, ones, zeros)
+    return Sample(rows, np.zeros((count, len(SCOPE_FEATURES))), best, ones > 0, right, ones, zeros, rows, best)
 
 
 def scoped(count: int, weights: tuple[float, ...], intercept: float, seed: int = 0) -> Sample:
@@ -40,7 +40,7 @@ def scoped(count: int, weights: tuple[float, ...], intercept: float, seed: int =
     inside = random.uniform(size=count) < 1 / (1 + np.exp(-(rows @ np.array(weights) + intercept)))
     zeros = np.zeros(count, dtype=np.int64)
     picks = np.zeros((count, len(FEATURES)))
-    return Sample(picks, rows, zeros, inside, inside, np.ones(count), (~inside).astype(np.int64))
+    return Sample(picks, rows, zeros, inside, inside, np.ones(count), (~inside).astype(np.int64), picks, zeros)
 
 
 def test_the_pick_map_finds_the_true_weights() -> None:
@@ -161,7 +161,7 @@ def test_separable_texts_stay_finite() -> None:
     for rows in (np.repeat([[-1.0, -1, -1], [1.0, 1, 1]], 50, axis=0), np.ones((100, 3))):
         ones, zeros = np.ones(100), np.zeros(100, dtype=np.int64)
         right = np.arange(100) >= 50
-        sample = Sample(rows, np.zeros((100, len(SCOPE_FEATURES))), zeros, ones > 0, right, ones, zeros)
+        sample = Sample(rows, np.zeros((100, len(SCOPE_FEATURES))), zeros, ones > 0, right, ones, zeros, rows, zeros)
         for prior in (PRIOR, None):
             found = fit_pick_map(sample, 1, prior)
             assert all(map(math.isfinite, (*found.weights, found.intercept, *found.route_offsets)))

@@ -38,6 +38,8 @@ class Sample:
     right: NDArray[np.bool_]  # in scope, and the best route is the text's own
     weights: NDArray[np.float64]  # to the expected share of out-of-scope texts, mean 1
     source: NDArray[np.int64]  # where a text comes from: texts of one source weigh the same
+    second: NDArray[np.float64]  # (n, FEATURES) of the second best route; of the best again where there is none
+    second_best: NDArray[np.int64]  # its number; -1: there is none
 
     @property
     def in_scope_count(self) -> int:
@@ -52,6 +54,8 @@ class Sample:
             self.right[rows],
             self.weights[rows],
             self.source[rows],
+            self.second[rows],
+            self.second_best[rows],
         )
 
 
@@ -72,7 +76,11 @@ class _Rows:
     best: list[int] = field(default_factory=list)
     truth: list[int] = field(default_factory=list)
     kind: list[int] = field(default_factory=list)
+    second: list[tuple[float, ...]] = field(default_factory=list)
+    second_best: list[int] = field(default_factory=list)
 
+
+NO_ROUTE = -1  # where there is no second best
 
 INSIDE, OWN, BACKGROUND, LEFT_OUT = range(4)
 """Where a held-out text comes from: a route, the catalog's out-of-scope texts, the background, a route left out."""
@@ -163,6 +171,9 @@ class _Pool:
                 rows.best.append(int(self._present[scores.routes[0].route]))
                 rows.truth.append(OUT_OF_SCOPE if truth is None else int(truth[start + place]))
                 rows.kind.append(kind)
+                rivals = len(scores.routes) > 1
+                rows.second.append(features(scores, 1 if rivals else 0))
+                rows.second_best.append(int(self._present[scores.routes[1].route]) if rivals else NO_ROUTE)
 
     def _found(self, similarities: NDArray[np.float32], nearest: NDArray[np.float32], reading: Reading) -> Found:
         """What `serve.search.find` would give."""
@@ -195,6 +206,8 @@ def _sample(rows: _Rows, share: float) -> Sample:
         right=inside & (best == truth),
         weights=_weights(kind, share),
         source=kind,
+        second=np.array(rows.second, dtype=np.float64).reshape(count, len(FEATURES)),
+        second_best=np.array(rows.second_best, dtype=np.int64),
     )
 
 

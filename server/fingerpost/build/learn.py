@@ -7,6 +7,7 @@ trained on, from where it was: seconds instead of a minute.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from fingerpost.build.expected import expected_of
 from fingerpost.build.fit import Fit, Source, Trained, fit, route_promise, train
 from fingerpost.build.held_out import OWN
 from fingerpost.build.linear import Floats
@@ -17,7 +18,7 @@ from fingerpost.build.report import HeldOut, Learned, Report
 from fingerpost.build.threshold import curve
 from fingerpost.ports import Progress
 from fingerpost.serve.score import DEFAULT_VOTE
-from fingerpost.types import OUT_OF_SCOPE, Catalog, Exemplar, Head, Promise, Revision
+from fingerpost.types import OUT_OF_SCOPE, Catalog, Exemplar, Expected, Head, Promise, Revision
 
 VERSION = 1
 """Grows with every change of what is learned from the same texts."""
@@ -49,6 +50,7 @@ class Lesson:
     held_out: HeldOut | None  # likewise
     learned: Learned
     route_promises: Mapping[int, Promise]  # of routes with a target of their own
+    expected: Expected | None
 
     @property
     def head(self) -> Head | None:
@@ -70,7 +72,8 @@ def learn(source: Source, catalog: Catalog, prior: Prior | None, progress: Progr
     }
     learned = Learned(VERSION, fitted.recipe, fitted.left_out_accuracy, len(source.exemplars), 0)
     held_out = _held_out(fitted)
-    return Lesson(fitted.trained, fitted.maps, fitted.threshold, fitted.promise, held_out, learned, promises)
+    expected = expected_of(fitted.sample, fitted.maps)
+    return Lesson(fitted.trained, fitted.maps, fitted.threshold, fitted.promise, held_out, learned, promises, expected)
 
 
 def carry_over(source: Source, catalog: Catalog, base: Base, progress: Progress) -> Lesson | None:
@@ -86,7 +89,8 @@ def carry_over(source: Source, catalog: Catalog, base: Base, progress: Progress)
     trained = train(source, learned.recipe, base.linears) if changed else Trained(head, base.linears)
     promises = {number: route.promise for number, route in enumerate(decider.routes) if route.promise}
     maps = Maps(decider.confidence_map, decider.scope_map)
-    return Lesson(trained, maps, decider.threshold, decider.promise, base.report.held_out, learned, promises)
+    held_out = base.report.held_out
+    return Lesson(trained, maps, decider.threshold, decider.promise, held_out, learned, promises, decider.expected)
 
 
 def _same_questions(catalog: Catalog, base: Revision) -> bool:

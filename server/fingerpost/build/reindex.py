@@ -191,6 +191,7 @@ def decider_of(catalog: Catalog, lesson: Lesson) -> Decider:
         blend=lesson.learned.recipe.blend,
         scope_map=lesson.maps.scope,
         promise=lesson.promise,
+        expected=lesson.expected,
     )
 
 

@@ -79,7 +79,7 @@ def reindex(
     from fingerpost.build.reindex import reindex as build
     from fingerpost.cli.progress import progress
     from fingerpost.serve.runtime import check_catalog_name
-    from fingerpost.telemetry import configure_logs
+    from fingerpost.telemetry.logs import configure_logs
 
     configure_logs("auto")
     check_catalog_name(catalog)
@@ -104,7 +104,7 @@ def evaluate(
     """Decide labelled cases with the active revision and measure how good the decisions are."""
     from fingerpost.bootstrap import evaluate_active
     from fingerpost.cli.progress import progress
-    from fingerpost.telemetry import configure_logs
+    from fingerpost.telemetry.logs import configure_logs
 
     configure_logs("auto")
     with progress() as bar:
@@ -124,7 +124,7 @@ def thresholds(
     """Show what each threshold would give: coverage, precision and its bound on held-out utterances."""
     from fingerpost.bootstrap import read_active
     from fingerpost.cli.thresholds import print_json, print_table
-    from fingerpost.telemetry import configure_logs
+    from fingerpost.telemetry.logs import configure_logs
 
     configure_logs("auto")
     decider, report = read_active(data, catalog)
@@ -147,7 +147,7 @@ def serve(
     from fingerpost.bootstrap import build_server
     from fingerpost.rpc.server import run as run_server
     from fingerpost.settings import read_settings
-    from fingerpost.telemetry import configure_logs
+    from fingerpost.telemetry.logs import configure_logs
 
     given = {"data": data, "listen": listen, "embed_threads": embed_threads}
     settings = read_settings({name: value for name, value in given.items() if value is not None})
@@ -197,7 +197,7 @@ def try_(
     from fingerpost.cli.local import local_server
     from fingerpost.cli.trying import try_lines
     from fingerpost.client import Client
-    from fingerpost.telemetry import configure_logs
+    from fingerpost.telemetry.logs import configure_logs
 
     configure_logs("auto", quiet=True)
     with nullcontext(target) if target else local_server(data) as address, Client(address) as client:

@@ -7,8 +7,7 @@ handler is rebuilt here without (de)serialisers, and nothing runs outside this b
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -23,6 +22,7 @@ from fingerpost.errors import (
     InternalError,
     InvalidRequest,
 )
+from fingerpost.rpc.call import CALL, Call, Observer
 from fingerpost.rpc.status import code_of, to_status
 
 _log = structlog.get_logger(__name__)
@@ -30,22 +30,18 @@ _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
 _Handler = Any  # grpc.RpcMethodHandler; its types depend on the method, and the boundary treats all alike
 
-REQUEST_ID: ContextVar[str] = ContextVar("request_id")
-"""Id of the call that runs in this task."""
-
-DEADLINE: ContextVar[float] = ContextVar("deadline")
-"""When the call that runs in this task must be done, `time.monotonic` seconds."""
-
 REQUEST_ID_KEY = "x-request-id"
 DEADLINE_KEY = "x-fingerpost-default-deadline-ms"
 _REQUEST_ID_LENGTH = 128
 
 
 class Boundary(grpc.aio.ServerInterceptor):
-    """Wraps every handler, the health and reflection services' too."""
+    """Wraps every handler, the health and reflection services' too, each once."""
 
-    def __init__(self, default_deadline_ms: int) -> None:
+    def __init__(self, default_deadline_ms: int, observers: Sequence[Observer] = ()) -> None:
         self._default_deadline_ms = default_deadline_ms
+        self._observers = observers
+        self._rebuilt: dict[str, _Handler] = {}
 
     async def intercept_service(
         self,
@@ -53,28 +49,48 @@ class Boundary(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _Handler:
         """Rebuild the handler; an unknown method stays UNIMPLEMENTED, answered by the library."""
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
+        method = handler_call_details.method
+        rebuilt = self._rebuilt.get(method)
+        if rebuilt is None:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            rebuilt = self._rebuilt[method] = self._rebuild(handler, method)
+        return rebuilt
+
+    def _rebuild(self, handler: _Handler, method: str) -> _Handler:
         if handler.request_streaming:
             return _rebuilt_bidirectional(handler)
-        return _rebuilt_server_stream(handler) if handler.response_streaming else self._rebuilt_unary(handler)
+        return _rebuilt_server_stream(handler) if handler.response_streaming else self._rebuilt_unary(handler, method)
 
-    def _rebuilt_unary(self, handler: _Handler) -> _Handler:
+    def _rebuilt_unary(self, handler: _Handler, method: str) -> _Handler:
         async def behaviour(data: bytes, context: _Context) -> bytes:
-            request_id = _new_id()
+            call = Call(method, time.monotonic())
+            CALL.set(call)
+            code = grpc.StatusCode.CANCELLED
             try:
                 request = _parse(handler, data)
-                request_id = _request_id(request)
-                REQUEST_ID.set(request_id)
+                call.request_id = _request_id(request)
                 time_left = self._time_left(context)
-                DEADLINE.set(time.monotonic() + time_left)
+                call.deadline = call.started + time_left
                 async with asyncio.timeout(time_left):
                     reply = await handler.unary_unary(request, context)
-                return _serialise(handler, reply)
-            except Exception as error:
-                await _refuse(context, error, request_id)
+                reply_bytes = _serialise(handler, reply)
+                code = grpc.StatusCode.OK
+                return reply_bytes
+            except grpc.aio.AbortError:  # the library's own services end calls so
+                code = grpc.StatusCode.NOT_FOUND
                 raise
+            except Exception as error:
+                call.request_id = call.request_id or _new_id()
+                known = _known(error, call.request_id)
+                call.errors.append(known)
+                code = code_of(known)
+                await _refuse(context, known, call.request_id)
+                raise
+            finally:
+                for observer in self._observers:
+                    observer.finished(call, code, context.invocation_metadata() or ())
 
         return grpc.unary_unary_rpc_method_handler(behaviour, None, None)
 
@@ -99,8 +115,10 @@ def _rebuilt_server_stream(handler: _Handler) -> _Handler:
         try:
             async for reply in handler.unary_stream(_parse(handler, data), context):
                 yield _serialise(handler, reply)
+        except grpc.aio.AbortError:
+            raise
         except Exception as error:  # noqa: BLE001
-            await _refuse(context, error, request_id)
+            await _refuse(context, _known(error, request_id), request_id)
 
     return grpc.unary_stream_rpc_method_handler(behaviour, None, None)
 
@@ -115,20 +133,19 @@ def _rebuilt_bidirectional(handler: _Handler) -> _Handler:
         try:
             async for reply in handler.stream_stream(requests(), context):
                 yield _serialise(handler, reply)
+        except grpc.aio.AbortError:
+            raise
         except Exception as error:  # noqa: BLE001
-            await _refuse(context, error, request_id)
+            await _refuse(context, _known(error, request_id), request_id)
 
     return grpc.stream_stream_rpc_method_handler(behaviour, None, None)
 
 
-async def _refuse(context: _Context, error: Exception, request_id: str) -> None:
-    """End the call with the status of the error; an abort that is already under way goes on."""
-    if isinstance(error, grpc.aio.AbortError):
-        raise error
-    known = _known(error, request_id)
-    status = to_status(known, request_id)
+async def _refuse(context: _Context, error: FingerpostError, request_id: str) -> None:
+    """End the call with the status of the error."""
+    status = to_status(error, request_id)
     metadata = (*(status.trailing_metadata or ()), *(context.trailing_metadata() or ()), (REQUEST_ID_KEY, request_id))
-    await context.abort(code_of(known), known.message, metadata)
+    await context.abort(code_of(error), error.message, metadata)
 
 
 def _known(error: Exception, request_id: str) -> FingerpostError:

@@ -5,6 +5,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fingerpost import __version__
 from fingerpost.errors import FingerpostError
 from fingerpost.rpc.status import code_of
+from fingerpost.serve.cache import Lookup
 from fingerpost.serve.calibrate import FEATURES, FOREIGN_LOG_ODDS, SCOPE_FEATURES, contributions, share_log_odds
 from fingerpost.serve.explain import summarise
 from fingerpost.serve.pipeline import Answer
@@ -48,6 +49,7 @@ def to_response(answer: Answer) -> pb.RouteResponse:
         catalog=snapshot.catalog,
         ignored_parts=query.ignored_parts,
         joined_turns=query.joined_turns,
+        cached=answer.lookup is Lookup.HIT,
     )
     _add_details(response, answer)
     return response

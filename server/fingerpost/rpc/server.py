@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from fingerpost.errors import ErrorReason, FailedPrecondition
+from fingerpost.guard.admission import Admission
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.interceptors import Boundary
 from fingerpost.rpc.services import RouterService
@@ -18,6 +19,7 @@ from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.reload import OnChange, Reloader
 from fingerpost.serve.runtime import Runtime
 from fingerpost.settings import Settings
+from fingerpost.telemetry.watch import Watch
 from fingerpost.v1 import router_service_pb2 as pb
 from fingerpost.v1.router_service_pb2_grpc import add_RouterServiceServicer_to_server
 
@@ -38,9 +40,11 @@ class Server:
     settings: Settings
     runtime: Runtime
     queue: EmbedQueue
+    admission: Admission
     health: Health
     service: RouterService
     make_reloader: Callable[[OnChange], Reloader]
+    watch: Watch
 
 
 async def run(server: Server, on_ready: Callable[[str], None]) -> bool:
@@ -72,6 +76,7 @@ async def start(server: Server) -> "Running":
         FailedPrecondition: ADDRESS_UNAVAILABLE.
     """
     grpc_server, address = _bound(server)
+    server.watch.start()
 
     async def on_change(known: Sequence[str]) -> None:
         await server.health.update(server.runtime.snapshots.keys(), known)
@@ -111,13 +116,14 @@ class Running:
         forced.cancel()
         self.polling.cancel()
         self.server.queue.close()
+        await self.server.watch.close()
         _log.info("stopped", forced=force.is_set())
 
 
 def _bound(server: Server) -> tuple[grpc.aio.Server, str]:
     settings = server.settings
     grpc_server = grpc.aio.server(
-        interceptors=[Boundary(settings.default_deadline_ms)],
+        interceptors=[Boundary(settings.default_deadline_ms, server.watch.observers)],
         options=[
             ("grpc.so_reuseport", 0),  # port sharing would hide that the port is taken
             ("grpc.max_receive_message_length", settings.message_bytes),

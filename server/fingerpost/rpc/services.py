@@ -8,8 +8,8 @@ import grpc
 
 from fingerpost.errors import ErrorReason, FieldViolation, FingerpostError, InvalidRequest
 from fingerpost.guard.admission import Admission
+from fingerpost.rpc.call import CALL
 from fingerpost.rpc.convert import to_query
-from fingerpost.rpc.interceptors import DEADLINE, REQUEST_ID
 from fingerpost.rpc.reply import to_batch_error, to_explanation, to_response, to_server_info
 from fingerpost.serve.pipeline import Answer, Pipeline
 from fingerpost.serve.runtime import Runtime
@@ -35,7 +35,7 @@ class RouterService(RouterServiceServicer):
     async def Route(self, request: pb.RouteRequest, context: _Context) -> pb.RouteResponse:  # noqa: N802
         self._admission.admit()
         try:
-            return to_response(await self._answer(request, REQUEST_ID.get()))
+            return to_response(await self._answer(request, CALL.get().request_id))
         finally:
             self._admission.release()
 
@@ -43,14 +43,15 @@ class RouterService(RouterServiceServicer):
         count = self._checked_count(request)
         self._admission.admit(count)
         try:
-            request_id = REQUEST_ID.get()
+            call = CALL.get()
+            self._pipeline.check(request.requests[0].tenant, call.deadline)
             results = await asyncio.gather(
                 *(
-                    self._batch_item(item, item.request_id or f"{request_id}-{place}")
+                    self._batch_item(item, item.request_id or f"{call.request_id}-{place}")
                     for place, item in enumerate(request.requests)
                 )
             )
-            return pb.RouteBatchResponse(results=results, request_id=request_id)
+            return pb.RouteBatchResponse(results=results, request_id=call.request_id)
         finally:
             self._admission.release(count)
 
@@ -62,22 +63,27 @@ class RouterService(RouterServiceServicer):
             request.request.alternatives_count = min(_EXPLAINED_ALTERNATIVES, self._settings.alternatives)
         self._admission.admit()
         try:
-            return to_explanation(await self._answer(request.request, REQUEST_ID.get()))
+            return to_explanation(await self._answer(request.request, CALL.get().request_id))
         finally:
             self._admission.release()
 
     async def GetServerInfo(  # noqa: N802
         self, request: pb.GetServerInfoRequest, context: _Context
     ) -> pb.GetServerInfoResponse:
-        return to_server_info(self._runtime, self._settings, self._start_time, REQUEST_ID.get())
+        return to_server_info(self._runtime, self._settings, self._start_time, CALL.get().request_id)
 
-    async def _answer(self, request: pb.RouteRequest, request_id: str) -> Answer:
-        return await self._pipeline.route(to_query(request, request_id, self._settings), DEADLINE.get())
+    async def _answer(self, request: pb.RouteRequest, request_id: str, *, admitted: bool = False) -> Answer:
+        call = CALL.get()
+        query = to_query(request, request_id, self._settings)
+        answer = await self._pipeline.route(query, call.deadline, admitted=admitted)
+        call.answers.append(answer)
+        return answer
 
     async def _batch_item(self, item: pb.RouteRequest, request_id: str) -> pb.RouteBatchResult:
         try:
-            return pb.RouteBatchResult(response=to_response(await self._answer(item, request_id)))
+            return pb.RouteBatchResult(response=to_response(await self._answer(item, request_id, admitted=True)))
         except FingerpostError as error:
+            CALL.get().errors.append(error)
             return pb.RouteBatchResult(error=to_batch_error(error))
 
     def _checked_count(self, request: pb.RouteBatchRequest) -> int:

@@ -1,7 +1,7 @@
 """Runtime: which revision is active? References swapped whole; a call keeps the snapshot that it began with."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -57,7 +57,9 @@ class Snapshot:
 class Runtime:
     """The snapshots in force, by catalog. Written by the event loop alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_swap: Callable[[Activation], None] = lambda _: None) -> None:
+        """Nothing in force yet; `on_swap` is told each activation as it comes into force."""
+        self._on_swap = on_swap
         self._snapshots: Mapping[str, Snapshot] = MappingProxyType({})
         self.refused_reloads: dict[str, int] = {}
 
@@ -84,6 +86,7 @@ class Runtime:
     def swap(self, snapshot: Snapshot) -> None:
         """Put a snapshot in force; calls that began with the old one finish with it."""
         self._snapshots = MappingProxyType({**self._snapshots, snapshot.catalog: snapshot})
+        self._on_swap(snapshot.activation)
 
     def refuse(self, catalog: str) -> None:
         """Count an activation that could not be served; the last good revision stays."""

@@ -20,6 +20,7 @@ from fingerpost.types.request import (
     Turn,
 )
 from fingerpost.types.revision import (
+    MEASURE_BOUNDS,
     OUT_OF_SCOPE,
     Activation,
     Calibration,
@@ -27,6 +28,7 @@ from fingerpost.types.revision import (
     Decider,
     EncoderId,
     Exemplar,
+    Expected,
     Head,
     Promise,
     Revision,
@@ -38,6 +40,7 @@ from fingerpost.types.revision import (
 from fingerpost.types.vectors import Vector, Vectors
 
 __all__ = [
+    "MEASURE_BOUNDS",
     "OUT_OF_SCOPE",
     "Activation",
     "Calibration",
@@ -49,6 +52,7 @@ __all__ = [
     "Embedded",
     "EncoderId",
     "Exemplar",
+    "Expected",
     "Finding",
     "Found",
     "GivenVector",

@@ -86,6 +86,22 @@ class Promise:
     texts_needed: int | None  # utterances with which it would, were they as these; None: no hundred times as many would
 
 
+MEASURE_BOUNDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+"""Where the distributions of a decision's measures are cut, in revisions and in metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How held-out texts were decided, weighed as the expected traffic: what drift is told from.
+
+    Each is the share, [0, 1], of the texts at or under each of `MEASURE_BOUNDS`.
+    """
+
+    similarity: tuple[float, ...]
+    margin: tuple[float, ...]
+    confidence: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
     """What was trained on the vectors, as plain arrays: see `serve.head`."""
@@ -118,6 +134,7 @@ class Decider:
     blend: float = 1.0  # [0, 1]; share of the vote in a score, the rest is the linear head's
     scope_map: ScopeMap | None = None
     promise: Promise | None = None
+    expected: Expected | None = None  # nothing is decided by it
 
 
 @dataclass(frozen=True, slots=True)

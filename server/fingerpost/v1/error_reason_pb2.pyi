@@ -42,7 +42,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NO_ACTIVE_REVISION: _ErrorReason.ValueType  # 9
     """FAILED_PRECONDITION: nothing has been published yet."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 10
-    """RESOURCE_EXHAUSTED: too many calls in flight; retry after the given time."""
+    """RESOURCE_EXHAUSTED: too much work; `cause` in the metadata says of which kind; retry after the given time."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 11
     """DEADLINE_EXCEEDED: the time for the call ran out; the stage reached is in the metadata."""
     ERROR_REASON_STOPPING: _ErrorReason.ValueType  # 12
@@ -67,6 +67,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: no revision of that name is stored."""
     ERROR_REASON_ADDRESS_UNAVAILABLE: _ErrorReason.ValueType  # 22
     """FAILED_PRECONDITION: the address to listen on is taken or cannot be used."""
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 23
+    """RESOURCE_EXHAUSTED: the tenant has its share of the queue, and others wait; retry after the given time."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """`google.rpc.ErrorInfo.reason` is a name of this enum without its prefix: "PROMPT_EMPTY". The domain is "fingerpost".
@@ -93,7 +95,7 @@ ERROR_REASON_CATALOG_NOT_FOUND: ErrorReason.ValueType  # 8
 ERROR_REASON_NO_ACTIVE_REVISION: ErrorReason.ValueType  # 9
 """FAILED_PRECONDITION: nothing has been published yet."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 10
-"""RESOURCE_EXHAUSTED: too many calls in flight; retry after the given time."""
+"""RESOURCE_EXHAUSTED: too much work; `cause` in the metadata says of which kind; retry after the given time."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 11
 """DEADLINE_EXCEEDED: the time for the call ran out; the stage reached is in the metadata."""
 ERROR_REASON_STOPPING: ErrorReason.ValueType  # 12
@@ -118,4 +120,6 @@ ERROR_REASON_REVISION_NOT_FOUND: ErrorReason.ValueType  # 21
 """NOT_FOUND: no revision of that name is stored."""
 ERROR_REASON_ADDRESS_UNAVAILABLE: ErrorReason.ValueType  # 22
 """FAILED_PRECONDITION: the address to listen on is taken or cannot be used."""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 23
+"""RESOURCE_EXHAUSTED: the tenant has its share of the queue, and others wait; retry after the given time."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

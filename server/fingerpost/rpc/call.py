@@ -1,0 +1,35 @@
+"""Call: what is known of the call that runs in this task."""
+
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import grpc
+
+from fingerpost.errors import FingerpostError
+from fingerpost.serve.pipeline import Answer
+
+
+@dataclass(slots=True)
+class Call:
+    """One call, from its first byte to its last."""
+
+    method: str  # as on the wire: /fingerpost.v1.RouterService/Route
+    started: float  # time.monotonic seconds
+    request_id: str = ""
+    deadline: float = 0.0  # time.monotonic seconds
+    answers: list[Answer] = field(default_factory=list)
+    errors: list[FingerpostError] = field(default_factory=list)  # of the call, or of items of its batch
+
+
+CALL: ContextVar[Call] = ContextVar("call")
+
+Headers = Iterable[tuple[str, str | bytes]]
+"""What the caller sent as gRPC metadata."""
+
+
+class Observer(Protocol):
+    """Hears of calls that are over."""
+
+    def finished(self, call: Call, code: grpc.StatusCode, headers: Headers) -> None: ...

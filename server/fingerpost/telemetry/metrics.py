@@ -1,0 +1,154 @@
+"""Metrics: what the server counts, in the Prometheus format."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from wsgiref.simple_server import WSGIServer
+
+import grpc
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from fingerpost.errors import Overloaded
+from fingerpost.guard.decayed import DecayedMean
+from fingerpost.rpc.call import Call, Headers
+from fingerpost.serve.cache import Lookup
+from fingerpost.serve.pipeline import Answer
+from fingerpost.telemetry import names
+from fingerpost.telemetry.names import Kind, Metric
+from fingerpost.types import Decision, Judgement, Timing
+
+_RECENT_DECISIONS = 1_000
+_STALL_SECONDS = 0.2
+
+Sample = tuple[Metric, tuple[str, ...], float]
+"""A metric, the values of its labels, and its value."""
+
+Read = Callable[[], Iterable[Sample]]
+
+
+class Metrics:
+    """Everything that is counted; with a registry of its own, so that several servers can live in one process."""
+
+    def __init__(self, read_state: Read) -> None:
+        """Nothing counted yet; `read_state` tells, from the endpoint's thread, what the server is like just then."""
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self._calls = self._counter(names.CALLS)
+        self._call_seconds = self._histogram(names.CALL_SECONDS)
+        self._refusals = self._counter(names.REFUSALS)
+        self._decisions = self._counter(names.DECISIONS)
+        self._reasons = self._counter(names.REASONS)
+        self._degraded = self._counter(names.DEGRADED)
+        self._similarity = self._histogram(names.SIMILARITY)
+        self._margin = self._histogram(names.MARGIN)
+        self._confidence = self._histogram(names.CONFIDENCE)
+        self._stages = self._histogram(names.STAGE_SECONDS)
+        self._lookups = self._counter(names.CACHE_LOOKUPS)
+        self._loop_lag = self._histogram(names.LOOP_LAG)
+        self._loop_stalls = self._counter(names.LOOP_STALLS)
+        self._covered: dict[str, DecayedMean] = {}  # by catalog, as the next
+        self._out_of_scope: dict[str, DecayedMean] = {}
+        self.registry.register(_Watched(read_state))
+        self.registry.register(_Watched(self._recent))
+
+    def finished(self, call: Call, code: grpc.StatusCode, headers: Headers) -> None:
+        """Count a call that is over, and what it decided."""
+        self._calls.labels(call.method, code.name).inc()
+        self._call_seconds.labels(call.method).observe(time.monotonic() - call.started)
+        for error in call.errors:
+            if isinstance(error, Overloaded):
+                self._refusals.labels(error.metadata["cause"]).inc()
+        for answer in call.answers:
+            self._decided(answer)
+
+    def lagged(self, seconds: float) -> None:
+        """Note how late the event loop was."""
+        self._loop_lag.observe(seconds)
+        if seconds > _STALL_SECONDS:
+            self._loop_stalls.inc()
+
+    def listen(self, host: str, port: int) -> WSGIServer:
+        """Answer GET /metrics from a thread; the caller shuts it down.
+
+        Raises:
+            OSError: the address is taken or not of this machine.
+        """
+        server, _ = start_http_server(port, host, self.registry)
+        return server
+
+    def _decided(self, answer: Answer) -> None:
+        catalog, decision = answer.snapshot.catalog, answer.decision
+        self._decisions.labels(catalog, decision.outcome.value).inc()
+        for reason in decision.reasons:
+            self._reasons.labels(catalog, reason.value).inc()
+        _mean(self._covered, catalog).add(0.0 if decision.degraded else 1.0)
+        if decision.degraded:
+            self._degraded.labels(catalog, decision.reasons[0].value).inc()
+        if answer.judgement is not None:
+            self._measured(catalog, decision, answer.judgement)
+            self._took(answer.timing, answer.lookup)
+
+    def _measured(self, catalog: str, decision: Decision, judgement: Judgement) -> None:
+        for histogram, value in (
+            (self._similarity, decision.similarity),
+            (self._margin, decision.margin),
+            (self._confidence, decision.confidence),
+        ):
+            if value is not None:
+                histogram.labels(catalog).observe(value)
+        if judgement.in_scope is not None:
+            _mean(self._out_of_scope, catalog).add(1.0 - judgement.in_scope)
+
+    def _took(self, timing: Timing, lookup: Lookup | None) -> None:
+        if lookup is not None:
+            self._lookups.labels(lookup.value).inc()
+        if lookup is not Lookup.HIT:
+            self._stages.labels("queue").observe(timing.queue_us / 1e6)
+            self._stages.labels("embed").observe(timing.embed_us / 1e6)
+            self._stages.labels("search").observe(timing.search_us / 1e6)
+        self._stages.labels("decide").observe(timing.decide_us / 1e6)
+
+    def _recent(self) -> Iterator[Sample]:
+        for metric, means in ((names.COVERAGE, self._covered), (names.OUT_OF_SCOPE, self._out_of_scope)):
+            for catalog, mean in list(means.items()):
+                yield metric, (catalog,), mean.value
+
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.name, metric.meaning, metric.labels, registry=self.registry)
+
+    def _histogram(self, metric: Metric) -> Histogram:
+        return Histogram(metric.name, metric.meaning, metric.labels, registry=self.registry, buckets=metric.buckets)
+
+
+class _Watched(Collector):
+    """Metrics that are read when somebody asks."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for metric, labels, value in self._read():
+            family = families.get(metric.name)
+            if family is None:
+                kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+                family = families[metric.name] = kind(metric.name, metric.meaning, labels=metric.labels)
+            family.add_metric(labels, value)
+        yield from families.values()
+
+
+def _mean(means: dict[str, DecayedMean], catalog: str) -> DecayedMean:
+    mean = means.get(catalog)
+    if mean is None:
+        mean = means[catalog] = DecayedMean(_RECENT_DECISIONS)
+    return mean

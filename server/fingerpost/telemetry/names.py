@@ -1,0 +1,109 @@
+"""Names: every metric that the server exposes, in one table; docs/reference/metrics.md is made from it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fingerpost.types import MEASURE_BOUNDS
+
+
+class Kind(StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A row of the table."""
+
+    name: str  # as it is exposed; a counter's ends in _total
+    kind: Kind
+    labels: tuple[str, ...]
+    meaning: str
+    buckets: tuple[float, ...] = ()  # upper bounds, of a histogram
+
+
+_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0, 2.0)
+
+_C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+
+CALLS = Metric("fingerpost_calls_total", _C, ("method", "code"), "Calls answered or refused, by gRPC code.")
+CALL_SECONDS = Metric("fingerpost_call_seconds", _H, ("method",), "Time of a call in the server.", _SECONDS)
+REFUSALS = Metric(
+    "fingerpost_refusals_total", _C, ("cause",), "Requests refused by overload: in_flight, queue, tenant or deadline."
+)
+DECISIONS = Metric("fingerpost_decisions_total", _C, ("catalog", "outcome"), "Decisions, batch items each for itself.")
+REASONS = Metric("fingerpost_reasons_total", _C, ("catalog", "reason"), "Reasons that decisions gave.")
+DEGRADED = Metric("fingerpost_degraded_total", _C, ("catalog", "reason"), "Decisions without the full path.")
+COVERAGE = Metric(
+    "fingerpost_coverage_ratio", _G, ("catalog",), "Share of about the last 1,000 decisions made by the full path."
+)
+OUT_OF_SCOPE = Metric(
+    "fingerpost_out_of_scope_ratio", _G, ("catalog",), "Share of about the last 1,000 texts that was out of scope."
+)
+EXPECTED_OUT_OF_SCOPE = Metric(
+    "fingerpost_expected_out_of_scope_ratio", _G, ("catalog",), "The share that the active revision expects."
+)
+STAGE_SECONDS = Metric(
+    "fingerpost_stage_seconds", _H, ("stage",), "Time of a stage: queue, embed, search, decide.", _SECONDS
+)
+SIMILARITY = Metric("fingerpost_similarity", _H, ("catalog",), "Similarity of the best route.", MEASURE_BOUNDS)
+MARGIN = Metric("fingerpost_margin", _H, ("catalog",), "Confidence of the best route above the second.", MEASURE_BOUNDS)
+CONFIDENCE = Metric("fingerpost_confidence", _H, ("catalog",), "Confidence of the best route.", MEASURE_BOUNDS)
+EXPECTED = Metric(
+    "fingerpost_expected_ratio",
+    _G,
+    ("catalog", "measure", "le"),
+    "Share of the held-out texts of the active revision at or under `le`, for similarity, margin and confidence.",
+)
+CACHE_LOOKUPS = Metric(
+    "fingerpost_cache_lookups_total", _C, ("result",), "Texts looked up in the cache: hit, miss, or shared with a miss."
+)
+CACHE_BYTES = Metric("fingerpost_cache_bytes", _G, (), "About what the cache occupies.")
+CACHE_ENTRIES = Metric("fingerpost_cache_entries", _G, (), "Results in the cache.")
+IN_FLIGHT = Metric("fingerpost_in_flight_requests", _G, (), "Requests being decided.")
+QUEUE_JOBS = Metric("fingerpost_queue_jobs", _G, (), "Texts that wait for an embedding thread.")
+QUEUE_AGE = Metric("fingerpost_queue_oldest_seconds", _G, (), "How long the first of them has waited.")
+LOOP_LAG = Metric(
+    "fingerpost_event_loop_lag_seconds", _H, (), "How late the event loop ran what was due, ten times a second.",
+    (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0),
+)  # fmt: skip
+LOOP_STALLS = Metric("fingerpost_event_loop_stalls_total", _C, (), "Times that it was later than 200 ms.")
+REVISION = Metric(
+    "fingerpost_active_revision_info",
+    _G,
+    ("catalog", "revision", "encoder", "precision"),
+    "1 for the revision that each catalog serves.",
+)
+GENERATION = Metric("fingerpost_active_generation", _G, ("catalog",), "Generation of the active pointer.")
+REFUSED_RELOADS = Metric(
+    "fingerpost_refused_reloads_total", _C, ("catalog",), "Activations that could not be served; the last good one is."
+)
+
+METRICS = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+"""All of them; the process's own (memory, CPU, descriptors) come from prometheus_client beside them."""
+
+SPANS = {
+    "fingerpost.v1.RouterService/Route": "A call, and likewise each other method; child of the caller's span.",
+    "queue": "Waiting for an embedding thread.",
+    "embed": "Spelling, tokenising and the encoder.",
+    "search": "The index and the trained head.",
+    "decide": "Score, calibrate and decide, on the event loop.",
+}
+"""Names of spans; the last four are children of a call that decided one request."""
+
+SPAN_ATTRIBUTES = {
+    "rpc.system": "grpc",
+    "rpc.service": "Service of the call.",
+    "rpc.method": "Method of the call.",
+    "rpc.grpc.status_code": "Number of its gRPC code.",
+    "fingerpost.request_id": "Its request id.",
+    "fingerpost.catalog": "Catalog that decided.",
+    "fingerpost.revision": "Revision that decided.",
+    "fingerpost.decision_id": "The decision's id.",
+    "fingerpost.outcome": "Its outcome.",
+    "fingerpost.route": "Its route, where there is one.",
+    "fingerpost.model": "Its model.",
+    "fingerpost.cached": "Whether the pure result came from the cache.",
+    "fingerpost.degraded": "Whether it was made without the full path.",
+}

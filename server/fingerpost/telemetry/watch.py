@@ -1,0 +1,73 @@
+"""Watch: the metrics endpoint, the event loop's lag and the traces, as long as a server runs."""
+
+import asyncio
+from wsgiref.simple_server import WSGIServer
+
+import structlog
+
+from fingerpost.errors import ErrorReason, FailedPrecondition
+from fingerpost.rpc.call import Observer
+from fingerpost.settings import Settings
+from fingerpost.telemetry.lag import watch_lag
+from fingerpost.telemetry.metrics import Metrics, Read
+
+_log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """Hears of calls and tells whoever asks; nothing listens, sends or runs until `start`."""
+
+    def __init__(self, settings: Settings, read_state: Read) -> None:
+        self.metrics = Metrics(read_state)
+        self._settings = settings
+        self._endpoint: WSGIServer | None = None
+        self._lag: asyncio.Task[None] | None = None
+        self._traces = None
+        if settings.traces_endpoint:
+            from fingerpost.telemetry.traces import Traces
+
+            self._traces = Traces(settings.traces_endpoint)
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT of the metrics, empty where they are not served."""
+        return "" if self._endpoint is None else f"{self._endpoint.server_name}:{self._endpoint.server_port}"
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        return (self.metrics,) if self._traces is None else (self.metrics, self._traces)
+
+    def start(self) -> None:
+        """Listen and watch; on the event loop.
+
+        Raises:
+            FailedPrecondition: ADDRESS_UNAVAILABLE.
+        """
+        self._endpoint = self._listen()
+        self._lag = asyncio.create_task(watch_lag(self.metrics.lagged))
+
+    async def close(self) -> None:
+        """Listen no more, and send what traces are left."""
+        if self._lag is not None:
+            self._lag.cancel()
+        if self._endpoint is not None:
+            await asyncio.to_thread(self._endpoint.shutdown)
+            self._endpoint.server_close()
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.close)
+
+    def _listen(self) -> WSGIServer | None:
+        listen = self._settings.metrics_listen
+        if not listen:
+            return None
+        host, _, port = listen.rpartition(":")
+        try:
+            endpoint = self.metrics.listen(host.strip("[]"), int(port))
+        except (OSError, ValueError, OverflowError) as error:
+            raise FailedPrecondition(
+                f"metrics cannot be served on {listen}: the address is taken or not of this machine: "
+                "choose another with FINGERPOST_METRICS_LISTEN=HOST:PORT",
+                ErrorReason.ADDRESS_UNAVAILABLE,
+            ) from error
+        _log.info("metrics_served", address=f"http://{host}:{endpoint.server_port}/metrics")
+        return endpoint
