@@ -10,6 +10,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2_grpc
 
+from fingerpost.bootstrap import assemble
 from fingerpost.rpc.server import Server, start
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.settings import Settings

@@ -2,7 +2,7 @@
 
 
 class DecayedMean:
-    """Mean of about the last `span` values: a plain mean until there are so many, exponentially decayed from then on."""
+    """Mean of about the last `span` values: of all until there are so many, exponentially decayed from then on."""
 
     def __init__(self, span: int) -> None:
         self._span = span

@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Degraded(Exception):
-    """There is no vector in time, and not by the text's fault: the pipeline answers with the fallback, for this reason."""
+    """There is no vector in time, and not by the text's fault; the pipeline answers with the fallback."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
