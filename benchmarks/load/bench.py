@@ -1,0 +1,55 @@
+"""The bench: what every part of the measurement needs, settled once."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from benchmarks.catalogs import Catalog, published
+from benchmarks.load.driver import Generator, Target
+from benchmarks.load.workload import ROUTE
+from benchmarks.serving import ServerUnderTest
+
+
+@dataclass
+class Bench:
+    """Where things lie, how long things take, and the process that generates load."""
+
+    sets: Path
+    work: Path
+    encoders: Path
+    full: bool  # False: everything in two minutes
+    pinned: bool  # the server on the first core, the generators on the others
+    starts: int
+    generator: Generator
+
+    def seconds(self, quick: float, full: float) -> float:
+        return full if self.full else quick
+
+    def count(self, quick: int, full: int) -> int:
+        return full if self.full else quick
+
+    @cached_property
+    def small(self) -> Catalog:
+        """1,500 utterances."""
+        return published(self.sets, self.work, 1_500, [self.encoders])
+
+    @cached_property
+    def large(self) -> Catalog:
+        """15,000 utterances."""
+        return published(self.sets, self.work, 15_000, [self.encoders, self.small.data / "encoders"])
+
+    def serve(self, catalog: Catalog | None = None, /, **settings: object) -> ServerUnderTest:
+        """A server of the catalog, by default the small one, to be entered as a context; the exact cache is off."""
+        return ServerUnderTest((catalog or self.small).data, {"cache_bytes": 0, **settings}, self.server_cores)
+
+    @property
+    def server_cores(self) -> Collection[int] | None:
+        return {0} if self.pinned else None
+
+
+def route(
+    server: ServerUnderTest, bodies: tuple[bytes, ...], *, connections: int = 50, service_config: str = ""
+) -> Target:
+    """Route calls to the server."""
+    return Target(server.address, ROUTE, bodies, connections, service_config=service_config)
