@@ -82,6 +82,20 @@ class Catalog:
         return str(pointer["revision"])
 
 
+def imported(sets: Path, folder: Path, utterances: int) -> Catalog:
+    """A catalog of that size in the folder, its routes written anew, not published.
+
+    Raises:
+        SetsMissingError
+    """
+    catalog = Catalog(folder / f"routes-{utterances}", folder / f"data-{utterances}")
+    source = existing(sets, f"clinc150/{SIZES[utterances]}")
+    if catalog.routes.exists():
+        shutil.rmtree(catalog.routes)
+    fingerpost("import", source, "--out", catalog.routes)
+    return catalog
+
+
 def published(sets: Path, folder: Path, utterances: int, encoders: Iterable[Path] = ()) -> Catalog:
     """A catalog of that size in the folder, published by the code as it is; vectors of an earlier run are reused.
 
@@ -94,11 +108,7 @@ def published(sets: Path, folder: Path, utterances: int, encoders: Iterable[Path
     Raises:
         SetsMissingError
     """
-    catalog = Catalog(folder / f"routes-{utterances}", folder / f"data-{utterances}")
-    source = existing(sets, f"clinc150/{SIZES[utterances]}")
-    if catalog.routes.exists():
-        shutil.rmtree(catalog.routes)
-    fingerpost("import", source, "--out", catalog.routes)
+    catalog = imported(sets, folder, utterances)
     known = next((path for path in encoders if path.is_dir()), None)
     if known and not (catalog.data / "encoders").exists():
         shutil.copytree(known, catalog.data / "encoders")

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from benchmarks.child import child
 from fingerpost.backends.encoder.embedder import OnnxEmbedder, OnnxEncoder
 
 
@@ -33,14 +33,8 @@ class EncoderAlone:
 @contextmanager
 def encoder_alone(folder: Path) -> Iterator[EncoderAlone]:
     """Start the process on an encoder's folder, `encoders/DIGEST`; it ends with the context."""
-    ours, theirs = get_context("spawn").Pipe()
-    child = get_context("spawn").Process(target=_answer, args=(theirs, folder), daemon=True)
-    child.start()
-    try:
-        yield EncoderAlone(ours)
-    finally:
-        ours.send(None)
-        child.join(20)
+    with child(_answer, folder) as pipe:
+        yield EncoderAlone(pipe)
 
 
 def _answer(pipe: Connection, folder: Path) -> None:

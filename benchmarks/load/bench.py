@@ -26,6 +26,10 @@ class Bench:
     def seconds(self, quick: float, full: float) -> float:
         return full if self.full else quick
 
+    @property
+    def warmup_seconds(self) -> float:
+        return self.seconds(0.5, 3)
+
     def count(self, quick: int, full: int) -> int:
         return full if self.full else quick
 

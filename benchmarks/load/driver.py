@@ -13,12 +13,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
 import grpc
 
+from benchmarks.child import child
 from benchmarks.load.schedule import Arrivals, due_times
 from benchmarks.load.times import Times
 
@@ -153,18 +153,8 @@ class Generator:
 @contextmanager
 def generator() -> Iterator[Generator]:
     """Start the process; it ends with the context. It inherits the cores that this process may run on now."""
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=_serve, args=(theirs,), daemon=True)
-    child.start()
-    theirs.close()
-    try:
-        yield Generator(ours)
-    finally:
-        if child.is_alive():
-            ours.send(None)
-        child.join(30)
-        ours.close()
+    with child(_serve) as pipe:
+        yield Generator(pipe)
 
 
 def _serve(pipe: Connection) -> None:

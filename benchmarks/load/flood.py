@@ -51,10 +51,17 @@ class Flood:
         if self.calls:
             streams = self.calls // self.target.connections
             return ["-n", str(self.calls // share), "-c", str(connections), "-m", str(streams)]
-        timed = ["-D", f"{self.seconds:g}"]
+        timed = ["-D", f"{round(self.seconds * 1e3)}ms"]
         if self.rate:
-            rate = max(1, round(self.rate / share / connections))
-            return [*timed, "-c", str(connections), "-m", str(_STREAMS), "--rps", str(rate)]
+            return [
+                *timed,
+                "-c",
+                str(connections),
+                "-m",
+                str(_STREAMS),
+                "--rps",
+                f"{self.rate / share / connections:.3f}",
+            ]
         in_flight = max(1, self.in_flight // share)
         connections = next(c for c in range(min(connections, in_flight), 0, -1) if in_flight % c == 0)
         return [*timed, "-c", str(connections), "-m", str(in_flight // connections)]
@@ -89,7 +96,7 @@ class RunningFlood:
         """What became of each body's requests."""
         for process in self._processes:
             process.wait()
-        return [parsed(log.with_suffix(".out").read_text(encoding="utf-8"), _times(log)) for log in self._logs]
+        return [_parsed(log) for log in self._logs]
 
 
 def flood(how: Flood) -> list[Flooded]:
@@ -107,12 +114,14 @@ def framed(message: bytes) -> bytes:
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
-def parsed(output: str, times: Times) -> Flooded:
-    """Of what h2load prints."""
+def parsed(output: str, log: str) -> Flooded:
+    """Of what h2load prints and of its log: start, HTTP status and microseconds of each request."""
     counts = re.search(r"requests: .* (\d+) done, .* (\d+) failed", output)
     rate = re.search(r"finished in .*?, ([\d.]+) req/s", output)
     if counts is None or rate is None:
         raise RuntimeError(f"h2load failed: {output[-2000:]}")
+    rows = (line.split("\t") for line in log.splitlines())
+    times = Times(int(row[2]) / 1e6 for row in rows if row[1] == "200")
     return Flooded(int(counts[1]), int(counts[2]), float(rate[1]), times)
 
 
@@ -129,6 +138,6 @@ def _start(target: Target, body: bytes, options: Sequence[str], log: Path) -> "s
         return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
 
 
-def _times(log: Path) -> Times:
-    rows = (line.split("\t") for line in log.read_text(encoding="utf-8").splitlines())
-    return Times(int(row[2]) / 1e6 for row in rows if len(row) == 3 and row[1] == "200")
+def _parsed(log: Path) -> Flooded:
+    output = log.with_suffix(".out").read_text(encoding="utf-8")
+    return parsed(output, log.read_text(encoding="utf-8") if log.exists() else "")

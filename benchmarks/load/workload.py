@@ -25,7 +25,7 @@ def short(sets: Path, count: int = 500) -> list[str]:
 
 
 def prompts(sets: Path, seed: int = 1) -> list[str]:
-    """Requests to models as people write them, shuffled; one in a hundred is cut to 8 KiB, long past the encoder's window."""
+    """Requests to models as people write them, shuffled; one in a hundred is 8 KiB, past the encoder's window."""
     texts = texts_of(sets, PROMPTS)
     chance = random.Random(seed)  # noqa: S311  a fixed order
     chance.shuffle(texts)

@@ -1,25 +1,20 @@
 """Times a whole call and its parts beside the budgets: what one caller waits for, start, memory, reindex.
 
-    .venv/bin/python benchmarks/micro/call.py --sets ../shared/data
+    .venv/bin/python -m benchmarks.micro.call --sets ../shared/data
 
 A route folder of 1,500 utterances is made of CLINC150's 10-shot file (Larson et al. 2019; rows {"text", "label"}) and
 the requests are its validation texts. For each of five server starts three things take turns on the same texts: the
-encoder alone in a process of its own with one thread and spinning off, an empty call (grpc.health.v1 Check), and Route.
-Ratios of medians count; times are of this machine. With --json the results are written with commit and machine.
+encoder alone in a process of its own with one thread and spinning off, an empty call (grpc.health.v1 Check), and Route,
+the exact cache off. Ratios of medians count; times are of this machine. With --json the results are written with commit
+and machine.
 """
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,68 +24,67 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Console
 from rich.table import Table
 
-from fingerpost.backends.encoder.embedder import OnnxEncoder
+from benchmarks.catalogs import Catalog, SetsMissingError, imported, queries
+from benchmarks.encoder_alone import encoder_alone
+from benchmarks.machine import commit_of, machine
+from benchmarks.serving import ServerUnderTest
 from fingerpost.client import Client
 
 STAGES = ("queue_us", "embed_us", "search_us", "decide_us", "total_us")
 
+_UTTERANCES = 1_500
+_WARMUP_CALLS = 100
+
 
 def main() -> None:
     arguments = _arguments()
-    train, validation = (arguments.sets / "clinc150" / name for name in ("train_10shot.jsonl", "validation.jsonl"))
-    if not train.exists():
-        sys.exit(f"call: {train} is absent: give the folder of the public sets with --sets")
-    texts = [json.loads(line)["text"] for line in validation.read_text(encoding="utf-8").splitlines()]
-    texts = texts[:: max(1, len(texts) // arguments.calls)][: arguments.calls]
-    with tempfile.TemporaryDirectory() as folder:
-        data, routes = Path(folder) / "data", Path(folder) / "routes"
-        results: dict[str, Any] = {"reindex": _reindex(train, routes, data)}
-        starts = [_one_start(data, texts) for _ in range(arguments.starts)]
-    results |= _summary(starts)
+    try:
+        results = _measure(arguments)
+    except SetsMissingError as error:
+        sys.exit(f"call: {error}")
     _print(results)
     if arguments.json:
-        arguments.json.write_text(json.dumps(_with_machine(results), indent=1) + "\n", encoding="utf-8")
+        header = {"commit": commit_of("server"), "machine": machine(), "command": "python -m benchmarks.micro.call"}
+        arguments.json.write_text(json.dumps(header | results, indent=1) + "\n", encoding="utf-8")
 
 
-def _reindex(train: Path, routes: Path, data: Path) -> dict[str, float]:
-    """Seconds of the first reindex, encoder export included, of a second one, and of one with one more utterance."""
-    command = [sys.executable, "-m", "fingerpost"]
-    subprocess.run([*command, "import", str(train), "--out", str(routes)], check=True, capture_output=True)
-
-    def seconds() -> float:
-        started = time.perf_counter()
-        reindex = [*command, "reindex", "--routes", str(routes), "--data", str(data)]
-        subprocess.run(reindex, check=True, capture_output=True)
-        return time.perf_counter() - started
-
-    first, again = seconds(), seconds()
-    path = next(routes.glob("[!_]*.yaml"))
-    content = path.read_text(encoding="utf-8")
-    path.write_text(content.replace("utterances:\n", "utterances:\n  - one more utterance\n", 1), encoding="utf-8")
-    return {"first_s": first, "again_s": again, "one_more_s": seconds()}
+def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    texts = queries(arguments.sets, arguments.calls)
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = imported(arguments.sets, Path(folder), _UTTERANCES)
+        reindex = {"first_s": catalog.reindex(), "again_s": catalog.reindex()}
+        catalog.add_utterance("one more utterance")
+        reindex["one_more_s"] = catalog.reindex()
+        return {"reindex": reindex, **measure_calls(catalog, texts, arguments.starts)}
 
 
-def _one_start(data: Path, texts: Sequence[str]) -> dict[str, Any]:
-    with _server(data) as (address, process, start_s), _encoder(data) as encode:
-        with Client(address) as client, grpc.insecure_channel(address) as channel:
+def measure_calls(catalog: Catalog, texts: Sequence[str], starts: int) -> dict[str, Any]:
+    """Medians over server starts of what one caller waits for."""
+    return _summary([_one_start(catalog, texts) for _ in range(starts)])
+
+
+def _one_start(catalog: Catalog, texts: Sequence[str]) -> dict[str, Any]:
+    settings = {"embed_threads": 1, "cache_bytes": 0}
+    with ServerUnderTest(catalog.data, settings) as server, encoder_alone(catalog.encoder) as alone:
+        with Client(server.address) as client, grpc.insecure_channel(server.address) as channel:
             empty: Any = health_pb2_grpc.HealthStub(channel)
             request = health_pb2.HealthCheckRequest()
-            for text in texts[:100]:
-                _timed(encode, text), _timed(empty.Check, request), client.route(text)
+            for text in texts[:_WARMUP_CALLS]:
+                alone.seconds(text), empty.Check(request), client.route(text)
             rows = []
             for text in texts:
-                alone, nothing = encode(text), _timed(empty.Check, request)
+                floor, nothing = alone.seconds(text), _timed(empty.Check, request)
                 started = time.perf_counter()
                 timing = client.route(text).timing
-                rows.append((alone, nothing, time.perf_counter() - started, timing))
-        memory = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+                rows.append((floor, nothing, time.perf_counter() - started, timing))
+        resident_mb = server.resident_bytes / 1e6
     return {
         "encoder_ms": median(row[0] for row in rows) * 1e3,
         "empty_ms": median(row[1] for row in rows) * 1e3,
         "route_ms": median(row[2] for row in rows) * 1e3,
         "stages": {name: median(getattr(row[3], name) for row in rows) for name in STAGES},
-        "start_s": start_s,
-        "resident_mb": memory / 1e6,
+        "start_s": server.start_seconds,
+        "resident_mb": resident_mb,
     }
 
 
@@ -98,46 +92,6 @@ def _timed(call: Any, argument: Any) -> float:  # noqa: ANN401
     started = time.perf_counter()
     call(argument)
     return time.perf_counter() - started
-
-
-@contextmanager
-def _server(data: Path) -> Iterator[tuple[str, subprocess.Popen[str], float]]:
-    command = [sys.executable, "-m", "fingerpost", "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
-    environment = {**os.environ, "FINGERPOST_EMBED_THREADS": "1", "FINGERPOST_DRAIN_WAIT_MS": "0"}
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
-    try:
-        assert process.stdout is not None  # noqa: S101  asked for above
-        line = process.stdout.readline()
-        yield line.split("serves on ")[1].split(". ")[0], process, time.perf_counter() - started
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@contextmanager
-def _encoder(data: Path) -> Iterator[Any]:
-    """The encoder alone in another process; the function gives the seconds that it measured there."""
-    ours, theirs = get_context("spawn").Pipe()
-    child = get_context("spawn").Process(target=_encode_for, args=(theirs, data), daemon=True)
-    child.start()
-
-    def encode(text: str) -> float:
-        ours.send(text)
-        return float(ours.recv())
-
-    try:
-        yield encode
-    finally:
-        ours.send(None)
-        child.join(20)
-
-
-def _encode_for(pipe: Connection, data: Path) -> None:
-    [folder] = [path for path in (data / "encoders").iterdir() if (path / "encoder.json").exists()]
-    embedder = OnnxEncoder.open(folder, folder.name).embedder()
-    while (text := pipe.recv()) is not None:
-        pipe.send(_timed(embedder.embed_one, text))
 
 
 def _summary(starts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -167,13 +121,6 @@ def _print(results: dict[str, Any]) -> None:
     table.add_row("reindex again", f"{reindex['again_s']:.1f} s", "5 s")
     table.add_row("reindex with one more utterance", f"{reindex['one_more_s']:.1f} s", "5 s")
     Console().print(table)
-
-
-def _with_machine(results: dict[str, Any]) -> dict[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
-    machine = {"cpu": model.partition(":")[2].strip(), "cores": os.cpu_count(), "python": platform.python_version()}
-    return {"commit": commit, "machine": machine, "command": "python benchmarks/micro/call.py", **results}
 
 
 def _arguments() -> argparse.Namespace:
