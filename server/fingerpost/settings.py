@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     )
     in_flight_calls: int = Field(1024, ge=1, le=100_000, description="Requests decided at a time; more are refused.")
     queue_standing_ms: int = Field(
-        25,
+        250,
         ge=1,
         le=60_000,
         description="Longest wait for an embedding thread while work keeps coming too fast, milliseconds.",
