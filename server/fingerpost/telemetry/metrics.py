@@ -12,6 +12,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     start_http_server,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -40,6 +41,7 @@ class Metrics:
 
     def __init__(self, read_state: Read) -> None:
         """Nothing counted yet; `read_state` tells, from the endpoint's thread, what the server is like just then."""
+        disable_created_metrics()  # a second sample for each that says when it began, and that nobody reads
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
