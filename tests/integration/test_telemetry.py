@@ -5,6 +5,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,11 +15,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client.parser import text_string_to_metric_families
 
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
+from fingerpost.serve.calibrate import SCOPE_FEATURES
 from fingerpost.settings import read_settings
 from fingerpost.telemetry import names
 from fingerpost.telemetry.lag import watch_lag
 from fingerpost.telemetry.watch import Watch
-from fingerpost.types import Expected
+from fingerpost.types import Expected, ScopeMap
 from fingerpost.v1 import router_service_pb2 as pb
 from tests.fakes import BrokenEmbedder, snapshot
 from tests.serving import Served, refusal, serving
@@ -26,6 +28,8 @@ from tests.serving import Served, refusal, serving
 METRICS = {"metrics_listen": "127.0.0.1:0"}
 CANARY = "canary-7f3a"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+LABELS = {metric.name.removesuffix("_total"): metric.labels for metric in names.METRICS}
 
 Scraped = dict[str, dict[tuple[str, ...], float]]
 
@@ -37,15 +41,16 @@ def scraped(address: str) -> tuple[str, Scraped]:
     values: Scraped = {}
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
-            values.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+            order = (*LABELS.get(family.name, ()), "le")
+            key = tuple(sample.labels[label] for label in dict.fromkeys(order) if label in sample.labels)
+            values.setdefault(sample.name, {})[key] = sample.value
     return page, values
 
 
 def with_expected() -> Any:
     """A catalog whose revision tells what to expect."""
-    from dataclasses import replace
-
-    shown = snapshot(out_of_scope=["water the plants"])
+    scope_map = ScopeMap(0.0, (1.0,) * len(SCOPE_FEATURES), 0.2)
+    shown = snapshot(out_of_scope=["water the plants"], scope_map=scope_map)
     shares = tuple(number / 11 for number in range(1, 12))
     return replace(shown, decider=replace(shown.decider, expected=Expected(shares, shares, shares)))
 

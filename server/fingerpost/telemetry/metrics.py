@@ -41,7 +41,7 @@ class Metrics:
 
     def __init__(self, read_state: Read) -> None:
         """Nothing counted yet; `read_state` tells, from the endpoint's thread, what the server is like just then."""
-        disable_created_metrics()  # a second sample for each that says when it began, and that nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second sample for each that says when it began, and that nobody reads
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
