@@ -18,6 +18,7 @@ from fingerpost.cli.show import EXIT_CODES
 from fingerpost.rpc.server import METADATA_HARD_BYTES, METADATA_SOFT_BYTES
 from fingerpost.rpc.status import CODES
 from fingerpost.settings import Settings
+from fingerpost.telemetry import names
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -31,6 +32,7 @@ def main() -> None:
         "errors.md": error_page(),
         "proto.md": proto(),
         "route-files.md": route_files(),
+        "metrics.md": metrics(),
     }
     stale = [name for name, text in pages.items() if not same(REFERENCE / name, text)]
     if "--check" in sys.argv[1:]:
@@ -99,6 +101,35 @@ def settings() -> str:
         f"{METADATA_SOFT_BYTES} bytes calls are refused at random, above {METADATA_HARD_BYTES} bytes always.\n"
     )
     return "\n".join([HEAD, "# Settings\n", text, table(("setting", "meaning", "default", "range"), rows), fixed])
+
+
+def metrics() -> str:
+    """Every metric, span and attribute, from the one table of names."""
+    text = (
+        "With `FINGERPOST_METRICS_LISTEN` the server answers `GET /metrics` there, in the format of Prometheus; beside "
+        "these stand the process's own: memory, CPU, descriptors. With `FINGERPOST_TRACES_ENDPOINT` it sends spans to "
+        "an OpenTelemetry collector, as children of the span that the caller names by `traceparent` in the gRPC "
+        "metadata. Neither ever holds a prompt.\n"
+    )
+    rows = [
+        (f"`{one.name}`", one.kind.value, ", ".join(f"`{label}`" for label in one.labels), one.meaning)
+        for one in names.METRICS
+    ]
+    pairs = [
+        [(f"`{name}`", meaning) for name, meaning in kind.items()] for kind in (names.SPANS, names.SPAN_ATTRIBUTES)
+    ]
+    return "\n".join(
+        [
+            HEAD,
+            "# Metrics and traces\n",
+            text,
+            table(("metric", "kind", "labels", "meaning"), rows),
+            "## Spans\n",
+            table(("span", "meaning"), pairs[0]),
+            "## Attributes of a call's span\n",
+            table(("attribute", "meaning"), pairs[1]),
+        ]
+    )
 
 
 def error_page() -> str:

@@ -31,13 +31,13 @@ class Settings(BaseSettings):
     )
     in_flight_calls: int = Field(1024, ge=1, le=100_000, description="Requests decided at a time; more are refused.")
     queue_standing_ms: int = Field(
-        25,
+        250,
         ge=1,
         le=60_000,
         description="Longest wait for an embedding thread while work keeps coming too fast, milliseconds.",
     )
     queue_burst_ms: int = Field(
-        500, ge=1, le=60_000, description="Longest wait for an embedding thread in a burst, milliseconds."
+        1_000, ge=1, le=60_000, description="Longest wait for an embedding thread in a burst, milliseconds."
     )
     cache_bytes: int = Field(
         67_108_864, ge=0, le=17_179_869_184, description="About what the exact cache of results may occupy; 0: none."

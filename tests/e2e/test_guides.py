@@ -36,6 +36,8 @@ NOT_RUN = {
     "tests/contract/test_docs.py, encoder export and import by test_cli.py, draining by test_serving.py",
     "call-from-another-language.md": "needs protoc with the plug-ins of other languages; buf curl is run from the "
     "README, the Node example by test_node_client.py",
+    "watch-a-server.md": "serves on fixed ports until it is stopped; what its commands show is checked by "
+    "tests/integration/test_telemetry.py",
     "read-a-decision.md": "tells what replies mean; its one block of commands has a test below",
 }
 """Guides whose blocks are not run one after the other, and why."""

@@ -60,7 +60,7 @@ class Job:
 class EmbedQueue:
     """Runs texts through the encoder on `threads` threads; `start` before use, `close` after."""
 
-    def __init__(self, threads: int, standing_seconds: float = 0.025, burst_seconds: float = 0.5) -> None:
+    def __init__(self, threads: int, standing_seconds: float = 0.25, burst_seconds: float = 1.0) -> None:
         """Not yet started.
 
         Args:

@@ -8,7 +8,7 @@ from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.score import score
 from fingerpost.types import Decider, Found, Judgement, Scores
 
-_BYTES, _NEIGHBOUR_BYTES = 2_048, 144  # of Python's objects, measured; see tests/unit/test_cache.py
+_BYTES, _NEIGHBOUR_BYTES = 1_280, 104  # of Python's objects, measured; see tests/unit/test_cache.py
 
 
 @dataclass(frozen=True, slots=True)

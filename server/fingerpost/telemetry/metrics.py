@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from wsgiref.simple_server import WSGIServer
 
 import grpc
@@ -12,6 +13,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     start_http_server,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -40,20 +42,23 @@ class Metrics:
 
     def __init__(self, read_state: Read) -> None:
         """Nothing counted yet; `read_state` tells, from the endpoint's thread, what the server is like just then."""
+        # Without it each has a second sample that says when it began, which nobody reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        self._calls = self._counter(names.CALLS)
-        self._call_seconds = self._histogram(names.CALL_SECONDS)
-        self._refusals = self._counter(names.REFUSALS)
-        self._decisions = self._counter(names.DECISIONS)
-        self._reasons = self._counter(names.REASONS)
-        self._degraded = self._counter(names.DEGRADED)
-        self._similarity = self._histogram(names.SIMILARITY)
-        self._margin = self._histogram(names.MARGIN)
-        self._confidence = self._histogram(names.CONFIDENCE)
-        self._stages = self._histogram(names.STAGE_SECONDS)
-        self._lookups = self._counter(names.CACHE_LOOKUPS)
+        # Finding the child of some labels costs more than counting in it; there are few, and `cache` keeps them.
+        self._calls = cache(self._counter(names.CALLS).labels)
+        self._call_seconds = cache(self._histogram(names.CALL_SECONDS).labels)
+        self._refusals = cache(self._counter(names.REFUSALS).labels)
+        self._decisions = cache(self._counter(names.DECISIONS).labels)
+        self._reasons = cache(self._counter(names.REASONS).labels)
+        self._degraded = cache(self._counter(names.DEGRADED).labels)
+        self._similarity = cache(self._histogram(names.SIMILARITY).labels)
+        self._margin = cache(self._histogram(names.MARGIN).labels)
+        self._confidence = cache(self._histogram(names.CONFIDENCE).labels)
+        self._stages = cache(self._histogram(names.STAGE_SECONDS).labels)
+        self._lookups = cache(self._counter(names.CACHE_LOOKUPS).labels)
         self._loop_lag = self._histogram(names.LOOP_LAG)
         self._loop_stalls = self._counter(names.LOOP_STALLS)
         self._covered: dict[str, DecayedMean] = {}  # by catalog, as the next
@@ -63,11 +68,11 @@ class Metrics:
 
     def finished(self, call: Call, code: grpc.StatusCode, headers: Headers) -> None:
         """Count a call that is over, and what it decided."""
-        self._calls.labels(call.method, code.name).inc()
-        self._call_seconds.labels(call.method).observe(time.monotonic() - call.started)
+        self._calls(call.method, code.name).inc()
+        self._call_seconds(call.method).observe(time.monotonic() - call.started)
         for error in call.errors:
             if isinstance(error, Overloaded):
-                self._refusals.labels(error.metadata["cause"]).inc()
+                self._refusals(error.metadata["cause"]).inc()
         for answer in call.answers:
             self._decided(answer)
 
@@ -88,12 +93,12 @@ class Metrics:
 
     def _decided(self, answer: Answer) -> None:
         catalog, decision = answer.snapshot.catalog, answer.decision
-        self._decisions.labels(catalog, decision.outcome.value).inc()
+        self._decisions(catalog, decision.outcome.value).inc()
         for reason in decision.reasons:
-            self._reasons.labels(catalog, reason.value).inc()
+            self._reasons(catalog, reason.value).inc()
         _mean(self._covered, catalog).add(0.0 if decision.degraded else 1.0)
         if decision.degraded:
-            self._degraded.labels(catalog, decision.reasons[0].value).inc()
+            self._degraded(catalog, decision.reasons[0].value).inc()
         if answer.judgement is not None:
             self._measured(catalog, decision, answer.judgement)
             self._took(answer.timing, answer.lookup)
@@ -105,18 +110,18 @@ class Metrics:
             (self._confidence, decision.confidence),
         ):
             if value is not None:
-                histogram.labels(catalog).observe(value)
+                histogram(catalog).observe(value)
         if judgement.in_scope is not None:
             _mean(self._out_of_scope, catalog).add(1.0 - judgement.in_scope)
 
     def _took(self, timing: Timing, lookup: Lookup | None) -> None:
         if lookup is not None:
-            self._lookups.labels(lookup.value).inc()
+            self._lookups(lookup.value).inc()
         if lookup is not Lookup.HIT:
-            self._stages.labels("queue").observe(timing.queue_us / 1e6)
-            self._stages.labels("embed").observe(timing.embed_us / 1e6)
-            self._stages.labels("search").observe(timing.search_us / 1e6)
-        self._stages.labels("decide").observe(timing.decide_us / 1e6)
+            self._stages("queue").observe(timing.queue_us / 1e6)
+            self._stages("embed").observe(timing.embed_us / 1e6)
+            self._stages("search").observe(timing.search_us / 1e6)
+        self._stages("decide").observe(timing.decide_us / 1e6)
 
     def _recent(self) -> Iterator[Sample]:
         for metric, means in ((names.COVERAGE, self._covered), (names.OUT_OF_SCOPE, self._out_of_scope)):

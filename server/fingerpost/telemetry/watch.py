@@ -1,15 +1,19 @@
 """Watch: the metrics endpoint, the event loop's lag and the traces, as long as a server runs."""
 
 import asyncio
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
 import structlog
 
-from fingerpost.errors import ErrorReason, FailedPrecondition
+from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
 from fingerpost.rpc.call import Observer
 from fingerpost.settings import Settings
 from fingerpost.telemetry.lag import watch_lag
 from fingerpost.telemetry.metrics import Metrics, Read
+
+if TYPE_CHECKING:
+    from fingerpost.telemetry.traces import Traces
 
 _log = structlog.get_logger(__name__)
 
@@ -22,16 +26,12 @@ class Watch:
         self._settings = settings
         self._endpoint: WSGIServer | None = None
         self._lag: asyncio.Task[None] | None = None
-        self._traces = None
-        if settings.traces_endpoint:
-            from fingerpost.telemetry.traces import Traces
-
-            self._traces = Traces(settings.traces_endpoint)
+        self._traces = _traces(settings.traces_endpoint) if settings.traces_endpoint else None
 
     @property
     def address(self) -> str:
         """HOST:PORT of the metrics, empty where they are not served."""
-        return "" if self._endpoint is None else f"{self._endpoint.server_name}:{self._endpoint.server_port}"
+        return "" if self._endpoint is None else "{}:{}".format(*self._endpoint.server_address[:2])
 
     @property
     def observers(self) -> tuple[Observer, ...]:
@@ -71,3 +71,12 @@ class Watch:
             ) from error
         _log.info("metrics_served", address=f"http://{host}:{endpoint.server_port}/metrics")
         return endpoint
+
+
+def _traces(endpoint: str) -> "Traces":
+    """Imported only when wanted: OpenTelemetry is heavy."""
+    try:
+        from fingerpost.telemetry.traces import Traces
+    except ModuleNotFoundError as error:
+        raise InvalidRequest("traces need an extra: install fingerpost[server,traces]") from error
+    return Traces(endpoint)
