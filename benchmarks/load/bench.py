@@ -10,6 +10,9 @@ from benchmarks.load.driver import Generator, Target
 from benchmarks.load.workload import ROUTE
 from benchmarks.serving import ServerUnderTest
 
+CACHE_BYTES = 67_108_864
+"""The size of the exact cache where it is on: the default."""
+
 
 @dataclass
 class Bench:

@@ -37,6 +37,7 @@ class Target:
     bodies: tuple[bytes, ...]  # serialised requests, sent in turn
     connections: int = 50
     deadline_seconds: float = 2.0
+    connect_seconds: float = 30.0
     service_config: str = ""  # JSON; empty: none, so nothing is retried
 
 
@@ -274,7 +275,7 @@ async def _calls(target: Target) -> AsyncIterator[_Call]:
     """Connections that are up, and a function that sends the next body over the next of them."""
     loop = asyncio.get_running_loop()
     channels = [grpc.aio.insecure_channel(target.address, _options(target)) for _ in range(target.connections)]
-    await asyncio.gather(*(asyncio.wait_for(channel.channel_ready(), 30) for channel in channels))
+    await asyncio.gather(*(asyncio.wait_for(channel.channel_ready(), target.connect_seconds) for channel in channels))
     methods: Iterator[Any] = itertools.cycle([channel.unary_unary(target.method) for channel in channels])
     bodies = itertools.cycle(target.bodies)
 

@@ -3,8 +3,8 @@
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
-from statistics import median
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from packaging.requirements import Requirement

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from benchmarks.load.budgets import Verdict, verdicts, written
+from benchmarks.load.budgets import Verdict, verdicts, with_range, written
 from benchmarks.load.plots import draw
 
 _WORDS = Path(__file__).with_name("page.txt")
@@ -50,7 +50,7 @@ def _tables(results: dict[str, Any]) -> dict[str, str]:
         "phases": ("phases", _phases),
         "overload": ("phases", _overload),
         "saturation": ("saturation", _saturation),
-        "shares": ("hits", _shares),
+        "shares": ("shares", _shares),
         "lengths": ("lengths", _lengths),
         "crowd": ("crowd", _crowd),
         "peers": ("peers", _peers),
@@ -170,11 +170,12 @@ def _saturation(saturation: Mapping[str, Any]) -> str:
         "default_queue": "1 embedding thread, the default queue; h2load does not wait when it is refused",
     }
     keys = ("ratio", "served_per_s", "in_process_per_s", "refused_per_s")
-    rows = [[label, *(_spread(saturation["cases"][name][key]) for key in keys)] for name, label in names.items()]
+    cases = saturation["cases"]
+    rows = [[label, *(with_range(cases[name][key]) for key in keys)] for name, label in names.items() if name in cases]
     return _table(["server", "ratio", "answered a second", "in process", "refused a second"], rows)
 
 
-def _shares(hits: Mapping[str, Any]) -> str:
+def _shares(shares: Mapping[str, Any]) -> str:
     rows = [
         [
             f"{row['asked_share']:.0%}",
@@ -183,9 +184,9 @@ def _shares(hits: Mapping[str, Any]) -> str:
             _rate(row["steady"]["offered_per_s"]),
             *_times(row["steady"]),
         ]
-        for row in hits["shares"]
+        for row in shares["shares"]
     ]
-    callers = hits["shares"][0]["callers"]
+    callers = shares["callers"]
     heads = ["known texts asked", "found in the cache", f"answered a second, {callers} callers"]
     return _table([*heads, "half of that offered", "p50 ms", "p99 ms"], rows)
 
@@ -222,17 +223,18 @@ _SHOWN = ("p50_ms", "p99_ms", "max_ms")
 
 def _peers(peers: Mapping[str, Any]) -> str:
     rows = [
-        [label, _spread(peers["p50_ratio"][name]), _spread(peers["p50_ms"][name])] for name, label in _SYSTEMS.items()
+        [label, with_range(peers["p50_ratio"][name]), with_range(peers["p50_ms"][name])]
+        for name, label in _SYSTEMS.items()
     ]
     return _table(["system", "over Fingerpost", "p50 ms"], rows)
 
 
 def _peers_many(peers: Mapping[str, Any]) -> str:
     rows = [
-        [_SYSTEMS["fingerpost"], "1", _spread(peers["per_s"]["fingerpost"])],
+        [_SYSTEMS["fingerpost"], "1", with_range(peers["per_s"]["fingerpost"])],
         *(
             [f"{_SYSTEMS[name.removesuffix('_grpc')]}, behind gRPC".replace(" in process", ""),
-             _spread(peers["per_s_ratio"][name]), _spread(peers["per_s"][name])]
+             with_range(peers["per_s_ratio"][name]), with_range(peers["per_s"][name])]
             for name in ("onnx_grpc", "torch_grpc")
         ),
     ]  # fmt: skip
@@ -258,11 +260,6 @@ def _share(run: Mapping[str, Any]) -> str:
 def _lag(run: Mapping[str, Any]) -> str:
     lag = run["generator_lag"] or {}
     return _ms(lag.get("p99_ms")) + (" (void)" if run["void"] else "")
-
-
-def _spread(spread: Mapping[str, float]) -> str:
-    low, middle, high = (written(spread[key], "") for key in ("lowest", "median", "highest"))
-    return f"{middle} ({low} to {high})" if low != high else middle
 
 
 def _ms(value: float | None) -> str:

@@ -32,13 +32,17 @@ class Encoder(StrEnum):
     ONNX = "onnx"  # ours, fed to it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Peer:
     """Asks the process; one question at a time."""
 
     pipe: Connection
-    address: str  # of its gRPC server
-    threads: int  # that its encoder uses for one text
+    address: str = ""  # of its gRPC server, once it is ready
+    threads: int = 0  # that its encoder uses for one text, likewise
+
+    def wait(self) -> None:
+        """Until it is ready."""
+        self.address, self.threads = self.pipe.recv()
 
     def seconds(self, texts: Sequence[str]) -> list[float]:
         """Of routing each text in that process, one after the other."""
@@ -49,10 +53,9 @@ class Peer:
 
 @contextmanager
 def peer(encoder: Encoder, folder: Path, utterances: Mapping[str, Sequence[str]]) -> Iterator[Peer]:
-    """Start it with routes by name, `folder` being our encoder's; it ends with the context."""
+    """Start it with routes by name, `folder` being our encoder's; `wait` for it; it ends with the context."""
     with child(_answer, encoder, folder, {name: list(own) for name, own in utterances.items()}) as pipe:
-        address, threads = pipe.recv()
-        yield Peer(pipe, address, threads)
+        yield Peer(pipe)
 
 
 def _answer(pipe: Connection, encoder: Encoder, folder: Path, utterances: dict[str, list[str]]) -> None:

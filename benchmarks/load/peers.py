@@ -35,7 +35,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     ours = "fingerpost"
     return {
         "utterances": sum(map(len, utterances.values())),
-        "texts": bench.count(40, 200),
+        "texts": bench.count(20, 200),
         "callers": _CALLERS,
         "encoder_threads": starts[0]["encoder_threads"],
         "p50_ms": one,
@@ -59,13 +59,15 @@ def _utterances(sets: Path) -> dict[str, list[str]]:
 
 
 def _one_start(bench: Bench, utterances: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    folder, texts = bench.small.encoder, short(bench.sets, bench.count(40, 200))
+    folder, texts = bench.small.encoder, short(bench.sets, bench.count(20, 200))
     with (
         peer(Encoder.TORCH, folder, utterances) as torch,
         peer(Encoder.ONNX, folder, utterances) as onnx,
         encoder_alone(folder) as alone,
         bench.serve(embed_threads=1) as server,
     ):
+        torch.wait()
+        onnx.wait()
         routed = Target(server.address, ROUTE, requests(texts), deadline_seconds=_DEADLINE_SECONDS)
         systems: dict[str, Ask] = {
             "encoder": lambda some: [alone.seconds(text) for text in some],

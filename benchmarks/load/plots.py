@@ -63,7 +63,7 @@ def _latency(phases: Any) -> Any:  # noqa: ANN401
         axes.axvline(rate, color=_GREY, linewidth=0.8, linestyle="--")
         axes.annotate(f" {name}", (rate, 0.98), xycoords=("data", "axes fraction"), color="#666666", va="top")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(_plain)
+    _ticks_between(axes)
     axes.set_xlim(left=0)
     axes.set_xlabel("calls offered per second")
     axes.set_ylabel("latency of answered calls, ms")
@@ -93,9 +93,9 @@ def _percentiles(phases: Any) -> Any:  # noqa: ANN401
         shown = max(shown, known, key=len)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(_plain)
     axes.set_xticks([100 / (100 - one) for one in shown], [f"{one:g} %" for one in shown])
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(_none())
+    _ticks_between(axes)
     axes.set_xlabel("share of calls that were faster")
     axes.set_ylabel("latency, ms")
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
@@ -153,6 +153,21 @@ def _peers(peers: Any) -> Any:  # noqa: ANN401
 
 def _key(percentile: float) -> str:
     return f"p{percentile:g}".replace(".", "_") + "_ms"
+
+
+def _ticks_between(axes: Any) -> None:  # noqa: ANN401
+    """On a scale of powers of ten, ticks at 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator
+
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(_plain)
+    axes.yaxis.set_minor_locator(_none())
+
+
+def _none() -> Any:  # noqa: ANN401
+    from matplotlib.ticker import NullLocator
+
+    return NullLocator()
 
 
 def _plain(value: float, _: object) -> str:

@@ -16,7 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.catalogs import SetsMissingError, queries
-from benchmarks.load import builds, crowd, flood, growth, hits, installs, lengths, memory, peers, phases, saturation
+from benchmarks.load import (
+    builds,
+    crowd,
+    flood,
+    growth,
+    hits,
+    installs,
+    lengths,
+    memory,
+    peers,
+    phases,
+    saturation,
+    shares,
+)
 from benchmarks.load.bench import Bench
 from benchmarks.load.driver import generator
 from benchmarks.load.page import render
@@ -40,12 +53,13 @@ _PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "memory": memory.measure,
     "installs": installs.measure,
     "peers": peers.measure,
+    "shares": shares.measure,
     "lengths": lengths.measure,
     "growth": growth.measure,
     "builds": builds.measure,
 }
 
-_SLOW = ("lengths", "growth", "builds")
+_SLOW = ("shares", "lengths", "growth", "builds")
 """Left out when quick, unless named."""
 
 
@@ -105,7 +119,7 @@ def _settings(given: argparse.Namespace) -> dict[str, Any]:
     return {
         "command": f"scripts/bench {given.mode}" + (" --pin" if given.pin else ""),
         "pinned": given.pin,
-        "server": "default settings, except where a part names its own; the exact cache off but in `hits`",
+        "server": "default settings, except where a part names its own; the exact cache off but in `hits` and `shares`",
         "generators": "on the same machine",
         "nice": os.nice(0),
     }
