@@ -22,7 +22,7 @@ class Bench:
     work: Path
     encoders: Path
     full: bool  # False: everything in two minutes
-    pinned: bool  # the server on the first core, the generators on the others
+    server_cores: Collection[int] | None  # that servers may run on; None: all
     starts: int
     generator: Generator
 
@@ -49,10 +49,6 @@ class Bench:
     def serve(self, catalog: Catalog | None = None, /, **settings: object) -> ServerUnderTest:
         """A server of the catalog, by default the small one, to be entered as a context; the exact cache is off."""
         return ServerUnderTest((catalog or self.small).data, {"cache_bytes": 0, **settings}, self.server_cores)
-
-    @property
-    def server_cores(self) -> Collection[int] | None:
-        return {0} if self.pinned else None
 
 
 def route(

@@ -13,7 +13,7 @@ OK_SHARE = 0.999
 class Step:
     """What came of one offered rate."""
 
-    rate: float  # calls a second
+    rate: float  # in any unit
     p99_ms: float
     ok_share: float  # [0, 1]
     void: bool  # the generator was late: it says nothing

@@ -22,8 +22,8 @@ def _workloads(bench: Bench) -> dict[str, list[str]]:
 def _one(bench: Bench, texts: list[str]) -> dict[str, Any]:
     with bench.serve() as server:
         target = route(server, shared(texts))
-        closed = bench.generator.run(target, Closed(_CALLERS, bench.seconds(2, 30), bench.warmup_seconds))
-        load = Open(0.5 * closed.goodput_per_s, bench.seconds(3, 60), bench.warmup_seconds)
+        closed = bench.generator.run(target, Closed(_CALLERS, bench.seconds(2, 15), bench.warmup_seconds))
+        load = Open(0.5 * closed.goodput_per_s, bench.seconds(3, 30), bench.warmup_seconds)
         steady = bench.generator.run_valid(target, load)
         waits = server.metrics()
     return {

@@ -35,6 +35,7 @@ _RECOVERED = 1.25
 """Recovered is a p99 of at most this multiple of the one before: less would be the noise of a few hundred calls."""
 
 _CALLS_FOR_P999 = 105_000
+_LONGEST_SECONDS = 420.0
 
 
 def measure(bench: Bench) -> dict[str, Any]:
@@ -45,10 +46,9 @@ def measure(bench: Bench) -> dict[str, Any]:
 
 
 def _knee_of(steps: Sequence[dict[str, Any]]) -> float:
-    """Calls a second; the lowest rate when none passes."""
+    """As a share of the ceiling; the lowest when none passes."""
     rows = [
-        Step(row["offered_per_s"], row["codes"].get("OK", {}).get("p99_ms", inf), row["ok_share"], row["void"])
-        for row in steps
+        Step(row["share"], row["codes"].get("OK", {}).get("p99_ms", inf), row["ok_share"], row["void"]) for row in steps
     ]
     found = knee(rows)
     return found.rate if found else rows[0].rate
@@ -70,14 +70,16 @@ class _Phases:
         b = {arrivals: self._steps(arrivals) for arrivals in Arrivals}
         knees = {arrivals: _knee_of(steps) for arrivals, steps in b.items()}
         # Random arrivals queue for each other long before the server is busy; what it can do, even ones tell.
-        self._knee = knees[Arrivals.CONSTANT]
-        found = {"ceiling_per_s": ceiling, "knee_per_s": self._knee, "knees_per_s": knees, "a": a, "b": b}
-        found["knee"] = self._steady(1.0, self._bench.seconds(3, 60))
-        found["half"] = self._steady(0.5, self._bench.seconds(3, 60))
-        long_enough = min(600.0, _CALLS_FOR_P999 / (0.8 * self._knee))
+        share = knees[Arrivals.CONSTANT]
+        self._knee = share * ceiling
+        found = {"ceiling_per_s": ceiling, "knee_per_s": self._knee, "knee_share": share, "knee_shares": knees}
+        found |= {"a": a, "b": b}
+        found["knee"] = self._steady(1.0, self._bench.seconds(3, 30))
+        found["half"] = self._steady(0.5, self._bench.seconds(3, 30))
+        long_enough = min(_LONGEST_SECONDS, _CALLS_FOR_P999 / (0.8 * self._knee))
         found["c"] = self._steady(0.8, self._bench.seconds(4, long_enough))
-        found["d"] = self._overload(2, self._bench.seconds(3, 120))
-        found["e"] = self._overload(10, self._bench.seconds(3, 60))
+        found["d"] = self._overload(2, self._bench.seconds(3, 60))
+        found["e"] = self._overload(10, self._bench.seconds(3, 45))
         found["f"] = self._recovery(found["half"])
         found["g"] = self._activations(revisions)
         return found
@@ -86,7 +88,7 @@ class _Phases:
         rows = []
         for callers in _CALLERS if self._bench.full else _QUICK_CALLERS:
             run = self._bench.generator.run(
-                self._target, Closed(callers, self._bench.seconds(1.5, 15), self._bench.warmup_seconds)
+                self._target, Closed(callers, self._bench.seconds(1.5, 10), self._bench.warmup_seconds)
             )
             rows.append({"callers": callers, **run.summary()})
         return rows
@@ -94,7 +96,7 @@ class _Phases:
     def _steps(self, arrivals: Arrivals) -> list[dict[str, Any]]:
         rows = []
         for seed, share in enumerate(_SHARES if self._bench.full else _QUICK_SHARES[arrivals]):
-            load = Open(share * self._ceiling, self._bench.seconds(2, 20), self._bench.warmup_seconds, arrivals, seed)
+            load = Open(share * self._ceiling, self._bench.seconds(2, 10), self._bench.warmup_seconds, arrivals, seed)
             run = self._bench.generator.run_valid(self._target, load)
             rows.append({"share": share, **run.summary()})
         return rows
@@ -124,7 +126,7 @@ class _Phases:
         }
 
     def _recovery(self, before: dict[str, Any]) -> dict[str, Any]:
-        load = Open(0.5 * self._knee, self._bench.seconds(6, 60), warmup_seconds=0.0, seed=50)
+        load = Open(0.5 * self._knee, self._bench.seconds(6, 40), warmup_seconds=0.0, seed=50)
         runs: list[Run] = []
 
         def go() -> Run:

@@ -102,10 +102,10 @@ def _measure(given: argparse.Namespace) -> None:
     known = json.loads(given.out.read_text(encoding="utf-8")) if given.only and given.out.is_file() else {}
     found = known.get("parts", {})
     results = {"machine": machine(), "settings": _settings(given), "parts": found}
-    commit, generators = commit_of("server", "benchmarks/load"), _generator_cores(pin=given.pin)
-    with pinned(generators), generator() as generating:
-        starts = given.starts or (_STARTS if given.full else 1)
-        bench = Bench(given.sets, given.work, given.encoders, given.full, given.pin, starts, generating)
+    commit, starts = commit_of("server", "benchmarks/load"), given.starts or (_STARTS if given.full else 1)
+    server_cores, other_cores = _cores(pin=given.pin)
+    with pinned(other_cores), generator() as generating:
+        bench = Bench(given.sets, given.work, given.encoders, given.full, server_cores, starts, generating)
         for name in given.names:
             started = time.monotonic()
             measured = _PARTS[name](bench)
@@ -125,11 +125,12 @@ def _settings(given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _generator_cores(*, pin: bool) -> Collection[int] | None:
+def _cores(*, pin: bool) -> tuple[Collection[int] | None, Collection[int] | None]:
+    """Of the server and of everything else."""
     cores = sorted(os.sched_getaffinity(0))
     if pin and len(cores) == 1:
         sys.exit("bench: --pin needs two cores")
-    return cores[1:] if pin else None
+    return (cores[:1], cores[1:]) if pin else (None, None)
 
 
 def _write(path: Path, results: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ def measure(bench: Bench) -> dict[str, Any]:
 
 
 def _one_start(bench: Bench, settings: dict[str, int]) -> dict[str, float]:
-    seconds = bench.seconds(2, 10)
+    seconds = bench.seconds(2, 5)
     texts = short(bench.sets, _BODIES)
     with encoder_alone(bench.small.encoder) as alone, bench.serve(**settings) as server:
         target = route(server, requests(texts), connections=_IN_FLIGHT // 8)

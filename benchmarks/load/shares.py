@@ -26,10 +26,10 @@ def _share(bench: Bench, share: float) -> dict[str, Any]:
         half = len(texts) // 2
         before = server.metrics()
         closed = bench.generator.run(
-            route(server, requests(texts[:half])), Closed(_CALLERS, bench.seconds(1.5, 20), bench.warmup_seconds)
+            route(server, requests(texts[:half])), Closed(_CALLERS, bench.seconds(1.5, 10), bench.warmup_seconds)
         )
         rate = 0.5 * closed.goodput_per_s
-        load = Open(rate, bench.seconds(2, 30), bench.warmup_seconds)
+        load = Open(rate, bench.seconds(2, 15), bench.warmup_seconds)
         steady = bench.generator.run_valid(route(server, requests(texts[half:])), load)
         lookups = server.metrics().since(before).by("fingerpost_cache_lookups_total", "result")
     return {
