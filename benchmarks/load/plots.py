@@ -118,7 +118,9 @@ def _overload(phases: Any) -> Any:  # noqa: ANN401
         offered = run["offered_per_s"]
         mark = "calls offered" if not place else None
         axes.plot([place - 0.38, place + 0.38], [offered, offered], color=_PEER, linewidth=2, label=mark)
-        axes.annotate(f"{good:,.0f}", (place, good / 2), ha="center", va="center", color="white")
+        top = max(offered, good + refused) if offered < 1.2 * (good + refused) else good + refused
+        place_above: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+        axes.annotate(f"{good:,.0f} in time", (place, top), color="#444444", **place_above)
         runs[name] = f"{label}\n{offered:,.0f} offered"
     axes.axhline(phases["ceiling_per_s"], color=_GREY, linewidth=0.8, linestyle="--")
     axes.annotate("ceiling", (1, phases["ceiling_per_s"]), xycoords=("axes fraction", "data"), color="#666666",
