@@ -46,10 +46,7 @@ def draw(parts: Parts, folder: Path) -> dict[str, str]:
 
 def _latency(phases: Any) -> Any:  # noqa: ANN401
     """p50 and p99 against the offered rate, for even and for random arrivals."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _figure(3.6)
     colours = {"constant": _OURS, "poisson": _PEER}
     labels = {"constant": "even arrivals", "poisson": "random arrivals (Poisson)"}
     for arrivals, steps in phases["b"].items():
@@ -73,10 +70,7 @@ def _latency(phases: Any) -> Any:  # noqa: ANN401
 
 def _percentiles(phases: Any) -> Any:  # noqa: ANN401
     """Latency by percentile, the tail drawn out."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _figure(3.6)
     runs = {
         "half": ("half the knee", _GREY, "-"),
         "c": ("0.8 of the knee", _OURS, "-"),
@@ -104,10 +98,7 @@ def _percentiles(phases: Any) -> Any:  # noqa: ANN401
 
 def _overload(phases: Any) -> Any:  # noqa: ANN401
     """What became of the calls of a second, at half the knee and beyond it."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _figure(3.2)
     runs = {"half": "half the knee", "knee": "the knee", "d": "twice", "e": "ten times"}
     for place, (name, label) in enumerate(runs.items()):
         run = phases[name]
@@ -133,10 +124,7 @@ def _overload(phases: Any) -> Any:  # noqa: ANN401
 
 def _peers(peers: Any) -> Any:  # noqa: ANN401
     """Medians of one caller, with the range over the server starts."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _figure(3.2)
     times = [peers["p50_ms"][name] for name in _SYSTEMS]
     ratios = [peers["p50_ratio"][name]["median"] for name in _SYSTEMS]
     middles = [one["median"] for one in times]
@@ -151,6 +139,14 @@ def _peers(peers: Any) -> Any:  # noqa: ANN401
     axes.margins(x=0.12)
     axes.set_xlabel("one caller's median, ms; beside it as a multiple of Fingerpost's")
     return figure
+
+
+def _figure(height: float) -> tuple[Any, Any]:
+    """A figure of the page's width and its axes; matplotlib is imported only when something is drawn."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, height), layout="constrained")
+    return figure, figure.subplots()
 
 
 def _key(percentile: float) -> str:

@@ -1,6 +1,7 @@
 """The composition root: the only place that knows the engines and wires them to the stages."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,10 @@ from fingerpost.telemetry.state import read_state
 from fingerpost.telemetry.watch import Watch
 from fingerpost.types import Activation, Calibration, Decider, EncoderId, TuningVerdict, Vectors
 
+_SWITCH_SECONDS = 0.0001
+"""How long a busy event loop may keep an embedding thread from the interpreter, each time that its encoder returns; with
+Python's 5 ms less was answered under overload: docs/decisions/0011-cache-queue-and-fairness.md."""
+
 _ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in (FaissFlatEngine(),)}
 
 
@@ -74,6 +79,7 @@ class DataFolder:
 def build_server(settings: Settings) -> Server:
     """Everything that serves, not yet started; nothing is read from the data folder until it is."""
     threadpool_limits(1, user_api="blas")  # a vector's product is too small to share between threads
+    sys.setswitchinterval(_SWITCH_SECONDS)
     data = DataFolder(settings.data)
     activations = FileActivationStore(data.catalogs)
     return assemble(settings, activations, lambda runtime: SnapshotOpener(data, settings.embed_threads, runtime).open)

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http2";
 import { after, before, describe, test } from "node:test";
 
 import { Fingerpost } from "../fingerpost.js";
@@ -86,10 +87,6 @@ describe("a server of the starter routes", { skip }, () => {
     await assert.rejects(client.route("x", { catalog: "nope" }), { code: "NOT_FOUND", reason: "CATALOG_NOT_FOUND" });
     await assert.rejects(client.route([]), { code: "INVALID_ARGUMENT", reason: "INVALID_FIELD" });
   });
-
-  test("a deadline that is too short is exceeded", async () => {
-    await assert.rejects(client.route(TEXT, { timeoutMs: 0.001 }), { code: "DEADLINE_EXCEEDED" });
-  });
 });
 
 describe("without a server", () => {
@@ -105,6 +102,16 @@ describe("without a server", () => {
     const client = new Fingerpost("127.0.0.1:1");
     await assert.rejects(client.route(TEXT, { waitForReady: true, timeoutMs: 300 }), { code: "DEADLINE_EXCEEDED" });
     client.close();
+  });
+
+  test("a call that is not answered ends at its deadline", async () => {
+    const silent = createServer(() => {});
+    await new Promise((listening) => silent.listen(0, "127.0.0.1", () => listening(undefined)));
+    const { port } = /** @type {import("node:net").AddressInfo} */ (silent.address());
+    const client = new Fingerpost(`127.0.0.1:${port}`);
+    await assert.rejects(client.route(TEXT, { timeoutMs: 300 }), { code: "DEADLINE_EXCEEDED" });
+    client.close();
+    silent.close();
   });
 
   test("wrong arguments are refused before anything is sent", async () => {

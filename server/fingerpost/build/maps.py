@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerpost.build.held_out import Sample, clipped
+from fingerpost.build.held_out import NO_ROUTE, Sample, clipped
 from fingerpost.build.priors import Prior
 from fingerpost.build.threshold import Graded
 from fingerpost.serve.calibrate import confidence_of, in_scope_of
@@ -33,9 +33,18 @@ class Maps:
 
     def confidences(self, sample: Sample) -> Floats:
         """Of each row's best route, shape (n,), [0, 1]."""
+        return self._confidences(sample.pick, sample.scope, sample.best)
+
+    def second_confidences(self, sample: Sample) -> Floats:
+        """Of each row's second best route, shape (n,), [0, 1]; never above the best's, and 0 where there is none."""
+        found = self._confidences(sample.second, sample.scope, sample.second_best)
+        return np.where(sample.second_best == NO_ROUTE, 0.0, np.minimum(found, self.confidences(sample)))
+
+    def _confidences(self, picks: Floats, scopes: Floats, routes: NDArray[np.int64]) -> Floats:
         found = [
-            (confidence_of(pick, self.pick, int(best)) or 0.0) * (in_scope_of(scope, self.scope) if self.scope else 1.0)
-            for pick, scope, best in zip(sample.pick, sample.scope, sample.best, strict=True)
+            (confidence_of(pick, self.pick, int(route)) or 0.0)
+            * (in_scope_of(scope, self.scope) if self.scope else 1.0)
+            for pick, scope, route in zip(picks, scopes, routes, strict=True)
         ]
         return np.array(found, dtype=np.float64)
 

@@ -68,7 +68,7 @@ class EmbedQueue:
             standing_seconds: The longest wait while there is too much work; see `guard.backlog`.
             burst_seconds: The longest wait of a burst.
         """
-        self.cost = TextCost()
+        self._cost = TextCost()
         self._backlog = Backlog(threads, standing_seconds, burst_seconds)
         self._line: FairLine[Job] = FairLine()
         self._changed = threading.Condition()
@@ -130,7 +130,7 @@ class EmbedQueue:
                 ENCODER_UNAVAILABLE, DeadlineExceeded, Unavailable, and what the encoder says of the text.
         """
         now, chars = time.monotonic(), _chars(wanted)
-        cost = self.cost.estimate(chars)
+        cost = self._cost.estimate(chars)
         if deadline - now < cost:
             raise Degraded(Reason.DEADLINE_SHORT)
         if not admitted:
@@ -151,7 +151,7 @@ class EmbedQueue:
         self._backlog.leave(tenant, job.cost, time.monotonic())
         if not job.future.cancelled() and job.future.exception() is None:
             done = job.future.result()
-            self.cost.learn(_chars(job.wanted), (done.embed_us + done.search_us) / 1e6)
+            self._cost.learn(_chars(job.wanted), (done.embed_us + done.search_us) / 1e6)
 
     def _take(self) -> Job | None:
         with self._changed:
