@@ -47,8 +47,8 @@ from fingerpost.telemetry.watch import Watch
 from fingerpost.types import Activation, Calibration, Decider, EncoderId, TuningVerdict, Vectors
 
 _SWITCH_SECONDS = 0.0001
-"""How long a busy event loop may keep an embedding thread from the interpreter, each time that its encoder returns; with
-Python's 5 ms less was answered under overload: docs/decisions/0011-cache-queue-and-fairness.md."""
+"""How long a busy event loop may keep an embedding thread from the interpreter, each time that its encoder returns:
+docs/decisions/0011-cache-queue-and-fairness.md."""
 
 _ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in (FaissFlatEngine(),)}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -23,7 +24,7 @@ from fingerpost.telemetry.watch import Watch
 from fingerpost.types import Expected, ScopeMap
 from fingerpost.v1 import router_service_pb2 as pb
 from tests.fakes import BrokenEmbedder, snapshot
-from tests.serving import Served, refusal, serving
+from tests.serving import Served, health_stub, refusal, serving
 
 METRICS = {"metrics_listen": "127.0.0.1:0"}
 CANARY = "canary-7f3a"
@@ -119,6 +120,20 @@ def test_counters_add_up() -> None:
     assert found["fingerpost_in_flight_requests"] == {(): 0}
     assert found["fingerpost_queue_jobs"] == {(): 0}
     assert found["fingerpost_cache_entries"] == {(): 6}
+
+
+def test_what_the_library_refuses_is_counted_by_its_code() -> None:
+    """The standard health service ends a call by itself, and its code is the one that counts."""
+
+    async def calls(served: Served) -> None:
+        check = health_stub(served.channel).Check
+        await check(health_pb2.HealthCheckRequest())
+        with pytest.raises(grpc.aio.AioRpcError):
+            await check(health_pb2.HealthCheckRequest(service="nope"))
+
+    _, found = after(calls)
+    health = "/grpc.health.v1.Health/Check"
+    assert found["fingerpost_calls_total"] == {(health, "OK"): 1, (health, "NOT_FOUND"): 1}
 
 
 def test_drift_can_be_seen() -> None:

@@ -34,8 +34,6 @@ REQUEST_ID_KEY = "x-request-id"
 DEADLINE_KEY = "x-fingerpost-default-deadline-ms"
 _REQUEST_ID_LENGTH = 128
 
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
-
 
 class Boundary(grpc.aio.ServerInterceptor):
     """Wraps every handler, the health and reflection services' too, each once."""
@@ -81,7 +79,7 @@ class Boundary(grpc.aio.ServerInterceptor):
                 code = grpc.StatusCode.OK
                 return reply_bytes
             except grpc.aio.AbortError:  # the library's own services end calls so
-                code = _CODES.get(context.code(), grpc.StatusCode.INTERNAL)
+                code = context.code()
                 raise
             except Exception as error:
                 call.request_id = call.request_id or _new_id()
