@@ -1,13 +1,13 @@
 """Engines and stores as the stages see them: Protocols, and the progress that says nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerpost.types import Activation, Embedded, EncoderId, Neighbour, TuningVerdict, Vector, Vectors
+from fingerpost.types import Activation, Embedded, EncoderId, Neighbour, Retrieval, TuningVerdict, Vector, Vectors
 
 
 class Embedder(Protocol):
@@ -37,7 +37,7 @@ class Embedder(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class OpenEncoder:
     """An encoder that is ready to embed, one embedder a thread."""
 
@@ -96,6 +96,66 @@ class IndexEngine(Protocol):
     def build(self, vectors: Vectors) -> bytes: ...
 
     def open(self, data: bytes) -> VectorIndex: ...
+
+
+class Loaded(Protocol):
+    """A revision that embedding threads can use, for as long as somebody holds this."""
+
+    @property
+    def encoder(self) -> EncoderId: ...
+
+    @property
+    def precision(self) -> str:
+        """That runs here."""
+
+
+class Ticket(Protocol):
+    """A text that was handed to an embedding thread."""
+
+    def put_off(self, deadline: float) -> None:
+        """Change by when it must begin, `time.monotonic` seconds; -inf: nobody waits for it any more."""
+
+
+Done = Callable[[Retrieval | Exception], None]
+"""Told on the event loop what came of a text."""
+
+
+class Lane(Protocol):
+    """An embedding thread: runs the texts that it is sent in their order."""
+
+    def send(self, loaded: Loaded, wanted: str | Vector, deadline: float, cost: float, done: Done) -> Ticket:
+        """Hand over a text; on the event loop, without waiting.
+
+        Args:
+            loaded: What to embed and search with.
+            wanted: A text, or a unit vector of shape (dim,), float32.
+            deadline: `time.monotonic` seconds; a text that has not begun by then is dropped.
+            cost: Seconds that it is expected to take.
+            done: Told the result, or the error that the caller is to be told.
+        """
+
+
+class Engine(Protocol):
+    """Embedding threads, wherever they run."""
+
+    @property
+    def lanes(self) -> Sequence[Lane]: ...
+
+    async def start(self) -> None:
+        """Make the threads ready.
+
+        Raises:
+            FailedPrecondition: ENCODER_UNAVAILABLE, they cannot be started here.
+        """
+
+    async def load(self, revision: str) -> Loaded:
+        """Verify a published revision and warm it up.
+
+        Raises:
+            NotFound, DataLoss, FailedPrecondition: it cannot be served.
+        """
+
+    async def close(self) -> None: ...
 
 
 class VectorCache(Protocol):

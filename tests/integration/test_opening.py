@@ -7,11 +7,11 @@ import pytest
 
 from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileRevisionStore
-from fingerpost.bootstrap import DataFolder, SnapshotOpener
+from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.bootstrap.opening import RevisionOpener
 from fingerpost.build.publish import publish
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
-from fingerpost.serve.runtime import Runtime
-from fingerpost.types import Activation, EncoderId, Exemplar
+from fingerpost.types import EncoderId, Exemplar
 from tests.fakes import decider
 
 
@@ -23,7 +23,7 @@ def opened(folder: Path, encoders: Path, encoder: EncoderId, kind: str = "faiss-
     index = FaissFlatEngine().build(vector)
     store = FileRevisionStore(data.revisions)
     digest = publish(store, encoder, (Exemplar("a", 0),), kind, index, None, decider(), b"{}\n")
-    SnapshotOpener(data, 1, Runtime()).open(Activation("default", digest, 1))
+    RevisionOpener(data, 1).open(digest)
 
 
 def test_a_sound_revision_opens(tmp_path: Path, encoders_folder: Path, encoder_digest: str) -> None:

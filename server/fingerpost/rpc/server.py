@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.guard.admission import Admission
+from fingerpost.ports import Engine
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.interceptors import Boundary
 from fingerpost.rpc.services import RouterService
@@ -39,6 +40,7 @@ class Server:
 
     settings: Settings
     runtime: Runtime
+    engine: Engine
     queue: EmbedQueue
     admission: Admission
     health: Health
@@ -83,7 +85,7 @@ async def start(server: Server) -> "Running":
 
     reloader = server.make_reloader(on_change)
     await server.health.update((), ())
-    server.queue.start()
+    await server.engine.start()
     await reloader.poll()
     await grpc_server.start()
     polling = asyncio.create_task(reloader.run(server.settings.reload_poll_ms / 1000))
@@ -116,6 +118,7 @@ class Running:
         forced.cancel()
         self.polling.cancel()
         self.server.queue.close()
+        await self.server.engine.close()
         await self.server.watch.close()
         _log.info("stopped", forced=force.is_set())
 
