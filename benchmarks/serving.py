@@ -113,16 +113,22 @@ class ServerUnderTest:
 
     @property
     def resident_bytes(self) -> int:
-        return int(self._read("statm").split()[1]) * _PAGE_BYTES
+        """Of the server and its engine; what both map counts twice."""
+        return sum(int(_read(pid, "statm").split()[1]) * _PAGE_BYTES for pid in self._pids())
 
     @property
     def cpu_seconds(self) -> float:
-        """Time that its threads ran since it started."""
-        fields = self._read("stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+        """Time that the threads of both ran since they started."""
+        fields = [_read(pid, "stat").rpartition(")")[2].split() for pid in self._pids()]
+        return sum(int(own[11]) + int(own[12]) for own in fields) / _TICKS_PER_SECOND
 
-    def _read(self, name: str) -> str:
-        return Path(f"/proc/{self._process.pid}/{name}").read_text(encoding="utf-8")
+    def _pids(self) -> list[int]:
+        own = self._process.pid
+        return [own, *map(int, _read(own, f"task/{own}/children").split())]
+
+
+def _read(pid: int, name: str) -> str:
+    return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8")
 
 
 @contextmanager

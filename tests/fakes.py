@@ -157,6 +157,9 @@ class ThreadLane:
 class ThreadEngine:
     """Embedding threads of this process."""
 
+    pid = None
+    restarts = 0
+
     def __init__(self, threads: int) -> None:
         self.lanes = [ThreadLane(number) for number in range(threads)]
 

@@ -141,6 +141,14 @@ class Engine(Protocol):
     @property
     def lanes(self) -> Sequence[Lane]: ...
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that they run in; None while there is none."""
+
+    @property
+    def restarts(self) -> int:
+        """Times that they were lost and had to be started anew."""
+
     async def start(self) -> None:
         """Make the threads ready.
 

@@ -27,7 +27,7 @@ class Settings(BaseSettings):
         default_factory=_embed_threads,
         ge=1,
         le=256,
-        description="Threads that embed and search; default: cores minus one, at least one.",
+        description="Threads of the engine that embed and search; default: cores minus one, at least one.",
     )
     in_flight_calls: int = Field(1024, ge=1, le=100_000, description="Requests decided at a time; more are refused.")
     queue_standing_ms: int = Field(

@@ -43,7 +43,7 @@ def assemble(settings: Settings, activations: ActivationStore, engine: Engine, o
     queue = EmbedQueue(engine.lanes, settings.queue_standing_ms / 1000, settings.queue_burst_ms / 1000)
     admission = Admission(settings.in_flight_calls)
     service = RouterService(Pipeline(runtime, queue, cache), runtime, admission, settings)
-    watch = Watch(settings, lambda: read_state(runtime, queue, cache, admission))
+    watch = Watch(settings, lambda: read_state(runtime, engine, queue, cache, admission), lambda: engine.pid)
 
     def make_reloader(on_change: OnChange) -> Reloader:
         return Reloader(activations, open_snapshot, runtime, on_change)

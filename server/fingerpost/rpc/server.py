@@ -31,6 +31,10 @@ ROUTER_SERVICE = pb.DESCRIPTOR.services_by_name["RouterService"].full_name
 METADATA_SOFT_BYTES = 8_192  # above it gRPC refuses calls at random, more likely the larger
 METADATA_HARD_BYTES = 16_384
 
+_PENDING_CALLS = 20_000
+"""Calls that have arrived and that the loop has not looked at yet. Beyond it the library cancels them, some at random
+from a twentieth of it on by default, and a caller that sees CANCELLED tries again at once. Each costs a few kilobytes."""
+
 _AGE_GRACE_MS = 600_000  # longer than any deadline that a setting allows: no call is cut short
 
 
@@ -132,6 +136,8 @@ def _bound(server: Server) -> tuple[grpc.aio.Server, str]:
             ("grpc.max_receive_message_length", settings.message_bytes),
             ("grpc.max_metadata_size", METADATA_SOFT_BYTES),
             ("grpc.absolute_max_metadata_size", METADATA_HARD_BYTES),
+            ("grpc.server.max_pending_requests", _PENDING_CALLS),
+            ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS),
             ("grpc.max_connection_age_ms", settings.connection_age_ms),
             ("grpc.max_connection_age_grace_ms", _AGE_GRACE_MS),
         ],
