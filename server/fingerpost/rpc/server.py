@@ -32,8 +32,8 @@ METADATA_SOFT_BYTES = 8_192  # above it gRPC refuses calls at random, more likel
 METADATA_HARD_BYTES = 16_384
 
 _PENDING_CALLS = 20_000
-"""Calls that have arrived and that the loop has not looked at yet. Beyond it the library cancels them, some at random
-from a twentieth of it on by default, and a caller that sees CANCELLED tries again at once. Each costs a few kilobytes."""
+"""Calls that arrived and that the loop has not looked at yet; each costs a few kilobytes. Beyond it the library cancels
+them, by default from 1,000 on at random, and a caller that sees CANCELLED tries again at once."""
 
 _AGE_GRACE_MS = 600_000  # longer than any deadline that a setting allows: no call is cut short
 
