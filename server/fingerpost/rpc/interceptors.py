@@ -90,7 +90,7 @@ class Boundary(grpc.aio.ServerInterceptor):
                 raise
             finally:
                 for observer in self._observers:
-                    observer.finished(call, code, context.invocation_metadata() or ())
+                    observer.finished(call, code, context.invocation_metadata)
 
         return grpc.unary_unary_rpc_method_handler(behaviour, None, None)
 

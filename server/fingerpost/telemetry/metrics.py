@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from fingerpost.errors import Overloaded
 from fingerpost.guard.decayed import DecayedMean
-from fingerpost.rpc.call import Call, Headers
+from fingerpost.rpc.call import Call, ReadHeaders
 from fingerpost.serve.cache import Lookup
 from fingerpost.serve.pipeline import Answer
 from fingerpost.telemetry import names
@@ -75,7 +75,7 @@ class Metrics:
         self.registry.register(_Watched(read_state))
         self.registry.register(_Watched(self._recent))
 
-    def finished(self, call: Call, code: grpc.StatusCode, headers: Headers) -> None:
+    def finished(self, call: Call, code: grpc.StatusCode, read_headers: ReadHeaders) -> None:
         """Count a call that is over, and what it decided."""
         self._calls(call.method, code.name).inc()
         self._call_seconds(call.method).observe(time.monotonic() - call.started)
