@@ -119,8 +119,18 @@ class ServerUnderTest:
     @property
     def cpu_seconds(self) -> float:
         """Time that the threads of both ran since they started."""
-        fields = [_read(pid, "stat").rpartition(")")[2].split() for pid in self._pids()]
-        return sum(int(own[11]) + int(own[12]) for own in fields) / _TICKS_PER_SECOND
+        return sum(_cpu_seconds(pid, "stat") for pid in self._pids())
+
+    @property
+    def loop_cpu_seconds(self) -> float:
+        """Likewise of the event loop's thread alone."""
+        own = self._process.pid
+        return _cpu_seconds(own, f"task/{own}/stat")
+
+    @property
+    def engine_cpu_seconds(self) -> float:
+        """Likewise of the engine."""
+        return sum(_cpu_seconds(pid, "stat") for pid in self._pids()[1:])
 
     def _pids(self) -> list[int]:
         own = self._process.pid
@@ -129,6 +139,11 @@ class ServerUnderTest:
 
 def _read(pid: int, name: str) -> str:
     return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8")
+
+
+def _cpu_seconds(pid: int, name: str) -> float:
+    fields = _read(pid, name).rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
 
 @contextmanager
