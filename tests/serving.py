@@ -56,8 +56,9 @@ async def serving(*snapshots: Snapshot, **settings: Any) -> AsyncIterator[Served
     threads = max((len(snapshot.embedders) for snapshot in snapshots), default=1)
     usual = {"listen": "127.0.0.1:0", "embed_threads": threads, "drain_wait_ms": 0, "reload_poll_ms": 20}
     uncached = {"cache_bytes": 0}  # so that each text is embedded, but where a test is about the cache
+    crowded = {"connection_streams": 10_000}  # so that one channel can overload the server
     activations = FixedActivations(snapshots)
-    server = assemble(Settings(**{**usual, **uncached, **settings}), activations, lambda _: activations.open)
+    server = assemble(Settings(**{**usual, **uncached, **crowded, **settings}), activations, lambda _: activations.open)
     running = await start(server)
     try:
         async with grpc.aio.insecure_channel(running.address) as channel:
