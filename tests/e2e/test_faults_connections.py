@@ -92,7 +92,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 # --- Too many and too silent --------------------------------------------------------------------------------------
 
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "connections": 20,
     "connection_handshake_ms": 1_000,
     "connection_ping_ms": 500,
@@ -282,7 +282,7 @@ def test_streams_that_are_opened_and_reset_at_once(published: Path, serve: Serve
 
 @contextmanager
 def draining(connection: RawConnection) -> Iterator[dict[str, int]]:
-    """Reads what the server sends, since it waits with the rest otherwise; counts refused streams and answered pings."""
+    """Reads what the server sends, since it waits otherwise; counts refused streams and answered pings."""
     received = {"pong": 0, "refused": 0}
     over = threading.Event()
 
