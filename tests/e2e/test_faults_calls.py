@@ -24,6 +24,8 @@ _CAPACITY = 4
 
 _ITEMS = 40  # long ones: seconds of work
 
+_OWN = 10  # descriptors and threads that the library opens and closes for itself, far fewer than calls
+
 _PUSHBACK = "grpc-retry-pushback-ms"
 
 
@@ -75,8 +77,8 @@ def test_cancelled_calls_leave_no_memory(small: Watched) -> None:
     before, descriptors, threads = small.family.memory_bytes, small.family.descriptors, small.family.threads
     asyncio.run(_cancelled(small.address, 2_000, seed=3))
     until(lambda: small.left == (0, 0), 10)
-    until(lambda: small.family.descriptors <= descriptors, 10)
-    assert small.family.threads <= threads
+    until(lambda: small.family.descriptors <= descriptors + _OWN, 10)
+    assert small.family.threads <= threads + _OWN
     assert small.family.memory_bytes - before < 15_000_000
 
 
