@@ -43,6 +43,10 @@ _KNEE_SHARE = 0.7  # of the ceiling, about; random arrivals queue long before
 _CEILING_SECONDS = 10.0
 _CALLERS = 16
 
+_CACHE_BYTES = 16_777_216
+"""So small that it is full before the warm-up is over, for all that activations empty it."""
+
+_WARM_UP = 2_000  # calls given up, before memory is read
 _CANCELLED, _LENGTHS = 5_000, 1_000
 _LONG = 100_000
 
@@ -70,8 +74,11 @@ class _Soak:
     def mixed(self, rate: float, seconds: float, seed: int, tick: Tick) -> dict[str, Any]:
         """Traffic at a rate, from the process of its own."""
         self.pipe.send(Plan(self.server.address, self.texts, self.prompts, rate, seconds, seed=seed))
+        shown = 0.0
         while not self.pipe.poll(1.0):
             tick(1.0)
+            shown += 1.0
+        tick(seconds - shown)
         found = self.pipe.recv()
         if isinstance(found, str):
             raise RuntimeError(f"the traffic failed: {found}")
@@ -83,7 +90,11 @@ def main() -> None:
     catalog = published(given.sets, given.work, 1_500, [given.encoders])
     texts, long_ones = tuple(short(given.sets)), tuple(prompts(given.sets))
     revisions = two_revisions(catalog)
-    with ServerUnderTest(catalog.data) as server, child(mixture.serve) as pipe, _bars() as bars:
+    with (
+        ServerUnderTest(catalog.data, {"cache_bytes": _CACHE_BYTES}) as server,
+        child(mixture.serve) as pipe,
+        _bars() as bars,
+    ):
         results = _measure(_Soak(server, texts, long_ones, pipe), catalog, revisions, given, bars)
     given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     _show(results)
@@ -165,17 +176,17 @@ async def _ceiling(soak: _Soak) -> float:
         while time.monotonic() < ends:
             number += 1
             text = f"{soak.texts[number % len(soak.texts)]} ceiling {name} {number}"
-            count += await mixture.ended(stub, pb.RouteRequest(text=text).SerializeToString()) == "OK"
+            code = await mixture.ended(stub, pb.RouteRequest(text=text).SerializeToString())
+            count += code == "OK"
 
     await _callers(soak, "Route", caller)
     return count / _CEILING_SECONDS
 
 
 def _grown(soak: _Soak, calls: int, bars: Progress) -> float:
-    """MB of memory over so many calls that are given up at random points, after a tenth of them as a warm-up."""
-    warm = calls // 10
-    tick = _ticking(bars, "calls given up", warm + calls)
-    asyncio.run(_give_up(soak, warm, tick))
+    """MB of memory over so many calls that are given up at random points, after a warm-up."""
+    tick = _ticking(bars, "calls given up", _WARM_UP + calls)
+    asyncio.run(_give_up(soak, _WARM_UP, tick))
     before = soak.family.memory_bytes
     asyncio.run(_give_up(soak, calls, tick))
     return (soak.family.memory_bytes - before) / 1e6

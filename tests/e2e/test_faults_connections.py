@@ -273,7 +273,7 @@ def test_streams_that_are_opened_and_reset_at_once(published: Path, serve: Serve
             connection.reset(connection.call(MESSAGE))
         connection.ping()
         until(lambda: received["pong"] > 0, 60)  # all before it was read
-    assert received["refused"] >= _RESETS // 4  # who is so fast has more streams open than a connection may
+    assert received["refused"] >= 1_000  # who is so fast has more streams open than a connection may
     assert p99(took) < 10
     assert watched.family.peak_bytes - before < 80_000_000
     until(lambda: watched.left == (0, 0), 20)
