@@ -112,6 +112,11 @@ class ServerUnderTest:
         return Metrics(time.monotonic(), found)
 
     @property
+    def pid(self) -> int:
+        """Of the process that was started; it may have children."""
+        return self._process.pid
+
+    @property
     def resident_bytes(self) -> int:
         """Of the server and its engine; what both map counts twice."""
         return sum(int(_read(pid, "statm").split()[1]) * _PAGE_BYTES for pid in self._pids())

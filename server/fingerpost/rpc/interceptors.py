@@ -5,6 +5,7 @@ handler is rebuilt here without (de)serialisers, and nothing runs outside this b
 """
 
 import asyncio
+import inspect
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -109,12 +110,30 @@ class Boundary(grpc.aio.ServerInterceptor):
         return float(left)
 
 
+class _Writing:
+    """A call's context that takes messages, not bytes, for handlers that write replies instead of yielding them."""
+
+    def __init__(self, handler: _Handler, context: _Context) -> None:
+        self._handler = handler
+        self._context = context
+
+    async def write(self, reply: Any) -> None:  # noqa: ANN401
+        await self._context.write(_serialise(self._handler, reply))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._context, name)
+
+
 def _rebuilt_server_stream(handler: _Handler) -> _Handler:
-    async def behaviour(data: bytes, context: _Context) -> AsyncIterator[bytes]:
-        request_id = _new_id()
+    async def behaviour(data: bytes, context: _Context) -> None:
+        request_id, writing = _new_id(), _Writing(handler, context)
         try:
-            async for reply in handler.unary_stream(_parse(handler, data), context):
-                yield _serialise(handler, reply)
+            replies = handler.unary_stream(_parse(handler, data), writing)
+            if inspect.isawaitable(replies):  # as the health service's Watch is
+                await replies
+            else:
+                async for reply in replies:
+                    await writing.write(reply)
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # noqa: BLE001

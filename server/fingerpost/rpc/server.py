@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.guard.admission import Admission
 from fingerpost.ports import Engine
+from fingerpost.rpc.connections import connection_options
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.interceptors import Boundary
 from fingerpost.rpc.services import RouterService
@@ -30,12 +31,6 @@ ROUTER_SERVICE = pb.DESCRIPTOR.services_by_name["RouterService"].full_name
 
 METADATA_SOFT_BYTES = 8_192  # above it gRPC refuses calls at random, more likely the larger
 METADATA_HARD_BYTES = 16_384
-
-_PENDING_CALLS = 20_000
-"""Calls that arrived and that the loop has not looked at yet; each costs a few kilobytes. Beyond it the library cancels
-them, by default from 1,000 on at random, and a caller that sees CANCELLED tries again at once."""
-
-_AGE_GRACE_MS = 600_000  # longer than any deadline that a setting allows: no call is cut short
 
 
 @dataclass(slots=True)
@@ -136,10 +131,7 @@ def _bound(server: Server) -> tuple[grpc.aio.Server, str]:
             ("grpc.max_receive_message_length", settings.message_bytes),
             ("grpc.max_metadata_size", METADATA_SOFT_BYTES),
             ("grpc.absolute_max_metadata_size", METADATA_HARD_BYTES),
-            ("grpc.server.max_pending_requests", _PENDING_CALLS),
-            ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS),
-            ("grpc.max_connection_age_ms", settings.connection_age_ms),
-            ("grpc.max_connection_age_grace_ms", _AGE_GRACE_MS),
+            *connection_options(settings),
         ],
         maximum_concurrent_rpcs=2 * settings.in_flight_calls,  # the second line behind our own admission
     )
