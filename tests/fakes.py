@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.build.reindex import Workshop
 from fingerpost.ports import Embedder, NoProgress, OpenEncoder
 from fingerpost.serve.runtime import Snapshot
@@ -115,7 +115,7 @@ def workshop(folder: Path, cache: MemoryCache | None = None) -> Workshop:
     """A reindex of hashed words that publishes into the folder."""
     return Workshop(
         plain=OpenEncoder(EncoderId(DIGEST, "hash", DIM, 256), "fp32", (HashEmbedder(),)),
-        engine=FaissFlatEngine(),
+        engines=(FaissFlatEngine(),),
         cache=cache or MemoryCache(),
         revisions=FileRevisionStore(folder / "revisions"),
         activations=FileActivationStore(folder / "catalogs"),

@@ -17,8 +17,8 @@ from fingerpost.backends.encoder.folder import find
 from fingerpost.backends.encoder.source import EncoderSource, Precision
 from fingerpost.backends.encoder.tuning import tune_encoder
 from fingerpost.backends.encoder.tuning_plan import Task
-from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.index.engines import ENGINES
 from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.build.evaluate import Case, baseline_report, evaluate, view_texts
 from fingerpost.build.labelled import read_cases
@@ -50,7 +50,7 @@ _SWITCH_SECONDS = 0.0001
 """How long a busy event loop may keep an embedding thread from the interpreter, each time that its encoder returns:
 docs/decisions/0011-cache-queue-and-fairness.md."""
 
-_ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in (FaissFlatEngine(),)}
+_ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in ENGINES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ def open_workshop(
     with SqliteVectorCache(data.vectors) as cache, threadpool_limits(1, user_api="blas"):
         yield Workshop(
             plain=plain,
-            engine=FaissFlatEngine(),
+            engines=ENGINES,
             cache=cache,
             revisions=FileRevisionStore(data.revisions),
             activations=FileActivationStore(data.catalogs),

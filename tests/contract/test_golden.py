@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fingerpost.backends.faiss_flat import FaissFlatEngine
+from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
 from fingerpost.serve.revision_format import decode

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileRevisionStore
+from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.bootstrap import DataFolder, SnapshotOpener
 from fingerpost.build.publish import publish
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
