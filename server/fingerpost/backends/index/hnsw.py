@@ -11,7 +11,7 @@ from fingerpost.types import Neighbour, Vector, Vectors
 
 KIND = "faiss-hnsw-ip"
 
-_MIN_SIZE = 200_000
+_MIN_SIZE = 100_000
 """Vectors under which what a search saves does not pay for the build: docs/decisions/0010-index-choice.md."""
 
 

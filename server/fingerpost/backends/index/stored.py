@@ -7,7 +7,6 @@ from typing import Any
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
 from fingerpost.errors import DataLoss, ErrorReason
 from fingerpost.types import Neighbour, Vector, Vectors
@@ -73,10 +72,7 @@ def found(index: Any, vector: Vector, count: int) -> list[Neighbour]:  # noqa: A
     """What an index finds, nearest first, equal ones by id; an approximate one may find fewer than `count`."""
     faiss.omp_set_num_threads(1)  # a setting of the calling thread; one query is too small to share
     similarities, ids = index.search(vector.reshape(1, -1), count)
-    return _in_order(similarities[0], ids[0])
-
-
-def _in_order(similarities: NDArray[np.float32], ids: NDArray[np.int64]) -> list[Neighbour]:
-    order = np.lexsort((ids, -similarities))  # FAISS leaves the order of ties open, and fills up with -1
-    pairs = zip(ids[order].tolist(), similarities[order].tolist(), strict=True)
-    return [Neighbour(exemplar, similarity) for exemplar, similarity in pairs if exemplar >= 0]
+    pairs = sorted(
+        zip((-similarities[0]).tolist(), ids[0].tolist(), strict=True)
+    )  # FAISS leaves the order of ties open
+    return [Neighbour(exemplar, -negated) for negated, exemplar in pairs if exemplar >= 0]  # and fills up with -1
