@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.build.reindex import Workshop
 from fingerpost.ports import Done, Embedder, Loaded, NoProgress, OpenEncoder
 from fingerpost.serve.retrieve import Retriever, attempt
@@ -193,7 +193,7 @@ def workshop(folder: Path, cache: MemoryCache | None = None) -> Workshop:
     """A reindex of hashed words that publishes into the folder."""
     return Workshop(
         plain=OpenEncoder(HASH_ENCODER, "fp32", (HashEmbedder(),)),
-        engine=FaissFlatEngine(),
+        engines=(FaissFlatEngine(),),
         cache=cache or MemoryCache(),
         revisions=FileRevisionStore(folder / "revisions"),
         activations=FileActivationStore(folder / "catalogs"),

@@ -89,13 +89,31 @@ class VectorIndex(Protocol):
 
 
 class IndexEngine(Protocol):
-    """Builds and reads vector indexes, as bytes: files are never the engine's business."""
+    """Builds and reads vector indexes of one kind, as bytes: files are never the engine's business."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """What a revision calls it."""
 
-    def build(self, vectors: Vectors) -> bytes: ...
+    @property
+    def settings(self) -> Mapping[str, int]:
+        """What it builds with; indexes tell by themselves what they were built with."""
 
-    def open(self, data: bytes) -> VectorIndex: ...
+    def suits(self, size: int, dim: int) -> bool:
+        """Whether it can hold so many vectors of that dimension and pays for them."""
+
+    def build(self, vectors: Vectors) -> bytes:
+        """Serialise an index of `vectors`, shape (n, dim), float32, unit rows; ids are row numbers.
+
+        The same vectors give the same bytes.
+        """
+
+    def open(self, data: bytes) -> VectorIndex:
+        """Read what `build` made; the bytes must have been verified.
+
+        Raises:
+            DataLoss: they are no index of this kind.
+        """
 
 
 class Loaded(Protocol):

@@ -13,8 +13,8 @@ from fingerpost.backends.encoder.folder import find
 from fingerpost.backends.encoder.source import EncoderSource, Precision
 from fingerpost.backends.encoder.tuning import tune_encoder
 from fingerpost.backends.encoder.tuning_plan import Task
-from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.index.engines import ENGINES
 from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.opening import open_encoder, retriever_of
@@ -54,7 +54,7 @@ def open_workshop(
     with SqliteVectorCache(data.vectors) as cache, threadpool_limits(1, user_api="blas"):
         yield Workshop(
             plain=plain,
-            engine=FaissFlatEngine(),
+            engines=ENGINES,
             cache=cache,
             revisions=FileRevisionStore(data.revisions),
             activations=FileActivationStore(data.catalogs),

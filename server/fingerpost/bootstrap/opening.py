@@ -5,8 +5,8 @@ import weakref
 
 from fingerpost.backends.encoder.embedder import OnnxEncoder
 from fingerpost.backends.engine.worker import Opened
-from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileRevisionStore
+from fingerpost.backends.index.engines import ENGINES
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.ports import IndexEngine, OpenEncoder, VectorIndex
@@ -16,7 +16,7 @@ from fingerpost.serve.search import Space
 from fingerpost.serve.spell import Speller
 from fingerpost.types import EncoderId, Revision
 
-_ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in (FaissFlatEngine(),)}
+_ENGINES: dict[str, IndexEngine] = {engine.kind: engine for engine in ENGINES}
 
 
 class RevisionOpener:
