@@ -323,6 +323,26 @@ def test_health_follows_what_is_active() -> None:
     asyncio.run(ask())
 
 
+def test_health_is_watched_until_the_drain() -> None:
+    """A watcher hears SERVING, then NOT_SERVING when the server drains; of an unknown name it hears SERVICE_UNKNOWN."""
+
+    async def ask() -> tuple[list[int], int]:
+        async with serving(snapshot(), drain_wait_ms=200) as served:
+            stub = health_stub(served.channel)
+            watch = stub.Watch(health_pb2.HealthCheckRequest(service="fingerpost.v1.RouterService"))
+            unknown = stub.Watch(health_pb2.HealthCheckRequest(service="nope"))
+            heard = [(await watch.read()).status]
+            other = (await unknown.read()).status
+            await served.server.health.stop()
+            heard.append((await watch.read()).status)
+            watch.cancel()
+            unknown.cancel()
+        return heard, other
+
+    serving_, not_serving, unknown = 1, 2, 3
+    assert asyncio.run(ask()) == ([serving_, not_serving], unknown)
+
+
 def test_whatever_a_revision_raises_the_last_good_one_stays() -> None:
     """A revision that cannot be opened for a reason nobody foresaw is refused and counted, and polling goes on."""
 

@@ -5,6 +5,7 @@ handler is rebuilt here without (de)serialisers, and nothing runs outside this b
 """
 
 import asyncio
+import inspect
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -110,6 +111,12 @@ class Boundary(grpc.aio.ServerInterceptor):
 
 
 def _rebuilt_server_stream(handler: _Handler) -> _Handler:
+    writes = inspect.iscoroutinefunction(handler.unary_stream)  # itself, as health's Watch does, instead of yielding
+    behaviour = _writing_stream(handler) if writes else _yielding_stream(handler)
+    return grpc.unary_stream_rpc_method_handler(behaviour, None, None)
+
+
+def _yielding_stream(handler: _Handler) -> Callable[[bytes, _Context], AsyncIterator[bytes]]:
     async def behaviour(data: bytes, context: _Context) -> AsyncIterator[bytes]:
         request_id = _new_id()
         try:
@@ -120,7 +127,34 @@ def _rebuilt_server_stream(handler: _Handler) -> _Handler:
         except Exception as error:  # noqa: BLE001
             await _refuse(context, _known(error, request_id), request_id)
 
-    return grpc.unary_stream_rpc_method_handler(behaviour, None, None)
+    return behaviour
+
+
+def _writing_stream(handler: _Handler) -> Callable[[bytes, _Context], Awaitable[None]]:
+    async def behaviour(data: bytes, context: _Context) -> None:
+        request_id = _new_id()
+        try:
+            await handler.unary_stream(_parse(handler, data), _Serialising(context, handler))
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            await _refuse(context, _known(error, request_id), request_id)
+
+    return behaviour
+
+
+class _Serialising:
+    """The context of a handler that writes its replies: the call's own, but for what a rebuilt handler lacks."""
+
+    def __init__(self, context: _Context, handler: _Handler) -> None:
+        self._context = context
+        self._handler = handler
+
+    async def write(self, reply: Any) -> None:  # noqa: ANN401
+        await self._context.write(_serialise(self._handler, reply))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._context, name)
 
 
 def _rebuilt_bidirectional(handler: _Handler) -> _Handler:
