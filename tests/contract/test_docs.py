@@ -195,7 +195,7 @@ KNOWN_SETTINGS = {f"FINGERPOST_{name.upper()}" for name in Settings.model_fields
 
 @pytest.mark.parametrize(
     "file",
-    [*PAGES, ROOT / "deploy/systemd/fingerpost.service", ROOT / "deploy/container/Containerfile"],
+    [*PAGES, *(path for path in sorted((ROOT / "deploy").rglob("*")) if path.is_file() and path.suffix != ".md")],
     ids=lambda file: str(file.relative_to(ROOT)),
 )
 def test_settings_and_findings_exist(file: Path) -> None:

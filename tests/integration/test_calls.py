@@ -301,7 +301,7 @@ def test_a_fault_of_ours_tells_nothing() -> None:
 
 
 def test_health_follows_what_is_active() -> None:
-    """NOT_SERVING until a revision is active, then SERVING overall, by service and by catalog; unknown is NOT_FOUND."""
+    """NOT_SERVING until a revision is active, but live; then SERVING overall, by service and by catalog, no other."""
 
     async def status(served: Served, service: str) -> int:
         stub = health_stub(served.channel)
@@ -311,7 +311,7 @@ def test_health_follows_what_is_active() -> None:
     async def ask() -> None:
         async with serving() as served:
             names = ("", "fingerpost.v1.RouterService")
-            assert [2, 2] == [await status(served, name) for name in names]
+            assert [2, 2, 1] == [await status(served, name) for name in (*names, "live")]
             served.activations.snapshots["default"] = snapshot()
             async with asyncio.timeout(5):
                 while await status(served, "") != 1:

@@ -7,6 +7,9 @@ from grpc_health.v1.health import aio
 
 from fingerpost.serve.runtime import DEFAULT_CATALOG
 
+LIVE = "live"
+"""A health service that serves whenever the event loop answers: for whoever restarts a server that hangs."""
+
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -26,6 +29,7 @@ class Health:
     async def update(self, active: Collection[str], known: Collection[str]) -> None:
         """Tell what is active, of the catalogs that have a pointer; a catalog once active stays so until the stop."""
         serving = DEFAULT_CATALOG in active if DEFAULT_CATALOG in known else bool(active)
+        await self.servicer.set(LIVE, _SERVING)
         for service in self._services:
             await self.servicer.set(service, _SERVING if serving else _NOT_SERVING)
         for catalog in known:
