@@ -324,7 +324,7 @@ def test_health_follows_what_is_active() -> None:
 
 
 def test_health_is_watched_until_the_drain() -> None:
-    """A watcher hears SERVING, then NOT_SERVING when the server drains; of an unknown name it hears SERVICE_UNKNOWN."""
+    """A watcher hears SERVING, NOT_SERVING when the server drains, and the end; of an unknown name SERVICE_UNKNOWN."""
 
     async def ask() -> tuple[list[int], int]:
         async with serving(snapshot(), drain_wait_ms=200) as served:
@@ -335,8 +335,9 @@ def test_health_is_watched_until_the_drain() -> None:
             other = (await unknown.read()).status
             await served.server.health.stop()
             heard.append((await watch.read()).status)
-            watch.cancel()
             unknown.cancel()
+            served.server.health.end()
+            assert await watch.read() is grpc.aio.EOF
         return heard, other
 
     serving_, not_serving, unknown = 1, 2, 3
