@@ -16,8 +16,12 @@ export { FingerpostError };
 /** Where a server listens unless told otherwise. */
 export const DEFAULT_TARGET = "127.0.0.1:50051";
 
-/** The standard service config: all calls are safe to repeat; a stopping server may answer CANCELLED. */
+/**
+ * The standard service config: calls take turns at the addresses of the target, and all are safe to repeat; a stopping
+ * server may answer CANCELLED.
+ */
 export const SERVICE_CONFIG = JSON.stringify({
+  loadBalancingConfig: [{ round_robin: {} }],
   methodConfig: [
     {
       name: [{ service: "fingerpost.v1.RouterService" }],

@@ -181,7 +181,7 @@ def test_files_of_ours_that_blocks_name_exist(page: Path) -> None:
     """A path below a folder of this repository that a bash block names is there."""
     for block in blocks(page, "bash"):
         for path in re.findall(
-            r"(?<![\w/.-])(?:/opt/fingerpost/)?((?:deploy|benchmarks|proto|scripts)/[\w./-]+)", block
+            r"(?<![\w/.-])(?:/opt/fingerpost/)?((?:deploy|benchmarks|proto|scripts)/[\w./@-]+)", block
         ):
             made = path.startswith("proto/") and "*" in block
             assert made or (ROOT / path).exists(), f"{path} does not exist"
@@ -195,7 +195,7 @@ KNOWN_SETTINGS = {f"FINGERPOST_{name.upper()}" for name in Settings.model_fields
 
 @pytest.mark.parametrize(
     "file",
-    [*PAGES, ROOT / "deploy/systemd/fingerpost.service", ROOT / "deploy/container/Containerfile"],
+    [*PAGES, *(path for path in sorted((ROOT / "deploy").rglob("*")) if path.is_file() and path.suffix != ".md")],
     ids=lambda file: str(file.relative_to(ROOT)),
 )
 def test_settings_and_findings_exist(file: Path) -> None:

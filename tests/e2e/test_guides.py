@@ -4,9 +4,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,8 @@ ELSEWHERE = {
     "./scripts/serve": "serves until it is stopped: has a test of its own",
     "./scripts/test": "is this suite",
     "npm ci --prefix clients/node": "needs the packages of Node: test_node_client.py installs and runs them",
+    "sudo cp /opt/fingerpost/deploy/systemd/fingerpost@.service": "needs systemd and its administrator",
+    "kubectl apply": "needs a cluster; tests/contract/test_deploy.py checks the manifests",
     "grpcurl -plaintext": "grpcurl is no package that scripts/setup could install; buf sends the same call",
 }
 """Blocks that a page's own shell cannot run, by how they begin, and why."""
@@ -53,17 +57,21 @@ class Clone:
     def run(self, *blocks: str) -> str:
         """What the blocks print, typed one after the other into one shell; fails with the first that fails."""
         script = "\n".join(block.replace(DEFAULT_TARGET, self.server.address) for block in blocks)
-        done = subprocess.run(
-            ["bash", "-eo", "pipefail", "-c", f"set -x\n{script}"],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-            env=environment(FINGERPOST_TARGET=self.server.address),
-        )
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return typed(self.folder, script, FINGERPOST_TARGET=self.server.address)
+
+
+def typed(folder: Path, script: str, **settings: str) -> str:
+    """What a script prints, typed into a shell in that folder; fails with its first command that fails."""
+    done = subprocess.run(
+        ["timeout", "110", "bash", "-eo", "pipefail", "-c", f"set -x\n{script}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(**settings),
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -99,7 +107,7 @@ def blocks(page: Path, language: str = "bash", section: str | None = None) -> li
 
 def test_every_guide_is_run_or_has_a_reason() -> None:
     """A guide is either run below or listed with the reason why not."""
-    run = {"route-your-first-request.md", "add-a-route.md", "choose-a-threshold.md"}
+    run = {"route-your-first-request.md", "add-a-route.md", "choose-a-threshold.md", "run-several-replicas.md"}
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
 
@@ -210,6 +218,47 @@ def test_reading_a_decision(clone: Clone) -> None:
     printed = clone.run(*blocks(guide), f"python - <<'PYTHON'\n{programs}\n{use}PYTHON")
     assert '"summary"' in printed
     assert printed.splitlines()[-2:] == ["coder", "coder"]
+
+
+PORTS = ("50050", "50051", "50052", "9464", "9465", "9901")
+"""Those of the guide to several replicas and of deploy/envoy."""
+
+
+def test_run_several_replicas(data: Path, tmp_path: Path) -> None:
+    """The guide's servers and Envoy start, share the calls, follow a publication, restart one by one, and end."""
+    folder = clone_to(tmp_path / "clone")
+    data.rename(folder / "data")
+    (folder / "deploy").mkdir()
+    elsewhere = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    configuration = (ROOT / "deploy" / "envoy" / "envoy.yaml").read_text(encoding="utf-8")
+    (folder / "deploy" / "envoy").mkdir()
+    (folder / "deploy" / "envoy" / "envoy.yaml").write_text(moved(configuration, elsewhere), encoding="utf-8")
+    guide = GUIDES / "run-several-replicas.md"
+    *shell, stop = blocks(guide)
+    [program] = blocks(guide, "python")
+    shell.insert(0, "trap 'kill $(jobs -p) || true' EXIT")
+    printed = typed(folder, moved("\n".join([*shell, f"python - <<'PYTHON'\n{program}PYTHON", stop]), elsewhere))
+    assert "MATCHED: route code, model coder" in printed
+    shares = [float(count) for count in re.findall(r'^fingerpost_calls_total.*"OK".* ([\d.]+)$', printed, re.MULTILINE)]
+    assert len(shares) == 2
+    assert min(shares) > 0
+    assert sum(shares) == 41
+    [published] = re.findall(r"now serves revision ([0-9a-f]+)", printed)
+    [first, second] = re.findall(r"^ +revision +([0-9a-f]+)$", printed, re.MULTILINE)
+    assert first == second
+    assert first.startswith(published)
+
+
+def free_ports(count: int) -> list[str]:
+    """Ports that nobody listened on a moment ago."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [str(each.getsockname()[1]) for each in sockets]
+
+
+def moved(text: str, ports: Mapping[str, str]) -> str:
+    """The text with other ports."""
+    return re.sub(r"\b(?:" + "|".join(ports) + r")\b", lambda match: ports[match[0]], text)
 
 
 def test_the_first_start(encoders_folder: Path, tmp_path: Path) -> None:

@@ -33,13 +33,15 @@ const client = new Fingerpost(process.argv[1], { timeoutMs: 30_000 });
 await client.info();
 console.log("connected");
 await once(process.stdin, "data");
-const calling = client.route(process.argv[2], { waitForReady: process.argv[3] === "wait" });
+const calling = [1, 2].map(() => client.route(process.argv[2], { waitForReady: process.argv[3] === "wait" }));
 console.log("calling");
-console.log(await calling.then(({ route }) => route, ({ code }) => code));
+const ends = await Promise.all(calling.map((call) => call.then(({ route }) => route, ({ code }) => code)));
+console.log([...new Set(ends)].join());
 client.close();
 process.exit();
 """
-"""Connects, waits for a line, starts a call, and prints the route or the code of the error."""
+"""Connects, waits for a line, starts two calls, one for each of two addresses, and prints how they ended: routes or
+codes, once where they are the same."""
 
 Serve = Callable[..., ServerProcess]
 
@@ -76,7 +78,7 @@ def run(*command: str, code: int = 0, **environment: str) -> str:
 
 
 class Caller:
-    """A Node process that starts its call only when the test says so; a context manager."""
+    """A Node process that starts its calls only when the test says so; a context manager."""
 
     def __init__(self, node: str, target: str, mode: str = "") -> None:
         command = [node, "--input-type=module", "--eval", CALL_WHEN_TOLD, target, TEXT, mode]
@@ -102,7 +104,7 @@ class Caller:
         return self._stdout.readline().strip()
 
     def call_into(self, server: ServerProcess) -> None:
-        """Start the call at a server that cannot answer it, and end that server while the call is in flight."""
+        """Start the calls, one at a server that cannot answer it, and end that server while it is in flight."""
         assert self.line() == "connected"
         server.process.send_signal(signal.SIGSTOP)
         self._stdin.write("call\n")
@@ -181,7 +183,7 @@ def test_a_server_that_is_too_slow(node: str) -> None:
 
 
 def test_the_service_config_is_the_standard_one(node: str) -> None:
-    """The client retries exactly as the Python client does."""
+    """The client takes turns and retries exactly as the Python client does."""
     script = 'import { SERVICE_CONFIG } from "./fingerpost.js"; console.log(SERVICE_CONFIG)'
     assert json.loads(run(node, "--input-type=module", "--eval", script)) == json.loads(SERVICE_CONFIG)
 

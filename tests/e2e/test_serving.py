@@ -222,6 +222,18 @@ def test_sigterm_lets_calls_in_flight_finish(data: Path, serve: Serve) -> None:
     assert server.wait() == 0
 
 
+def test_a_watcher_of_health_holds_up_no_stop(data: Path, serve: Serve) -> None:
+    """Whoever watches the health hears of the drain, and the server ends without waiting for the grace of calls."""
+    server = serve(data, drain_grace_ms=60_000)
+    with grpc.insecure_channel(server.address) as channel:
+        watch = health_stub(channel).Watch(health_pb2.HealthCheckRequest(service=""))
+        heard = [next(watch).status]
+        server.terminate()
+        heard += [told.status for told in watch]
+    assert server.wait(20) == 0
+    assert heard == [1, 2]
+
+
 def test_a_second_signal_forces(data: Path, serve: Serve) -> None:
     """A second SIGTERM ends the wait at once, with exit code 8."""
     server = serve(data, drain_wait_ms=60_000)

@@ -301,7 +301,7 @@ def test_a_fault_of_ours_tells_nothing() -> None:
 
 
 def test_health_follows_what_is_active() -> None:
-    """NOT_SERVING until a revision is active, then SERVING overall, by service and by catalog; unknown is NOT_FOUND."""
+    """NOT_SERVING until a revision is active, but live; then SERVING overall, by service and by catalog, no other."""
 
     async def status(served: Served, service: str) -> int:
         stub = health_stub(served.channel)
@@ -311,7 +311,7 @@ def test_health_follows_what_is_active() -> None:
     async def ask() -> None:
         async with serving() as served:
             names = ("", "fingerpost.v1.RouterService")
-            assert [2, 2] == [await status(served, name) for name in names]
+            assert [2, 2, 1] == [await status(served, name) for name in (*names, "live")]
             served.activations.snapshots["default"] = snapshot()
             async with asyncio.timeout(5):
                 while await status(served, "") != 1:
@@ -336,6 +336,27 @@ def test_health_can_be_watched() -> None:
             return told
 
     assert asyncio.run(ask()) == [2, 1]
+
+
+def test_health_is_watched_until_the_drain() -> None:
+    """A watcher hears SERVING, NOT_SERVING when the server drains, and the end; of an unknown name SERVICE_UNKNOWN."""
+
+    async def ask() -> tuple[list[int], int]:
+        async with serving(snapshot(), drain_wait_ms=200) as served:
+            stub = health_stub(served.channel)
+            watch = stub.Watch(health_pb2.HealthCheckRequest(service="fingerpost.v1.RouterService"))
+            unknown = stub.Watch(health_pb2.HealthCheckRequest(service="nope"))
+            heard = [(await watch.read()).status]
+            other = (await unknown.read()).status
+            await served.server.health.stop()
+            heard.append((await watch.read()).status)
+            unknown.cancel()
+            served.server.health.end()
+            assert await watch.read() is grpc.aio.EOF
+        return heard, other
+
+    serving_, not_serving, unknown = 1, 2, 3
+    assert asyncio.run(ask()) == ([serving_, not_serving], unknown)
 
 
 def test_whatever_a_revision_raises_the_last_good_one_stays() -> None:

@@ -38,6 +38,7 @@ from fingerpost.v1.router_service_pb2_grpc import RouterServiceStub
 __all__ = [
     "DEFAULT_TARGET",
     "DEFAULT_TIMEOUT_SECONDS",
+    "REPLICAS_SERVICE_CONFIG",
     "SERVICE_CONFIG",
     "Alternative",
     "AsyncClient",
@@ -58,24 +59,28 @@ __all__ = [
 DEFAULT_TARGET = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_SECONDS = 2.0
 
-SERVICE_CONFIG = json.dumps(
-    {
-        "methodConfig": [
-            {
-                "name": [{"service": "fingerpost.v1.RouterService"}],
-                "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.05s",
-                    "maxBackoff": "0.5s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
-                },
-            }
-        ]
-    }
-)
-"""The standard service config: every call of RouterService is safe to repeat; a stopping server answers calls that
-race with it CANCELLED."""
+_STANDARD: dict[str, Any] = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [{"service": "fingerpost.v1.RouterService"}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.05s",
+                "maxBackoff": "0.5s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
+            },
+        }
+    ],
+}
+
+SERVICE_CONFIG = json.dumps(_STANDARD)
+"""The standard service config: calls take turns at the addresses of the target, and every call of RouterService is safe
+to repeat; a stopping server answers calls that race with it CANCELLED."""
+
+REPLICAS_SERVICE_CONFIG = json.dumps({**_STANDARD, "healthCheckConfig": {"serviceName": "fingerpost.v1.RouterService"}})
+"""The standard one, which moreover watches the health of each address and leaves out what does not serve."""
 
 
 class Client:
@@ -87,15 +92,19 @@ class Client:
         *,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         credentials: grpc.ChannelCredentials | None = None,
+        watch_health: bool = False,
     ) -> None:
         """Prepare a channel; it connects at the first call.
 
         Args:
-            target: HOST:PORT or any gRPC target.
+            target: HOST:PORT or any gRPC target; calls take turns at the addresses of `dns:///NAME:PORT` or
+                `ipv4:HOST:PORT,HOST:PORT`.
             timeout_seconds: Deadline of a call that gives none, above 0.
             credentials: For TLS; None speaks plain text.
+            watch_health: Leave out addresses that do not say SERVING. For addresses of servers: what a proxy says of
+                itself would be the health of one server behind it.
         """
-        options = _channel_options()
+        options = _channel_options(watch_health)
         self._channel = (
             grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target, options)
         )
@@ -155,9 +164,10 @@ class AsyncClient:
         *,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         credentials: grpc.ChannelCredentials | None = None,
+        watch_health: bool = False,
     ) -> None:
         """Prepare a channel, as `Client` does; needs a running event loop."""
-        options = _channel_options()
+        options = _channel_options(watch_health)
         self._channel = (
             grpc.aio.secure_channel(target, credentials, options)
             if credentials
@@ -208,5 +218,6 @@ class AsyncClient:
             raise from_error(error) from error
 
 
-def _channel_options() -> list[tuple[str, Any]]:
-    return [("grpc.service_config", SERVICE_CONFIG), ("grpc.enable_retries", 1)]
+def _channel_options(watch_health: bool) -> list[tuple[str, Any]]:
+    config = REPLICAS_SERVICE_CONFIG if watch_health else SERVICE_CONFIG
+    return [("grpc.service_config", config), ("grpc.enable_retries", 1)]

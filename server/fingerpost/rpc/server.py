@@ -108,6 +108,7 @@ class Running:
         await self.server.health.stop()
         forced = asyncio.create_task(force.wait())
         await asyncio.wait({forced}, timeout=settings.drain_wait_ms / 1000)
+        self.server.health.end()
         grace = 0.0 if force.is_set() else settings.drain_grace_ms / 1000
         stopping = asyncio.create_task(self.grpc_server.stop(grace))
         await asyncio.wait({forced, stopping}, return_when=asyncio.FIRST_COMPLETED)
