@@ -50,6 +50,7 @@ def _tables(results: dict[str, Any]) -> dict[str, str]:
         "phases": ("phases", _phases),
         "overload": ("phases", _overload),
         "saturation": ("saturation", _saturation),
+        "loop": ("loop", _loop),
         "shares": ("shares", _shares),
         "lengths": ("lengths", _lengths),
         "crowd": ("crowd", _crowd),
@@ -173,6 +174,22 @@ def _saturation(saturation: Mapping[str, Any]) -> str:
     cases = saturation["cases"]
     rows = [[label, *(with_range(cases[name][key]) for key in keys)] for name, label in names.items() if name in cases]
     return _table(["server", "ratio", "answered a second", "in process", "refused a second"], rows)
+
+
+def _loop(loop: Mapping[str, Any]) -> str:
+    names = {"texts": "texts", "vectors": "vectors that callers bring", "hits": "hits of the exact cache"}
+    keys = ("per_s", "loop_us", "loop_share", "engine_us", "engine_share")
+    rows = [[label, *(with_range(loop[name][key]) for key in keys)] for name, label in names.items()]
+    fed = f"One loop feeds about {loop['threads_fed']:.1f} embedding threads on cores of their own with such texts."
+    heads = [
+        "calls",
+        "answered a second",
+        "loop us a call",
+        "cores of the loop",
+        "engine us a call",
+        "cores of the engine",
+    ]
+    return f"{_table(heads, rows)}\n\n{fed}"
 
 
 def _shares(shares: Mapping[str, Any]) -> str:
