@@ -238,7 +238,7 @@ def _crowd(crowd: Mapping[str, Any]) -> str:
 def _soak(soak: Mapping[str, Any] | None) -> str:
     if soak is None:
         return _NOT_MEASURED
-    rows = [[row["what"], row["bound"], row["measured"], "met" if row["met"] else "missed"] for row in soak["verdicts"]]
+    rows = [[row["what"], row["bound"], row["measured"], row["said"]] for row in soak["verdicts"]]
     sent, rate = soak["traffic"]["sent"], soak["rate_per_s"]
     told = f"`{soak['command']}` at {soak['commit']}: {sent:,} calls at {rate:g} a second, "
     told += f"{soak['activations']} activations.\n\n"

@@ -249,7 +249,7 @@ def _ticking(bars: Progress, name: str, total: float) -> Tick:
 def _show(results: dict[str, Any]) -> None:
     table = Table("what", "bound", "measured", "")
     for row in results["verdicts"]:
-        table.add_row(row["what"], row["bound"], row["measured"], "met" if row["met"] else "missed")
+        table.add_row(row["what"], row["bound"], row["measured"], row["said"])
     Console().print(table)
 
 

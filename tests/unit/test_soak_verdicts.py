@@ -45,6 +45,21 @@ def test_counters_add_up_but_for_calls_given_up() -> None:
     assert not verdict.counters(codes, {"OK": 89, "INVALID_ARGUMENT": 5}).met
 
 
+def test_a_deadline_is_a_call_given_up() -> None:
+    """The client ends it by its own clock, and the server may have answered just then."""
+    codes = {"hit": {"OK": 90, "DEADLINE_EXCEEDED": 2}}
+    assert verdict.counters(codes, {"OK": 91, "DEADLINE_EXCEEDED": 1}).met
+    assert not verdict.counters(codes, {"OK": 93}).met
+
+
+@pytest.mark.parametrize(
+    ("calls", "mb", "said"), [(5_000, 9.0, "too few to tell"), (100_000, 9.0, "met"), (100_000, 11.0, "missed")]
+)
+def test_memory_of_calls_given_up(calls: int, mb: float, said: str) -> None:
+    """Only many of them tell what stays."""
+    assert verdict.cancelled(calls, mb).said == said
+
+
 def test_a_code_that_no_call_should_have() -> None:
     """It is named."""
     assert verdict.codes_seen({"hit": {"OK": 3}, "bad": {"INVALID_ARGUMENT": 1}}).met
