@@ -112,17 +112,43 @@ class ServerUnderTest:
         return Metrics(time.monotonic(), found)
 
     @property
+    def pid(self) -> int:
+        """Of the process that was started; it may have children."""
+        return self._process.pid
+
+    @property
     def resident_bytes(self) -> int:
-        return int(self._read("statm").split()[1]) * _PAGE_BYTES
+        """Of the server and its engine; what both map counts twice."""
+        return sum(int(_read(pid, "statm").split()[1]) * _PAGE_BYTES for pid in self._pids())
 
     @property
     def cpu_seconds(self) -> float:
-        """Time that its threads ran since it started."""
-        fields = self._read("stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+        """Time that the threads of both ran since they started."""
+        return sum(_cpu_seconds(pid, "stat") for pid in self._pids())
 
-    def _read(self, name: str) -> str:
-        return Path(f"/proc/{self._process.pid}/{name}").read_text(encoding="utf-8")
+    @property
+    def loop_cpu_seconds(self) -> float:
+        """Likewise of the event loop's thread alone."""
+        own = self._process.pid
+        return _cpu_seconds(own, f"task/{own}/stat")
+
+    @property
+    def engine_cpu_seconds(self) -> float:
+        """Likewise of the engine."""
+        return sum(_cpu_seconds(pid, "stat") for pid in self._pids()[1:])
+
+    def _pids(self) -> list[int]:
+        own = self._process.pid
+        return [own, *map(int, _read(own, f"task/{own}/children").split())]
+
+
+def _read(pid: int, name: str) -> str:
+    return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8")
+
+
+def _cpu_seconds(pid: int, name: str) -> float:
+    fields = _read(pid, name).rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
 
 @contextmanager

@@ -1,17 +1,21 @@
 """Stand-ins that implement the engines' Protocols, for tests that need a fault or chosen vectors."""
 
+import asyncio
 import hashlib
+import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.build.reindex import Workshop
-from fingerpost.ports import Embedder, NoProgress, OpenEncoder
+from fingerpost.ports import Done, Embedder, Loaded, NoProgress, OpenEncoder
+from fingerpost.serve.retrieve import Retriever, attempt
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.serve.search import Space
@@ -36,6 +40,8 @@ from fingerpost.types import (
 
 DIM = 32
 DIGEST = "f" * 64
+
+HASH_ENCODER = EncoderId(DIGEST, "hash", DIM, 256)
 
 WHOLE_WORDS = frozenset(("hello", "please", "invoice", "weather"))
 """What the embedder of the tests knows beside a catalog's own words."""
@@ -97,6 +103,78 @@ class GatedEmbedder(HashEmbedder):
         return super().embed_one(text)
 
 
+@dataclass(frozen=True)
+class LocalRevision:
+    """A revision in this process, as `ThreadEngine` uses it."""
+
+    retriever: Retriever
+    encoder: EncoderId = HASH_ENCODER
+    precision: str = "fp32"
+
+
+@dataclass
+class HeldTicket:
+    """A text at a thread of this process."""
+
+    deadline: float
+
+    def put_off(self, deadline: float) -> None:
+        self.deadline = deadline
+
+
+class ThreadLane:
+    """An embedding thread of this process, for embedders that a test wants to watch or to hold."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._sent: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def send(self, loaded: Loaded, wanted: str | Vector, deadline: float, cost: float, done: Done) -> HeldTicket:
+        assert isinstance(loaded, LocalRevision)
+        loop, ticket, retriever = asyncio.get_running_loop(), HeldTicket(deadline), loaded.retriever
+
+        def run() -> None:
+            result = attempt(retriever, wanted, self._number, ticket.deadline, cost)
+            with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                loop.call_soon_threadsafe(done, result)
+
+        self._sent.put(run)
+        return ticket
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._sent.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (run := self._sent.get()) is not None:
+            run()
+
+
+class ThreadEngine:
+    """Embedding threads of this process."""
+
+    pid = None
+    restarts = 0
+
+    def __init__(self, threads: int) -> None:
+        self.lanes = [ThreadLane(number) for number in range(threads)]
+
+    async def start(self) -> None:
+        for lane in self.lanes:
+            lane.start()
+
+    async def load(self, revision: str) -> Loaded:
+        raise NotImplementedError  # snapshots of the tests are loaded already
+
+    async def close(self) -> None:
+        for lane in self.lanes:
+            await asyncio.to_thread(lane.stop)
+
+
 @dataclass
 class MemoryCache:
     """Remembers vectors as long as the test lasts."""
@@ -114,8 +192,8 @@ class MemoryCache:
 def workshop(folder: Path, cache: MemoryCache | None = None) -> Workshop:
     """A reindex of hashed words that publishes into the folder."""
     return Workshop(
-        plain=OpenEncoder(EncoderId(DIGEST, "hash", DIM, 256), "fp32", (HashEmbedder(),)),
-        engine=FaissFlatEngine(),
+        plain=OpenEncoder(HASH_ENCODER, "fp32", (HashEmbedder(),)),
+        engines=(FaissFlatEngine(),),
         cache=cache or MemoryCache(),
         revisions=FileRevisionStore(folder / "revisions"),
         activations=FileActivationStore(folder / "catalogs"),
@@ -164,13 +242,16 @@ def snapshot(
     exemplars += [Exemplar(text, OUT_OF_SCOPE) for text in out_of_scope]
     engine = FaissFlatEngine()
     vectors = HashEmbedder().embed([e.text for e in exemplars]) if exemplars else np.empty((0, DIM), np.float32)
-    return Snapshot(
-        activation=Activation(catalog, "r" * 64, 1),
-        encoder=EncoderId(DIGEST, "hash", DIM, 256),
-        precision="fp32",
+    retriever = Retriever(
         embedders=embedders,
         space=Space.of(engine.open(engine.build(vectors)), exemplars, head),
         speller=Speller((exemplar.text for exemplar in exemplars), HashEmbedder().is_whole),
+        neighbours=DEFAULT_VOTE.neighbours,
+    )
+    return Snapshot(
+        activation=Activation(catalog, "r" * 64, 1),
+        loaded=LocalRevision(retriever),
+        exemplars=tuple(exemplars),
         decider=decider(tuple(routes), confidence_map, scope_map=scope_map, blend=blend),
         load_time=0.0,
     )

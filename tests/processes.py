@@ -82,7 +82,14 @@ class ServerProcess:
             reader.join(seconds)
         return code
 
+    def children(self) -> list[int]:
+        """Ids of the processes that it started: its engine."""
+        own = self.process.pid
+        return [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
+
     @property
     def resident_bytes(self) -> int:
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        """Of the server and its engine; what both map counts twice."""
+        pids = [self.process.pid, *self.children()]
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
         return pages * os.sysconf("SC_PAGE_SIZE")

@@ -4,18 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2_grpc
 
-from fingerpost.bootstrap import assemble
+from fingerpost.bootstrap.serving import assemble
 from fingerpost.rpc.server import Server, start
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.settings import Settings
 from fingerpost.types import Activation
 from fingerpost.v1.router_service_pb2_grpc import RouterServiceStub
+from tests.fakes import LocalRevision, ThreadEngine
 
 
 class FixedActivations:
@@ -34,7 +35,7 @@ class FixedActivations:
     def activate(self, catalog: str, revision: str, expected_generation: int | None = None) -> Activation:
         raise NotImplementedError
 
-    def open(self, activation: Activation) -> Snapshot:
+    async def open(self, activation: Activation) -> Snapshot:
         if self.broken is not None:
             raise self.broken
         return self.snapshots[activation.catalog]
@@ -53,11 +54,13 @@ class Served:
 
 @asynccontextmanager
 async def serving(*snapshots: Snapshot, **settings: Any) -> AsyncIterator[Served]:
-    threads = max((len(snapshot.embedders) for snapshot in snapshots), default=1)
+    threads = max((len(cast(LocalRevision, snapshot.loaded).retriever.embedders) for snapshot in snapshots), default=1)
     usual = {"listen": "127.0.0.1:0", "embed_threads": threads, "drain_wait_ms": 0, "reload_poll_ms": 20}
     uncached = {"cache_bytes": 0}  # so that each text is embedded, but where a test is about the cache
+    crowded = {"connection_streams": 10_000}  # so that one channel can overload the server
     activations = FixedActivations(snapshots)
-    server = assemble(Settings(**{**usual, **uncached, **settings}), activations, lambda _: activations.open)
+    given = Settings(**{**usual, **uncached, **crowded, **settings})
+    server = assemble(given, activations, ThreadEngine(given.embed_threads), activations.open)
     running = await start(server)
     try:
         async with grpc.aio.insecure_channel(running.address) as channel:

@@ -25,8 +25,8 @@ _SYSTEMS = {
 }
 
 
-def render(results: dict[str, Any], page: Path) -> None:
-    """Write the page and its plots."""
+def render(results: dict[str, Any], page: Path, soak: dict[str, Any] | None = None) -> None:
+    """Write the page and its plots; `soak` is what a soak found, where one was made."""
     parts = results["parts"]
     plots = draw(parts, page.parent / "images" / page.stem)
     titles = {
@@ -37,7 +37,7 @@ def render(results: dict[str, Any], page: Path) -> None:
     }
     images = {f"{name}_plot": f"![{titles[name]}]({plots[name]})" if name in plots else "" for name in titles}
     words = Template(_WORDS.read_text(encoding="utf-8"))
-    page.write_text(words.substitute(_tables(results), **images), encoding="utf-8")
+    page.write_text(words.substitute(_tables(results), soak=_soak(soak), **images), encoding="utf-8")
 
 
 def _tables(results: dict[str, Any]) -> dict[str, str]:
@@ -216,6 +216,16 @@ def _crowd(crowd: Mapping[str, Any]) -> str:
         ["h2load", f"any; the server counts {counted}", f"{h2load['done']:,}", *(_ms(times.get(key)) for key in _SHOWN)]
     )
     return _table(["generator", "answer", "calls", "p50 ms", "p99 ms", "longest ms"], rows)
+
+
+def _soak(soak: Mapping[str, Any] | None) -> str:
+    if soak is None:
+        return _NOT_MEASURED
+    rows = [[row["what"], row["bound"], row["measured"], "met" if row["met"] else "missed"] for row in soak["verdicts"]]
+    sent, rate = soak["traffic"]["sent"], soak["rate_per_s"]
+    told = f"`{soak['command']}` at {soak['commit']}: {sent:,} calls at {rate:g} a second, "
+    told += f"{soak['activations']} activations.\n\n"
+    return told + _table(["what", "bound", "measured", ""], rows)
 
 
 _SHOWN = ("p50_ms", "p99_ms", "max_ms")

@@ -39,6 +39,8 @@ from benchmarks.serving import pinned
 
 _STARTS = 5
 
+_SOAK = ROOT / "benchmarks/results/soak.json"
+
 
 def _call(bench: Bench) -> dict[str, Any]:
     return measure_calls(bench.small, queries(bench.sets, bench.count(150, 500)), bench.starts)
@@ -70,7 +72,8 @@ def main() -> None:
             _measure(given)
         except SetsMissingError as error:
             sys.exit(f"bench: {error}")
-    render(json.loads(given.out.read_text(encoding="utf-8")), given.page)
+    soak = json.loads(_SOAK.read_text(encoding="utf-8")) if _SOAK.is_file() else None
+    render(json.loads(given.out.read_text(encoding="utf-8")), given.page, soak)
 
 
 def _arguments() -> argparse.Namespace:

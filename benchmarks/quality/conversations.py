@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from public_sets import SETS, arguments, in_scope
 
-from fingerpost.bootstrap import encoder_source, open_workshop
+from fingerpost.bootstrap.building import encoder_source, open_workshop
 from fingerpost.build.reindex import Workshop
 from fingerpost.build.vectorise import vectorise
 from fingerpost.cli.progress import progress

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from public_sets import SETS, arguments, in_scope
 
-from fingerpost.bootstrap import encoder_source, open_workshop
+from fingerpost.bootstrap.building import encoder_source, open_workshop
 from fingerpost.build.fit import fit
 from fingerpost.build.held_out import Sample
 from fingerpost.build.maps import Maps, fit_pick_map, fit_scope_map, similarity_floor

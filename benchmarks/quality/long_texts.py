@@ -40,7 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 from public_sets import OUT_OF_SCOPE_LABEL, SETS, arguments, in_scope
 
-from fingerpost.bootstrap import encoder_source, open_workshop
+from fingerpost.bootstrap.building import encoder_source, open_workshop
 from fingerpost.build.linear import train_linear
 from fingerpost.build.reindex import Workshop
 from fingerpost.build.vectorise import vectorise

@@ -1,13 +1,13 @@
 """Engines and stores as the stages see them: Protocols, and the progress that says nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerpost.types import Activation, Embedded, EncoderId, Neighbour, TuningVerdict, Vector, Vectors
+from fingerpost.types import Activation, Embedded, EncoderId, Neighbour, Retrieval, TuningVerdict, Vector, Vectors
 
 
 class Embedder(Protocol):
@@ -37,7 +37,7 @@ class Embedder(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class OpenEncoder:
     """An encoder that is ready to embed, one embedder a thread."""
 
@@ -89,13 +89,99 @@ class VectorIndex(Protocol):
 
 
 class IndexEngine(Protocol):
-    """Builds and reads vector indexes, as bytes: files are never the engine's business."""
+    """Builds and reads vector indexes of one kind, as bytes: files are never the engine's business."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """What a revision calls it."""
 
-    def build(self, vectors: Vectors) -> bytes: ...
+    @property
+    def settings(self) -> Mapping[str, int]:
+        """What it builds with; indexes tell by themselves what they were built with."""
 
-    def open(self, data: bytes) -> VectorIndex: ...
+    def suits(self, size: int, dim: int) -> bool:
+        """Whether it can hold so many vectors of that dimension and pays for them."""
+
+    def build(self, vectors: Vectors) -> bytes:
+        """Serialise an index of `vectors`, shape (n, dim), float32, unit rows; ids are row numbers.
+
+        The same vectors give the same bytes.
+        """
+
+    def open(self, data: bytes) -> VectorIndex:
+        """Read what `build` made; the bytes must have been verified.
+
+        Raises:
+            DataLoss: they are no index of this kind.
+        """
+
+
+class Loaded(Protocol):
+    """A revision that embedding threads can use, for as long as somebody holds this."""
+
+    @property
+    def encoder(self) -> EncoderId: ...
+
+    @property
+    def precision(self) -> str:
+        """That runs here."""
+
+
+class Ticket(Protocol):
+    """A text that was handed to an embedding thread."""
+
+    def put_off(self, deadline: float) -> None:
+        """Change by when it must begin, `time.monotonic` seconds; -inf: nobody waits for it any more."""
+
+
+Done = Callable[[Retrieval | Exception], None]
+"""Told on the event loop what came of a text."""
+
+
+class Lane(Protocol):
+    """An embedding thread: runs the texts that it is sent in their order."""
+
+    def send(self, loaded: Loaded, wanted: str | Vector, deadline: float, cost: float, done: Done) -> Ticket:
+        """Hand over a text; on the event loop, without waiting.
+
+        Args:
+            loaded: What to embed and search with.
+            wanted: A text, or a unit vector of shape (dim,), float32.
+            deadline: `time.monotonic` seconds; a text that has not begun by then is dropped.
+            cost: Seconds that it is expected to take.
+            done: Told the result, or the error that the caller is to be told.
+        """
+
+
+class Engine(Protocol):
+    """Embedding threads, wherever they run."""
+
+    @property
+    def lanes(self) -> Sequence[Lane]: ...
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that they run in; None while there is none."""
+
+    @property
+    def restarts(self) -> int:
+        """Times that they were lost and had to be started anew."""
+
+    async def start(self) -> None:
+        """Make the threads ready.
+
+        Raises:
+            FailedPrecondition: ENCODER_UNAVAILABLE, they cannot be started here.
+        """
+
+    async def load(self, revision: str) -> Loaded:
+        """Verify a published revision and warm it up.
+
+        Raises:
+            NotFound, DataLoss, FailedPrecondition: it cannot be served.
+        """
+
+    async def close(self) -> None: ...
 
 
 class VectorCache(Protocol):

@@ -27,7 +27,7 @@ class Settings(BaseSettings):
         default_factory=_embed_threads,
         ge=1,
         le=256,
-        description="Threads that embed and search; default: cores minus one, at least one.",
+        description="Threads of the engine that embed and search; default: cores minus one, at least one.",
     )
     in_flight_calls: int = Field(1024, ge=1, le=100_000, description="Requests decided at a time; more are refused.")
     queue_standing_ms: int = Field(
@@ -65,6 +65,27 @@ class Settings(BaseSettings):
         ge=100,
         le=86_400_000,
         description="After it a connection is closed gently, so that clients meet new replicas, milliseconds.",
+    )
+    connections: int = Field(
+        10_000, ge=1, le=1_000_000, description="Connections at a time; more are closed as they come."
+    )
+    connection_streams: int = Field(
+        1_024,
+        ge=1,
+        le=100_000,
+        description="Calls at a time on one connection; more are refused with UNAVAILABLE, which clients retry.",
+    )
+    connection_handshake_ms: int = Field(
+        10_000, ge=100, le=600_000, description="Time for a new connection to speak HTTP/2, milliseconds."
+    )
+    connection_idle_ms: int = Field(
+        120_000, ge=100, le=86_400_000, description="After it a connection without calls is closed, milliseconds."
+    )
+    connection_ping_ms: int = Field(
+        60_000,
+        ge=100,
+        le=86_400_000,
+        description="After it a silent client is pinged, and given up without an answer in as long, at most 20 s.",
     )
     reload_poll_ms: int = Field(
         500, ge=10, le=60_000, description="How often activations are looked for, milliseconds."

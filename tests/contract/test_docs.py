@@ -261,3 +261,15 @@ def _brackets_match(text: str) -> bool:
         elif character in _PAIRS and (not open_ones or open_ones.pop() != _PAIRS[character]):
             return False
     return not open_ones
+
+
+# --- Faults --------------------------------------------------------------------------------------------------------
+
+
+def test_the_tests_of_the_faults_exist() -> None:
+    """Each fault on the page of faults names tests that there are."""
+    page = (ROOT / "docs/reference/faults.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 25
+    assert named - set(re.findall(r"^def (test_\w+)\(", written, re.MULTILINE)) == set()

@@ -1,7 +1,8 @@
 """Revisions that earlier versions wrote: every later version must read them and decide as they did.
 
 `schema-1` has the vote alone and one map; `schema-1-head` is what `reindex` made with `tests.fakes.workshop` of four
-routes of 25 utterances and 30 texts out of scope: a head, two maps, offsets, a threshold and a target of routes' own.
+routes of 25 utterances and 30 texts out of scope: a head, two maps, offsets, a threshold and a target of routes' own;
+`schema-1-codes` is of four routes of 150 utterances, whose index is of codes.
 """
 
 import json
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fingerpost.backends.faiss_flat import FaissFlatEngine
+from fingerpost.backends.index.engines import ENGINES
+from fingerpost.build.report import read_report
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
 from fingerpost.serve.revision_format import decode
@@ -18,6 +20,7 @@ from fingerpost.serve.search import Space, find
 from tests.fakes import HashEmbedder
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+KINDS = {engine.kind: engine for engine in ENGINES}
 
 
 @pytest.mark.parametrize("folder", sorted(GOLDEN.glob("schema-*")), ids=lambda folder: folder.name)
@@ -25,7 +28,7 @@ def test_a_golden_revision_decides_as_it_did(folder: Path) -> None:
     """The stored revision is read, verified, and gives the decisions that were recorded with it."""
     [stored] = [path for path in folder.iterdir() if path.is_dir()]
     revision = decode(stored.name, {path.name: path.read_bytes() for path in stored.iterdir()})
-    index, decider = FaissFlatEngine().open(revision.index_bytes), revision.decider
+    index, decider = KINDS[revision.index_kind].open(revision.index_bytes), revision.decider
     recorded = json.loads((folder / "decisions.json").read_text(encoding="utf-8"))
     assert len(recorded) > 3
     for case in recorded:
@@ -38,10 +41,26 @@ def test_a_golden_revision_decides_as_it_did(folder: Path) -> None:
 
 
 def test_there_are_golden_revisions() -> None:
-    """Revisions of both kinds are stored, without and with a head."""
+    """Revisions are stored without and with a head, and with either index that catalogs of usual sizes have."""
     stored = {folder.name: {path.name for path in folder.glob("*/*")} for folder in GOLDEN.iterdir()}
     assert "head_linear.npy" not in stored["schema-1"]
     assert {"head_linear.npy", "head_metric.npy", "head_distances.npy"} <= stored["schema-1-head"]
+    kinds = {
+        folder.name: json.loads(next(folder.glob("*/manifest.json")).read_text())["index_kind"]
+        for folder in GOLDEN.iterdir()
+    }
+    assert kinds == {
+        "schema-1": "faiss-flat-ip",
+        "schema-1-head": "faiss-flat-ip",
+        "schema-1-codes": "faiss-codes-ip",
+    }
+
+
+@pytest.mark.parametrize(("folder", "kind"), [("schema-1-head", None), ("schema-1-codes", "faiss-codes-ip")])
+def test_a_report_tells_its_index_since_there_are_kinds(folder: str, kind: str | None) -> None:
+    """The report of a revision that measured its index names it; an older one is read as it is."""
+    report = read_report(next((GOLDEN / folder).glob("*/report.json")).read_bytes())
+    assert (report.index.kind if report.index else None) == kind
 
 
 def test_a_revision_without_a_head_has_the_vote_alone() -> None:

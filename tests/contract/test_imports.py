@@ -24,11 +24,17 @@ def test_the_client_is_light() -> None:
     assert loaded.isdisjoint([*_HEAVY, *_BUILD_ONLY])
 
 
-def test_the_server_needs_nothing_of_the_build() -> None:
-    """Importing all that serves loads the engines and no torch, transformers, scikit-learn or semantic-router."""
-    loaded = loaded_after("import fingerpost.bootstrap, fingerpost.cli, fingerpost.rpc.server")
+def test_the_server_needs_no_encoder_and_nothing_of_the_build() -> None:
+    """What answers calls loads neither an engine of vectors nor anything that only builds."""
+    loaded = loaded_after("import fingerpost.bootstrap.serving, fingerpost.cli, fingerpost.rpc.server")
+    assert loaded.isdisjoint(["faiss", "onnxruntime", "tokenizers", *_BUILD_ONLY])
+
+
+def test_the_engine_needs_no_grpc_and_nothing_of_the_build() -> None:
+    """What embeds and searches loads the engines, but no torch, transformers, scikit-learn, semantic-router or gRPC."""
+    loaded = loaded_after("import fingerpost.bootstrap.engine")
     assert {"faiss", "onnxruntime"} <= loaded
-    assert loaded.isdisjoint(_BUILD_ONLY)
+    assert loaded.isdisjoint(["grpc", "google", "prometheus_client", *_BUILD_ONLY])
 
 
 @pytest.mark.parametrize("module", ["fingerpost", "fingerpost.errors", "fingerpost.types"])
@@ -51,7 +57,8 @@ sys.dont_write_bytecode = True
 import grpc, numpy, faiss, onnxruntime, tokenizers, pydantic, typer, rich.progress, grpc_health.v1.health, grpc_status
 sys.addaudithook(hook)
 before = threading.active_count()
-import fingerpost.bootstrap, fingerpost.cli, fingerpost.client, fingerpost.build.import_labelled
+import fingerpost.bootstrap.serving, fingerpost.bootstrap.engine, fingerpost.bootstrap.building
+import fingerpost.cli, fingerpost.client, fingerpost.build.import_labelled
 assert threading.active_count() == before
 assert not deeds, deeds
 """

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -241,6 +243,45 @@ def test_a_second_signal_forces(data: Path, serve: Serve) -> None:
     started = time.monotonic()
     assert server.wait() == 8
     assert time.monotonic() - started < 5
+
+
+def test_a_lost_engine_is_survived(data: Path, serve: Serve) -> None:
+    """While the process that embeds is gone every call gets the fallback, marked; then all is as before."""
+    server = serve(data)
+    with Client(server.address, timeout_seconds=20) as client:
+        before = client.route("why does my python loop never end")
+        (engine,) = server.children()
+        os.kill(engine, signal.SIGKILL)
+        meanwhile = client.route("why does my python function never end")
+        wait_until(lambda: not client.route("why does my python class never end").degraded, 20)
+        after = client.route("why does my python loop never end")
+    assert (meanwhile.degraded, meanwhile.reasons) == (True, ("ENCODER_UNAVAILABLE",))
+    assert (before.route, before.confidence) == (after.route, after.confidence)
+    assert server.children() != [engine]
+    assert any("engine_lost" in line for line in server.log)
+
+
+def test_no_engine_outlives_its_server(data: Path, serve: Serve) -> None:
+    """A server that is killed without a word takes the process that embeds with it."""
+    server = serve(data)
+    (engine,) = server.children()
+    server.process.kill()
+    server.process.wait(10)
+    wait_until(lambda: not Path(f"/proc/{engine}").exists(), 10)
+
+
+def test_a_signal_to_the_whole_group_drains_too(data: Path, serve: Serve) -> None:
+    """A signal that the engine gets as well, as from a terminal or a supervisor, costs no call in flight."""
+    server = serve(data, queue_burst_ms=60_000)
+    batch = [f"a request that takes a while, number {n}, with a number of words in it" for n in range(250)]
+    with Client(server.address, timeout_seconds=20) as client, ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(client.route_batch, batch)
+        time.sleep(0.1)
+        for pid in [*server.children(), server.process.pid]:
+            os.kill(pid, signal.SIGTERM)
+        decisions = pending.result()
+    assert server.wait() == 0
+    assert not any(isinstance(decision, Decision) and decision.degraded for decision in decisions)
 
 
 def test_a_taken_port(data: Path, starter: ServerProcess) -> None:

@@ -323,6 +323,21 @@ def test_health_follows_what_is_active() -> None:
     asyncio.run(ask())
 
 
+def test_health_can_be_watched() -> None:
+    """Watch tells the state at once and each change of it, until its caller goes."""
+
+    async def ask() -> list[int]:
+        async with serving() as served:
+            watching = health_stub(served.channel).Watch(health_pb2.HealthCheckRequest(), timeout=10)
+            told = [(await watching.read()).status]
+            served.activations.snapshots["default"] = snapshot()
+            told.append((await watching.read()).status)
+            watching.cancel()
+            return told
+
+    assert asyncio.run(ask()) == [2, 1]
+
+
 def test_health_is_watched_until_the_drain() -> None:
     """A watcher hears SERVING, NOT_SERVING when the server drains, and the end; of an unknown name SERVICE_UNKNOWN."""
 

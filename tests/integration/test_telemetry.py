@@ -173,7 +173,7 @@ def test_a_blocked_event_loop_shows() -> None:
 
     asyncio.run(run())
     assert 0.2 < max(lags) < 5
-    watch = Watch(read_settings({}), lambda: ())
+    watch = Watch(read_settings({}), lambda: (), lambda: None)
     watch.metrics.lagged(0.3)
     watch.metrics.lagged(0.1)
     assert watch.metrics.registry.get_sample_value("fingerpost_event_loop_stalls_total") == 1
@@ -293,4 +293,4 @@ def test_traces_without_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "fingerpost.telemetry.traces", None)  # what an absent package looks like
     with pytest.raises(InvalidRequest, match="traces"):
-        Watch(read_settings({"traces_endpoint": "http://127.0.0.1:4318"}), lambda: ())
+        Watch(read_settings({"traces_endpoint": "http://127.0.0.1:4318"}), lambda: (), lambda: None)

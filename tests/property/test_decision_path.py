@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from fingerpost.backends.faiss_flat import FaissFlatEngine
+from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.build.linear import train_head, train_linear, widened
 from fingerpost.errors import ErrorReason, InternalError, InvalidRequest
 from fingerpost.serve.calibrate import FEATURES, SCOPE_FEATURES, features, in_scope_of, judge, sigmoid

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fingerpost.serve.cache import Key, ResultCache, key_of
-from fingerpost.serve.embed import Retrieval
 from fingerpost.serve.head import read
 from fingerpost.serve.result import Result, result_of
-from fingerpost.types import Activation, Embedded, Found, Head, Neighbour
+from fingerpost.types import Activation, Embedded, Found, Head, Neighbour, Retrieval
 from tests.fakes import DIM, HashEmbedder, snapshot
 
 NOW = Activation("default", "r" * 64, 1)

@@ -16,7 +16,7 @@ from fingerpost.serve.pipeline import Answer, Pipeline
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.score import score
 from fingerpost.types import Calibration, ConfidenceMap, Outcome, Reason, RouteQuery, ScopeMap
-from tests.fakes import DEFAULT_MAP, BrokenEmbedder, snapshot
+from tests.fakes import DEFAULT_MAP, BrokenEmbedder, ThreadEngine, snapshot
 
 SCOPE = ScopeMap(-2.0, (4.0, 0.5, 1.0, 0.0, 0.0), 0.15)
 TEXTS = [
@@ -34,15 +34,17 @@ TEXTS = [
 
 def answered(text: str, shown: Snapshot) -> Answer:
     async def ask() -> Answer:
-        runtime, queue, uncached = Runtime(), EmbedQueue(1), ResultCache(0, 1, time.monotonic)
+        runtime, engine, uncached = Runtime(), ThreadEngine(1), ResultCache(0, 1, time.monotonic)
+        queue = EmbedQueue(engine.lanes)
         runtime.swap(shown)
-        queue.start()
+        await engine.start()
         try:
             return await Pipeline(runtime, queue, uncached).route(
                 RouteQuery("r", "default", text), time.monotonic() + 20
             )
         finally:
             queue.close()
+            await engine.close()
 
     return asyncio.run(ask())
 

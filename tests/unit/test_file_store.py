@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.build.activate import activate
 from fingerpost.build.publish import publish
 from fingerpost.errors import (

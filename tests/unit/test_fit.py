@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fingerpost.backends.faiss_flat import FaissFlatEngine
+from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.build.fit import MIN_IN_SCOPE, Fit, route_promise
 from fingerpost.build.maps import MIN_ROUTE_TEXTS
 from fingerpost.serve.calibrate import judge

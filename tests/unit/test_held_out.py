@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fingerpost.backends.faiss_flat import FaissFlatEngine
+from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.build.held_out import (
     BACKGROUND,
     INSIDE,

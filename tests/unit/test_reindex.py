@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fingerpost.backends.faiss_flat import FaissFlatEngine
 from fingerpost.backends.file_store import FileRevisionStore
+from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.build.reindex import reindex
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide

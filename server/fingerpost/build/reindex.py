@@ -55,7 +55,7 @@ class Workshop:
     """The engines and stores that a reindex works with."""
 
     plain: OpenEncoder
-    engine: IndexEngine
+    engines: Sequence[IndexEngine]  # in the order to be tried
     cache: VectorCache
     revisions: RevisionStore
     activations: ActivationStore
@@ -97,7 +97,7 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
     source = source_of(catalog.routes, exemplars, served, shop)
 
     shop.progress.step("index")
-    index_bytes = build_index(source.vectors, shop.engine)
+    built = build_index(source.vectors, shop.engines, DEFAULT_VOTE.neighbours)
 
     base = None if refit or tuned else _base(catalog_name, served.encoder, shop)
     lesson = carry_over(source, catalog, base, shop.progress) if base else None
@@ -111,17 +111,17 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
     read = view_texts(spelled)
     read_vectors = vectorise(read, served.embedders, shop.cache, shop.progress)
     shop.progress.step("evaluate", len(cases))
-    space = Space.of(shop.engine.open(index_bytes), exemplars, lesson.head)
+    space = Space.of(built.index, exemplars, lesson.head)
     report = evaluate(cases, spelled, dict(zip(read, read_vectors, strict=True)), space, decider, shop.progress)
-    report = replace(report, held_out=lesson.held_out, learned=lesson.learned, tuning=verdict)
+    report = replace(report, held_out=lesson.held_out, learned=lesson.learned, tuning=verdict, index=built.indexed)
 
     shop.progress.step("publish")
     revision = publish(
         shop.revisions,
         served.encoder,
         exemplars,
-        shop.engine.kind,
-        index_bytes,
+        built.indexed.kind,
+        built.data,
         lesson.head,
         decider,
         report_bytes(report),

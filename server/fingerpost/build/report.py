@@ -83,6 +83,15 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class Indexed:
+    """Which index a revision searches; see `build.index`."""
+
+    kind: str
+    settings: dict[str, int]
+    recall: float  # share of the true nearest neighbours of its own vectors that it finds
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Of all cases."""
 
@@ -98,6 +107,7 @@ class Report:
     held_out: HeldOut | None = None  # of a reindex: what its utterances say when held out
     learned: Learned | None = None  # likewise: what its decider rests on
     tuning: TuningVerdict | None = None  # likewise, where the encoder was to be tuned
+    index: Indexed | None = None  # likewise, of a reindex that measured it
     baseline: Baseline | None = None  # another system on the same vectors, when asked for
 
 

@@ -75,7 +75,7 @@ def reindex(
     refit: Annotated[bool, typer.Option("--refit", help="Learn everything anew, although little has changed.")] = False,
 ) -> None:
     """Read the route files, build and publish a revision, and activate it; a running server swaps to it by itself."""
-    from fingerpost.bootstrap import encoder_source, open_workshop
+    from fingerpost.bootstrap.building import encoder_source, open_workshop
     from fingerpost.build.reindex import reindex as build
     from fingerpost.cli.progress import progress
     from fingerpost.serve.runtime import check_catalog_name
@@ -102,7 +102,7 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON to this file.")] = None,
 ) -> None:
     """Decide labelled cases with the active revision and measure how good the decisions are."""
-    from fingerpost.bootstrap import evaluate_active
+    from fingerpost.bootstrap.building import evaluate_active
     from fingerpost.cli.progress import progress
     from fingerpost.telemetry.logs import configure_logs
 
@@ -122,7 +122,7 @@ def thresholds(
     json: _Json = False,
 ) -> None:
     """Show what each threshold would give: coverage, precision and its bound on held-out utterances."""
-    from fingerpost.bootstrap import read_active
+    from fingerpost.bootstrap.building import read_active
     from fingerpost.cli.thresholds import print_json, print_table
     from fingerpost.telemetry.logs import configure_logs
 
@@ -144,7 +144,7 @@ def serve(
     """Serve the published revisions until SIGTERM or Ctrl-C; every setting is also FINGERPOST_<NAME>."""
     import asyncio
 
-    from fingerpost.bootstrap import build_server
+    from fingerpost.bootstrap.serving import build_server
     from fingerpost.rpc.server import run as run_server
     from fingerpost.settings import read_settings
     from fingerpost.telemetry.logs import configure_logs
@@ -239,7 +239,7 @@ def encoder_export(
     precision: _Precision = "int8",
 ) -> None:
     """Write the built encoder of a data folder to one file."""
-    from fingerpost.bootstrap import encoder_source, save_encoder
+    from fingerpost.bootstrap.building import encoder_source, save_encoder
 
     digest = save_encoder(data, encoder_source(encoder, precision), file)
     typer.echo(f"Encoder {digest[:12]} written to {file}. Next, there: fingerpost encoder import {file.name}")
@@ -251,7 +251,7 @@ def encoder_import(
     data: _Data = Path("data"),
 ) -> None:
     """Store an exported encoder in a data folder; every byte is verified first."""
-    from fingerpost.bootstrap import load_encoder
+    from fingerpost.bootstrap.building import load_encoder
 
     digest = load_encoder(data, file)
     typer.echo(f"Encoder {digest[:12]} stored. Next: fingerpost reindex --data {data}")

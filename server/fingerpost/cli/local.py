@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fingerpost.bootstrap import build_server
+from fingerpost.bootstrap.serving import build_server
 from fingerpost.rpc.server import Running, start
 from fingerpost.settings import read_settings
 

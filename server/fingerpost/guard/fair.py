@@ -56,6 +56,10 @@ class FairLine(Generic[_Item]):
             heapq.heappush(self._turns, (waiting.start, self._sequence, tenant))
         heapq.heappush(waiting.items, (order, self._sequence, cost, item))
 
+    def next_cost(self) -> float | None:
+        """What the item costs whose turn it is; None when nobody waits."""
+        return self._tenants[self._turns[0][2]].items[0][2] if self._turns else None
+
     def pop(self) -> _Item:
         """Take out whose turn it is.
 

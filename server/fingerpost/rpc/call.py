@@ -1,6 +1,6 @@
 """Call: what is known of the call that runs in this task."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -25,11 +25,11 @@ class Call:
 
 CALL: ContextVar[Call] = ContextVar("call")
 
-Headers = Iterable[tuple[str, str | bytes]]
-"""What the caller sent as gRPC metadata."""
+ReadHeaders = Callable[[], Iterable[tuple[str, str | bytes]] | None]
+"""Gives what the caller sent as gRPC metadata; only who wants it pays for it."""
 
 
 class Observer(Protocol):
     """Hears of calls that are over."""
 
-    def finished(self, call: Call, code: grpc.StatusCode, headers: Headers) -> None: ...
+    def finished(self, call: Call, code: grpc.StatusCode, read_headers: ReadHeaders) -> None: ...

@@ -91,7 +91,7 @@ class Boundary(grpc.aio.ServerInterceptor):
                 raise
             finally:
                 for observer in self._observers:
-                    observer.finished(call, code, context.invocation_metadata() or ())
+                    observer.finished(call, code, context.invocation_metadata)
 
         return grpc.unary_unary_rpc_method_handler(behaviour, None, None)
 
@@ -110,51 +110,36 @@ class Boundary(grpc.aio.ServerInterceptor):
         return float(left)
 
 
-def _rebuilt_server_stream(handler: _Handler) -> _Handler:
-    writes = inspect.iscoroutinefunction(handler.unary_stream)  # itself, as health's Watch does, instead of yielding
-    behaviour = _writing_stream(handler) if writes else _yielding_stream(handler)
-    return grpc.unary_stream_rpc_method_handler(behaviour, None, None)
+class _Writing:
+    """A call's context that takes messages, not bytes, for handlers that write replies instead of yielding them."""
 
-
-def _yielding_stream(handler: _Handler) -> Callable[[bytes, _Context], AsyncIterator[bytes]]:
-    async def behaviour(data: bytes, context: _Context) -> AsyncIterator[bytes]:
-        request_id = _new_id()
-        try:
-            async for reply in handler.unary_stream(_parse(handler, data), context):
-                yield _serialise(handler, reply)
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            await _refuse(context, _known(error, request_id), request_id)
-
-    return behaviour
-
-
-def _writing_stream(handler: _Handler) -> Callable[[bytes, _Context], Awaitable[None]]:
-    async def behaviour(data: bytes, context: _Context) -> None:
-        request_id = _new_id()
-        try:
-            await handler.unary_stream(_parse(handler, data), _Serialising(context, handler))
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            await _refuse(context, _known(error, request_id), request_id)
-
-    return behaviour
-
-
-class _Serialising:
-    """The context of a handler that writes its replies: the call's own, but for what a rebuilt handler lacks."""
-
-    def __init__(self, context: _Context, handler: _Handler) -> None:
-        self._context = context
+    def __init__(self, handler: _Handler, context: _Context) -> None:
         self._handler = handler
+        self._context = context
 
     async def write(self, reply: Any) -> None:  # noqa: ANN401
         await self._context.write(_serialise(self._handler, reply))
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self._context, name)
+
+
+def _rebuilt_server_stream(handler: _Handler) -> _Handler:
+    async def behaviour(data: bytes, context: _Context) -> None:
+        request_id, writing = _new_id(), _Writing(handler, context)
+        try:
+            replies = handler.unary_stream(_parse(handler, data), writing)
+            if inspect.isawaitable(replies):  # as the health service's Watch is
+                await replies
+            else:
+                async for reply in replies:
+                    await writing.write(reply)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            await _refuse(context, _known(error, request_id), request_id)
+
+    return grpc.unary_stream_rpc_method_handler(behaviour, None, None)
 
 
 def _rebuilt_bidirectional(handler: _Handler) -> _Handler:

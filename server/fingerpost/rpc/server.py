@@ -12,6 +12,8 @@ from grpc_reflection.v1alpha import reflection
 
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.guard.admission import Admission
+from fingerpost.ports import Engine
+from fingerpost.rpc.connections import connection_options
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.interceptors import Boundary
 from fingerpost.rpc.services import RouterService
@@ -30,8 +32,6 @@ ROUTER_SERVICE = pb.DESCRIPTOR.services_by_name["RouterService"].full_name
 METADATA_SOFT_BYTES = 8_192  # above it gRPC refuses calls at random, more likely the larger
 METADATA_HARD_BYTES = 16_384
 
-_AGE_GRACE_MS = 600_000  # longer than any deadline that a setting allows: no call is cut short
-
 
 @dataclass(slots=True)
 class Server:
@@ -39,6 +39,7 @@ class Server:
 
     settings: Settings
     runtime: Runtime
+    engine: Engine
     queue: EmbedQueue
     admission: Admission
     health: Health
@@ -83,7 +84,7 @@ async def start(server: Server) -> "Running":
 
     reloader = server.make_reloader(on_change)
     await server.health.update((), ())
-    server.queue.start()
+    await server.engine.start()
     await reloader.poll()
     await grpc_server.start()
     polling = asyncio.create_task(reloader.run(server.settings.reload_poll_ms / 1000))
@@ -117,6 +118,7 @@ class Running:
         forced.cancel()
         self.polling.cancel()
         self.server.queue.close()
+        await self.server.engine.close()
         await self.server.watch.close()
         _log.info("stopped", forced=force.is_set())
 
@@ -130,8 +132,7 @@ def _bound(server: Server) -> tuple[grpc.aio.Server, str]:
             ("grpc.max_receive_message_length", settings.message_bytes),
             ("grpc.max_metadata_size", METADATA_SOFT_BYTES),
             ("grpc.absolute_max_metadata_size", METADATA_HARD_BYTES),
-            ("grpc.max_connection_age_ms", settings.connection_age_ms),
-            ("grpc.max_connection_age_grace_ms", _AGE_GRACE_MS),
+            *connection_options(settings),
         ],
         maximum_concurrent_rpcs=2 * settings.in_flight_calls,  # the second line behind our own admission
     )

@@ -1,106 +1,107 @@
-"""Embed: what vector is this text, and what is near it? A queue that is bounded in time, and its embedding threads.
+"""Embed: whose text is next? A queue that is bounded in time, in front of the embedding threads.
 
-Each thread owns a one-thread encoder session per revision and runs spelling, tokenising, encoding and search outside
-the event loop; one text a run, because a text's vector must not depend on its neighbours. Results return to the loop by
-`call_soon_threadsafe`.
+The queue lives on the event loop; the threads run elsewhere and are sent a text at a time, or a few of the cheap ones
+ahead, so that none is idle while the loop is busy with other calls.
 """
 
 import asyncio
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 
-import structlog
-
-from fingerpost.errors import DeadlineExceeded, ErrorReason, FingerpostError, Unavailable
+from fingerpost.errors import ErrorReason, Unavailable
 from fingerpost.guard.backlog import Backlog
 from fingerpost.guard.cost import TextCost
 from fingerpost.guard.fair import FairLine
+from fingerpost.ports import Lane, Ticket
+from fingerpost.serve.retrieve import NEVER, Degraded
 from fingerpost.serve.runtime import Snapshot
-from fingerpost.serve.search import find
-from fingerpost.types import Embedded, Found, Reason, Vector
+from fingerpost.types import Reason, Retrieval, Vector
 
-_log = structlog.get_logger(__name__)
-
-
-class Degraded(Exception):
-    """There is no vector in time, and not by the text's fault; the pipeline answers with the fallback."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason = reason
+AHEAD_SECONDS = 0.02
+"""Work that a thread is given beyond what it runs: as long as a busy event loop may be late. More would wear away the
+tenants' turns; a longer text is only given to a thread that has nothing to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """What an embedding thread found; `embedded` is None for a given vector."""
-
-    vector: Vector
-    embedded: Embedded | None
-    found: tuple[Found, ...]  # for the text as a whole, then for each end of a long one, or without its courtesies
-    foreign: bool  # see `serve.spell`; False for a given vector
-    queue_us: int
-    embed_us: int
-    search_us: int
-
-
-@dataclass(slots=True)
 class Job:
     """A text or vector on its way through the queue."""
 
-    snapshot: Snapshot
-    wanted: str | Vector  # a text to embed, or a unit vector to search with
-    deadline: float  # time.monotonic seconds; may be put off while it waits
-    cost: float  # seconds that it is expected to take
-    queued: float
-    loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Retrieval]"
+    __slots__ = ("cost", "deadline", "future", "queue_time", "snapshot", "ticket", "wanted")
+
+    def __init__(self, snapshot: Snapshot, wanted: str | Vector, deadline: float, cost: float, now: float) -> None:
+        """Not yet handed over.
+
+        Args:
+            snapshot: What to embed and search with.
+            wanted: A text to embed, or a unit vector to search with.
+            deadline: `time.monotonic` seconds.
+            cost: Seconds that it is expected to take.
+            now: When it was queued.
+        """
+        self.snapshot = snapshot
+        self.wanted = wanted
+        self.deadline = deadline
+        self.cost = cost
+        self.queue_time = now
+        self.future: asyncio.Future[Retrieval] = asyncio.get_running_loop().create_future()
+        self.ticket: Ticket | None = None
+
+    def put_off(self, deadline: float) -> None:
+        """Give it at least until `deadline`."""
+        if deadline > self.deadline:
+            self.deadline = deadline
+            if self.ticket is not None:
+                self.ticket.put_off(deadline)
+
+    def give_up(self) -> None:
+        """Nobody waits any more: it must cost nothing from now on."""
+        if self.ticket is not None:
+            self.ticket.put_off(NEVER)
+
+    def settle(self, result: Retrieval | Exception) -> None:
+        if self.future.done():
+            return
+        if isinstance(result, Exception):
+            self.future.set_exception(result)
+        else:
+            self.future.set_result(result)
 
 
 class EmbedQueue:
-    """Runs texts through the encoder on `threads` threads; `start` before use, `close` after."""
+    """Orders texts for the embedding threads; of the event loop, but what is asked of its state is safe anywhere."""
 
-    def __init__(self, threads: int, standing_seconds: float = 0.25, burst_seconds: float = 1.0) -> None:
-        """Not yet started.
+    def __init__(self, lanes: Sequence[Lane], standing_seconds: float = 0.25, burst_seconds: float = 1.0) -> None:
+        """Nothing queued yet.
 
         Args:
-            threads: That embed.
+            lanes: The embedding threads.
             standing_seconds: The longest wait while there is too much work; see `guard.backlog`.
             burst_seconds: The longest wait of a burst.
         """
+        self._lanes = lanes
+        self._ahead = [0.0] * len(lanes)  # seconds of work that each was sent and has not done
+        self._sent = [0] * len(lanes)  # texts, likewise
         self._cost = TextCost()
-        self._backlog = Backlog(threads, standing_seconds, burst_seconds)
+        self._backlog = Backlog(max(1, len(lanes)), standing_seconds, burst_seconds)
         self._line: FairLine[Job] = FairLine()
-        self._changed = threading.Condition()
+        self._reading = threading.Lock()  # the line does not change while another thread reads it
         self._closed = False
-        self._threads = [
-            threading.Thread(target=self._work, args=(number,), name=f"embed-{number}", daemon=True)
-            for number in range(threads)
-        ]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
 
     def close(self) -> None:
-        """Refuse what is queued and end the threads."""
-        with self._changed:
-            self._closed = True
-            left = [self._line.pop() for _ in range(len(self._line))]
-            self._changed.notify_all()
-        for job in left:
-            _deliver(job, _stopping())
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
+        """Refuse what is queued, and whatever comes."""
+        self._closed = True
+        while self._line:
+            self._pop().settle(_stopping())
 
     def __len__(self) -> int:
-        return len(self._line)
+        """Texts that wait; of those at a thread all but one."""
+        return len(self._line) + sum(max(0, sent - 1) for sent in self._sent)
 
     def oldest_seconds(self) -> float:
-        """How long the first of what waits has waited; 0 when nothing waits."""
-        with self._changed:
-            queued = min((job.queued for job in self._line if not job.future.done()), default=None)
+        """How long the first of what waits in line has waited; 0 when nothing waits."""
+        with self._reading:
+            queued = min((job.queue_time for job in self._line if not job.future.done()), default=None)
         return 0.0 if queued is None else time.monotonic() - queued
 
     def check(self, tenant: str, deadline: float) -> None:
@@ -129,40 +130,63 @@ class EmbedQueue:
             Degraded: DEADLINE_SHORT, the time left is less than it takes. The future may raise that too, and
                 ENCODER_UNAVAILABLE, DeadlineExceeded, Unavailable, and what the encoder says of the text.
         """
-        now, chars = time.monotonic(), _chars(wanted)
-        cost = self._cost.estimate(chars)
+        now = time.monotonic()
+        cost = self._cost.estimate(_chars(wanted))
         if deadline - now < cost:
             raise Degraded(Reason.DEADLINE_SHORT)
         if not admitted:
             self._backlog.check(tenant, cost, now, deadline - now)
-        loop = asyncio.get_running_loop()
-        job = Job(snapshot, wanted, deadline, cost, now, loop, loop.create_future())
-        with self._changed:
-            if self._closed:
-                raise _stopping()
+        if self._closed:
+            raise _stopping()
+        job = Job(snapshot, wanted, deadline, cost, now)
+        with self._reading:
             # A long text steps back by what it costs: short ones pass it, and nothing waits for ever.
             self._line.push(job, tenant, now + cost, cost)
-            self._changed.notify()
         self._backlog.enter(tenant, cost)
         job.future.add_done_callback(lambda _: self._leave(tenant, job))
+        self._feed()
         return job
 
     def _leave(self, tenant: str, job: Job) -> None:
         self._backlog.leave(tenant, job.cost, time.monotonic())
-        if not job.future.cancelled() and job.future.exception() is None:
+        if job.future.cancelled():
+            job.give_up()
+        elif job.future.exception() is None:
             done = job.future.result()
             self._cost.learn(_chars(job.wanted), (done.embed_us + done.search_us) / 1e6)
 
-    def _take(self) -> Job | None:
-        with self._changed:
-            while not self._line and not self._closed:
-                self._changed.wait()
-            return self._line.pop() if self._line else None
+    def _feed(self) -> None:
+        """Hand over what the threads have room for."""
+        while (place := self._place()) is not None:
+            job = self._pop()
+            if not job.future.done():  # a cancelled call must cost nothing
+                self._send(job, place)
 
-    def _work(self, number: int) -> None:
-        while (job := self._take()) is not None:
-            if not job.future.cancelled():  # a cancelled call must cost nothing
-                _deliver(job, _run(job, number))
+    def _place(self) -> int | None:
+        """The thread that the next text goes to; None while it must wait, or when nothing does."""
+        cost = self._line.next_cost()
+        if cost is None or not self._lanes:
+            return None
+        place = min(range(len(self._lanes)), key=self._ahead.__getitem__)
+        ahead = self._ahead[place]
+        return place if not self._sent[place] or ahead + cost <= AHEAD_SECONDS else None
+
+    def _send(self, job: Job, place: int) -> None:
+        self._ahead[place] += job.cost
+        self._sent[place] += 1
+        done = partial(self._done, job, place)
+        job.ticket = self._lanes[place].send(job.snapshot.loaded, job.wanted, job.deadline, job.cost, done)
+
+    def _done(self, job: Job, place: int, result: Retrieval | Exception) -> None:
+        self._sent[place] -= 1
+        self._ahead[place] = self._ahead[place] - job.cost if self._sent[place] else 0.0  # no rest of rounding
+        job.ticket = None
+        job.settle(result)
+        self._feed()
+
+    def _pop(self) -> Job:
+        with self._reading:
+            return self._line.pop()
 
 
 def _chars(wanted: str | Vector) -> int:
@@ -171,58 +195,3 @@ def _chars(wanted: str | Vector) -> int:
 
 def _stopping() -> Unavailable:
     return Unavailable("the server is stopping: retry elsewhere", ErrorReason.STOPPING)
-
-
-def _run(job: Job, thread_number: int) -> Retrieval | Exception:
-    started = time.monotonic()
-    if started >= job.deadline:
-        return DeadlineExceeded(
-            "the time for the call ran out in the queue: retry with a longer deadline", metadata={"stage": "queue"}
-        )
-    if job.deadline - started < job.cost:
-        return Degraded(Reason.DEADLINE_SHORT)
-    try:
-        return _retrieve(job, thread_number, started)
-    except FingerpostError as error:
-        return error
-    except Exception as error:  # noqa: BLE001  whatever an engine raises, the caller gets the fallback
-        _log.error("encoder_failed", catalog=job.snapshot.catalog, error=type(error).__name__)
-        return Degraded(Reason.ENCODER_UNAVAILABLE)
-
-
-def _retrieve(job: Job, thread_number: int, started: float) -> Retrieval:
-    snapshot, wanted = job.snapshot, job.wanted
-    embedded, foreign = None, False
-    if isinstance(wanted, str):
-        spelled = snapshot.speller.read(wanted)
-        embedded, *others = [snapshot.embedders[thread_number].embed_one(view) for view in spelled.views]
-        foreign = spelled.foreign
-        views = [embedded.vector, *embedded.ends, *(other.vector for other in others)]
-    else:
-        views = [wanted]
-    ready = time.monotonic()
-    found = tuple(find(snapshot.space, view, snapshot.decider.vote.neighbours) for view in views)
-    done = time.monotonic()
-    return Retrieval(
-        views[0], embedded, found, foreign, _us(started - job.queued), _us(ready - started), _us(done - ready)
-    )
-
-
-def _us(seconds: float) -> int:
-    return round(seconds * 1e6)
-
-
-def _deliver(job: Job, result: Retrieval | Exception) -> None:
-    try:
-        job.loop.call_soon_threadsafe(_settle, job, result)
-    except RuntimeError:  # the loop has ended: nobody waits any more
-        _log.debug("result_dropped")
-
-
-def _settle(job: Job, result: Retrieval | Exception) -> None:
-    if job.future.done():
-        return
-    if isinstance(result, Exception):
-        job.future.set_exception(result)
-    else:
-        job.future.set_result(result)

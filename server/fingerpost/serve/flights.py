@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fingerpost.serve.cache import Key
-from fingerpost.serve.embed import Job, Retrieval
+from fingerpost.serve.embed import Job
+from fingerpost.types import Retrieval
 
 
 @dataclass(slots=True)
@@ -29,7 +30,7 @@ class Flights:
         if flight is None:
             flight = self._flights[key] = _Flight(start())
             flight.job.future.add_done_callback(lambda _: self._flights.pop(key, None))
-        flight.job.deadline = max(flight.job.deadline, deadline)
+        flight.job.put_off(deadline)
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.job.future)

@@ -1,6 +1,13 @@
-"""Head: what do the trained arrays say of a vector? Three small products."""
+"""Head: what do the trained arrays say of a vector? Three small products.
+
+Between two runs of the encoder every line of code is as cold as the arrays: `dot` and `reduce` reach the work through
+less of numpy than `@`, `max` and `sum` do, which saves a tenth (docs/decisions/0010-index-choice.md).
+"""
+
+import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fingerpost.types import Head, Reading, Vector
 
@@ -18,13 +25,20 @@ def read(head: Head, vector: Vector) -> Reading:
         head: Of r routes and d dimensions.
         vector: Shape (d,), float32, unit length.
     """
-    logits = (vector @ head.linear[:-1] + head.linear[-1]).astype(np.float64)
-    top = float(logits.max())
+    logits = _affine(head.linear, vector).astype(np.float64)
+    top = float(np.maximum.reduce(logits))
     grown = np.exp(logits - top)
-    total = float(grown.sum())
-    distances = vector @ head.distances[:-1] + head.distances[-1]
+    total = float(np.add.reduce(grown))
+    nearest = float(np.minimum.reduce(_affine(head.distances, vector)))
     return Reading(
         probabilities=grown / total,
-        energy=top + float(np.log(total / len(logits))),
-        closeness=-(float(vector @ head.metric @ vector) + float(distances.min())),
+        energy=top + math.log(total / len(logits)),
+        closeness=-(float(vector.dot(head.metric).dot(vector)) + nearest),
     )
+
+
+def _affine(array: NDArray[np.float32], vector: Vector) -> NDArray[np.float32]:
+    """Product of the array, whose last row is a constant, with (vector, 1)."""
+    out: NDArray[np.float32] = vector.dot(array[:-1])
+    out += array[-1]
+    return out

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from fingerpost.serve.cache import Lookup, ResultCache, key_of
 from fingerpost.serve.decide import decide, fall_back
-from fingerpost.serve.embed import Degraded, EmbedQueue, Job, Retrieval
+from fingerpost.serve.embed import EmbedQueue, Job
 from fingerpost.serve.flights import Flights
 from fingerpost.serve.result import Result, result_of
+from fingerpost.serve.retrieve import Degraded
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.search import unit_vector
 from fingerpost.serve.session import Sessions
 from fingerpost.serve.share import ShareEstimate, share_now
-from fingerpost.types import Decision, Found, Judgement, RouteQuery, Timing, Vector
+from fingerpost.types import Decision, Found, Judgement, Retrieval, RouteQuery, Timing, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,4 +127,5 @@ def _timing(retrieval: Retrieval | None, started: float, found: float) -> Timing
     decide_us, total_us = round((now - found) * 1e6), round((now - started) * 1e6)
     if retrieval is None:
         return Timing(total_us=total_us)
-    return Timing(retrieval.queue_us, retrieval.embed_us, retrieval.search_us, decide_us, total_us)
+    queue_us = max(0, round((retrieval.start_time - started) * 1e6))  # a shared text may have begun before
+    return Timing(queue_us, retrieval.embed_us, retrieval.search_us, decide_us, total_us)

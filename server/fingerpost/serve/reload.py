@@ -24,7 +24,7 @@ class Reloader:
     def __init__(
         self,
         activations: ActivationStore,
-        open_snapshot: Callable[[Activation], Snapshot],
+        open_snapshot: Callable[[Activation], Awaitable[Snapshot]],
         runtime: Runtime,
         on_change: OnChange,
     ) -> None:
@@ -32,7 +32,7 @@ class Reloader:
 
         Args:
             activations: The pointers to follow.
-            open_snapshot: Reads and checks a revision; runs in a thread, since it takes a while.
+            open_snapshot: Reads and checks a revision, beside the traffic.
             runtime: What to keep up to date.
             on_change: Told after each poll that swapped or refused something.
         """
@@ -85,7 +85,7 @@ class Reloader:
 
     async def _load(self, activation: Activation) -> None:
         try:
-            snapshot = await asyncio.to_thread(self._open, activation)
+            snapshot = await self._open(activation)
         except Exception as error:  # noqa: BLE001  whatever is wrong with a revision, the last good one stays
             self._refuse(activation.catalog, activation, error)
             return

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from fingerpost.serve.calibrate import judge, surest
-from fingerpost.serve.embed import Retrieval
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.score import score
-from fingerpost.types import Decider, Found, Judgement, Scores
+from fingerpost.types import Decider, Found, Judgement, Retrieval, Scores
 
 _BYTES, _NEIGHBOUR_BYTES = 1_280, 104  # of Python's objects, measured; see tests/unit/test_cache.py
 

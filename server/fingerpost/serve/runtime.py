@@ -1,14 +1,12 @@
 """Runtime: which revision is active? References swapped whole; a call keeps the snapshot that it began with."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from fingerpost.errors import ErrorReason, FailedPrecondition, FieldViolation, InvalidRequest, NotFound
-from fingerpost.ports import Embedder
-from fingerpost.serve.search import Space
-from fingerpost.serve.spell import Speller
+from fingerpost.ports import Loaded
 from fingerpost.types import Activation, Decider, EncoderId, Exemplar
 
 DEFAULT_CATALOG = "default"
@@ -33,11 +31,8 @@ class Snapshot:
     """An active revision, opened and checked: all that a call needs."""
 
     activation: Activation
-    encoder: EncoderId
-    precision: str
-    embedders: Sequence[Embedder]  # one for each embedding thread
-    space: Space
-    speller: Speller  # of the exemplars' words
+    loaded: Loaded  # what embedding threads know it by
+    exemplars: tuple[Exemplar, ...]  # by id
     decider: Decider
     load_time: float  # seconds since the epoch
 
@@ -46,8 +41,12 @@ class Snapshot:
         return self.activation.catalog
 
     @property
-    def exemplars(self) -> tuple[Exemplar, ...]:
-        return self.space.exemplars
+    def encoder(self) -> EncoderId:
+        return self.loaded.encoder
+
+    @property
+    def precision(self) -> str:
+        return self.loaded.precision
 
     @property
     def revision(self) -> str:

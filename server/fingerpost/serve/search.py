@@ -1,5 +1,6 @@
 """Search: which exemplars are near? The checks that an engine cannot be trusted with."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def best_routes(reading: Reading) -> list[int]:
     count = len(reading.probabilities)
     if count <= PROPOSED_ROUTES:
         return list(range(count))
-    best: list[int] = np.argpartition(reading.probabilities, count - PROPOSED_ROUTES)[-PROPOSED_ROUTES:].tolist()
+    best: list[int] = reading.probabilities.argpartition(count - PROPOSED_ROUTES)[-PROPOSED_ROUTES:].tolist()
     return best
 
 
@@ -82,20 +83,21 @@ def search(index: VectorIndex, exemplars: Sequence[Exemplar], vector: Vector, co
     Raises:
         InternalError: EMBEDDING_INVALID for a vector of another shape or with numbers that are not finite.
     """
-    if vector.shape != (index.dim,) or not np.isfinite(vector).all():
+    if vector.shape != (index.dim,) or not math.isfinite(vector.dot(vector)):
         raise InternalError("the encoder gave no usable vector for this text", ErrorReason.EMBEDDING_INVALID)
     if index.size == 0:
         return []
     wanted = min(count, index.size)
     found = index.search(vector, wanted)
-    while not (routed := _routed(found, exemplars)) and len(found) < index.size:
+    while (place := _first_routed(found, exemplars)) is None and len(found) < index.size:
         found = index.search(vector, min(_WIDER * len(found), index.size))
     nearest = found[:wanted]
-    return nearest if not routed or routed[0] in nearest else [*nearest, routed[0]]
+    return nearest if place is None or place < wanted else [*nearest, found[place]]
 
 
-def _routed(neighbours: Sequence[Neighbour], exemplars: Sequence[Exemplar]) -> list[Neighbour]:
-    return [n for n in neighbours if exemplars[n.exemplar].route != OUT_OF_SCOPE]
+def _first_routed(neighbours: Sequence[Neighbour], exemplars: Sequence[Exemplar]) -> int | None:
+    """Place of the nearest that belongs to a route."""
+    return next((place for place, n in enumerate(neighbours) if exemplars[n.exemplar].route != OUT_OF_SCOPE), None)
 
 
 def unit_vector(given: GivenVector, encoder_digest: str, dim: int) -> Vector:

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from fingerpost.errors import Overloaded
 from fingerpost.guard.decayed import DecayedMean
-from fingerpost.rpc.call import Call, Headers
+from fingerpost.rpc.call import Call, ReadHeaders
 from fingerpost.serve.cache import Lookup
 from fingerpost.serve.pipeline import Answer
 from fingerpost.telemetry import names
@@ -36,17 +36,26 @@ Sample = tuple[Metric, tuple[str, ...], float]
 
 Read = Callable[[], Iterable[Sample]]
 
+ReadPid = Callable[[], int | None]
+
 
 class Metrics:
     """Everything that is counted; with a registry of its own, so that several servers can live in one process."""
 
-    def __init__(self, read_state: Read) -> None:
-        """Nothing counted yet; `read_state` tells, from the endpoint's thread, what the server is like just then."""
+    def __init__(self, read_state: Read, engine_pid: ReadPid) -> None:
+        """Nothing counted yet.
+
+        Args:
+            read_state: Tells, from the endpoint's thread, what the server is like just then.
+            engine_pid: Likewise, which process embeds.
+        """
         # Without it each has a second sample that says when it began, which nobody reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
+        # A process that is gone reads as no samples.
+        ProcessCollector(namespace=names.ENGINE_PREFIX, pid=lambda: engine_pid() or 0, registry=self.registry)
         # Finding the child of some labels costs more than counting in it; there are few, and `cache` keeps them.
         self._calls = cache(self._counter(names.CALLS).labels)
         self._call_seconds = cache(self._histogram(names.CALL_SECONDS).labels)
@@ -66,7 +75,7 @@ class Metrics:
         self.registry.register(_Watched(read_state))
         self.registry.register(_Watched(self._recent))
 
-    def finished(self, call: Call, code: grpc.StatusCode, headers: Headers) -> None:
+    def finished(self, call: Call, code: grpc.StatusCode, read_headers: ReadHeaders) -> None:
         """Count a call that is over, and what it decided."""
         self._calls(call.method, code.name).inc()
         self._call_seconds(call.method).observe(time.monotonic() - call.started)

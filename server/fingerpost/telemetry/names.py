@@ -69,6 +69,9 @@ LOOP_LAG = Metric(
     (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0),
 )  # fmt: skip
 LOOP_STALLS = Metric("fingerpost_event_loop_stalls_total", _C, (), "Times that it was later than 200 ms.")
+ENGINE_RESTARTS = Metric(
+    "fingerpost_engine_restarts_total", _C, (), "Times that the engine process, which embeds and searches, was lost."
+)
 REVISION = Metric(
     "fingerpost_active_revision_info",
     _G,
@@ -81,7 +84,10 @@ REFUSED_RELOADS = Metric(
 )
 
 METRICS = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
-"""All of them; the process's own (memory, CPU, descriptors) come from prometheus_client beside them."""
+"""All of them. Beside them prometheus_client tells memory, CPU time and descriptors: of the process that answers as
+`process_...`, of the engine as `fingerpost_engine_process_...`."""
+
+ENGINE_PREFIX = "fingerpost_engine"
 
 SPANS = {
     "fingerpost.v1.RouterService/Route": "A call, and likewise each other method; child of the caller's span.",

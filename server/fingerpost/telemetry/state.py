@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from fingerpost.guard.admission import Admission
+from fingerpost.ports import Engine
 from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.runtime import Runtime, Snapshot
@@ -11,13 +12,16 @@ from fingerpost.telemetry.metrics import Sample
 from fingerpost.types import MEASURE_BOUNDS, Expected
 
 
-def read_state(runtime: Runtime, queue: EmbedQueue, cache: ResultCache, admission: Admission) -> Iterator[Sample]:
+def read_state(
+    runtime: Runtime, engine: Engine, queue: EmbedQueue, cache: ResultCache, admission: Admission
+) -> Iterator[Sample]:
     """Every metric that is not counted but looked up; safe from any thread."""
     yield names.IN_FLIGHT, (), admission.in_flight
     yield names.QUEUE_JOBS, (), len(queue)
     yield names.QUEUE_AGE, (), queue.oldest_seconds()
     yield names.CACHE_BYTES, (), cache.size_bytes
     yield names.CACHE_ENTRIES, (), len(cache)
+    yield names.ENGINE_RESTARTS, (), engine.restarts
     for snapshot in runtime.snapshots.values():
         yield from _of_catalog(snapshot)
     for catalog, count in list(runtime.refused_reloads.items()):

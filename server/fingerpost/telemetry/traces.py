@@ -12,7 +12,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from fingerpost import __version__
-from fingerpost.rpc.call import Call, Headers
+from fingerpost.rpc.call import Call, ReadHeaders
 from fingerpost.serve.cache import Lookup
 from fingerpost.serve.pipeline import Answer
 
@@ -32,12 +32,16 @@ class Traces:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("fingerpost", __version__)
 
-    def finished(self, call: Call, code: grpc.StatusCode, headers: Headers) -> None:
+    def finished(self, call: Call, code: grpc.StatusCode, read_headers: ReadHeaders) -> None:
         """Record a call that is over, with its stages where it decided one request."""
         end = time.time_ns()
         start = end - round((time.monotonic() - call.started) * 1e9)
         span = self._tracer.start_span(
-            call.method.removeprefix("/"), _parent(headers), SpanKind.SERVER, _attributes(call, code), start_time=start
+            call.method.removeprefix("/"),
+            _parent(read_headers),
+            SpanKind.SERVER,
+            _attributes(call, code),
+            start_time=start,
         )
         if code is not grpc.StatusCode.OK:
             span.set_status(Status(StatusCode.ERROR))
@@ -66,8 +70,8 @@ class Traces:
                 stage.end(at)
 
 
-def _parent(headers: Headers) -> Context:
-    carrier = {key: value for key, value in headers if key in _W3C and isinstance(value, str)}
+def _parent(read_headers: ReadHeaders) -> Context:
+    carrier = {key: value for key, value in read_headers() or () if key in _W3C and isinstance(value, str)}
     return _PROPAGATOR.extract(carrier, Context())
 
 

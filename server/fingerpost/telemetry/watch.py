@@ -10,7 +10,7 @@ from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
 from fingerpost.rpc.call import Observer
 from fingerpost.settings import Settings
 from fingerpost.telemetry.lag import watch_lag
-from fingerpost.telemetry.metrics import Metrics, Read
+from fingerpost.telemetry.metrics import Metrics, Read, ReadPid
 
 if TYPE_CHECKING:
     from fingerpost.telemetry.traces import Traces
@@ -21,8 +21,8 @@ _log = structlog.get_logger(__name__)
 class Watch:
     """Hears of calls and tells whoever asks; nothing listens, sends or runs until `start`."""
 
-    def __init__(self, settings: Settings, read_state: Read) -> None:
-        self.metrics = Metrics(read_state)
+    def __init__(self, settings: Settings, read_state: Read, engine_pid: ReadPid) -> None:
+        self.metrics = Metrics(read_state, engine_pid)
         self._settings = settings
         self._endpoint: WSGIServer | None = None
         self._lag: asyncio.Task[None] | None = None

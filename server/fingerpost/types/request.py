@@ -115,6 +115,19 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What an embedding thread found; `embedded` is None for a given vector."""
+
+    vector: Vector
+    embedded: Embedded | None
+    found: tuple[Found, ...]  # for the text as a whole, then for each end of a long one, or without its courtesies
+    foreign: bool  # see `serve.spell`; False for a given vector
+    start_time: float  # time.monotonic seconds, when the thread began
+    embed_us: int
+    search_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class RouteScore:
     """What is for one route."""
 

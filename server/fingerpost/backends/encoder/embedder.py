@@ -62,11 +62,14 @@ _LOAD_ERRORS = (
 class OnnxEncoder:
     """A verified encoder; makes embedders that share its bytes."""
 
-    def __init__(self, encoder: EncoderId, precision: Precision, reader: "TextReader", model: bytes) -> None:
+    def __init__(
+        self, encoder: EncoderId, precision: Precision, reader: "TextReader", model: bytes, proven: "OnnxEmbedder"
+    ) -> None:
         self.encoder = encoder
         self.precision = precision
         self._reader = reader
         self._model = model
+        self._proven: OnnxEmbedder | None = proven  # whoever asks first gets the one that gave the canaries
 
     @classmethod
     def open(cls, folder: Path, digest: str) -> "OnnxEncoder":
@@ -81,8 +84,9 @@ class OnnxEncoder:
         reader = TextReader(stored.manifest, stored.read(TOKENIZER))
         for precision in stored.manifest.precisions:
             model = stored.read(precision.model_file)
-            if _holds(stored, precision, reader, model):
-                return cls(stored.encoder, precision, reader, model)
+            proven = _proven(stored, precision, reader, model)
+            if proven is not None:
+                return cls(stored.encoder, precision, reader, model, proven)
         raise FailedPrecondition(
             f"encoder {digest[:12]} does not give its known vectors on this machine: reindex here",
             ErrorReason.ENCODER_UNAVAILABLE,
@@ -90,8 +94,9 @@ class OnnxEncoder:
         )
 
     def embedder(self) -> "OnnxEmbedder":
-        """A new embedder with a session of its own, for one thread."""
-        return OnnxEmbedder(self.encoder, self._reader, self._model)
+        """Another embedder with a session of its own, for one thread."""
+        proven, self._proven = self._proven, None
+        return proven or OnnxEmbedder(self.encoder, self._reader, self._model)
 
 
 class OnnxEmbedder:
@@ -331,19 +336,20 @@ def _session_options() -> Any:  # noqa: ANN401  onnxruntime has no types
     return options
 
 
-def _holds(stored: EncoderFolder, precision: Precision, reader: TextReader, model: bytes) -> bool:
-    """Whether this machine computes the stored vectors; says so in the log when it does not."""
+def _proven(stored: EncoderFolder, precision: Precision, reader: TextReader, model: bytes) -> OnnxEmbedder | None:
+    """An embedder that computes the stored vectors on this machine; None, with a line in the log, when none does."""
     texts, expected = stored.canaries(precision)
     try:
-        found = OnnxEmbedder(stored.encoder, reader, model).embed(texts)
+        embedder = OnnxEmbedder(stored.encoder, reader, model)
+        found = embedder.embed(texts)
     except (*_LOAD_ERRORS, InternalError) as error:
         _warn(stored, precision, error=type(error).__name__)
-        return False
+        return None
     cosine = float(np.einsum("ij,ij->i", found, expected).min())
     if cosine < MIN_CANARY_COSINE[precision]:
         _warn(stored, precision, cosine=round(cosine, 6), required=MIN_CANARY_COSINE[precision])
-        return False
-    return True
+        return None
+    return embedder
 
 
 def _warn(stored: EncoderFolder, precision: Precision, **facts: object) -> None:

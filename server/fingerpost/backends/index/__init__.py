@@ -1,0 +1,1 @@
+"""Vector indexes by FAISS: the kinds, and the order in which a build tries them."""
