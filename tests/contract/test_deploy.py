@@ -53,6 +53,13 @@ def test_envoy_leaves_refusals_to_the_servers(cluster: Any) -> None:
     assert min(limits["max_requests"], limits["max_pending_requests"]) >= admitted
 
 
+def test_envoy_opens_connections_before_a_server_refuses_calls(cluster: Any) -> None:
+    """Over one connection Envoy sends at most what a server takes from it."""
+    [options] = cluster["typed_extension_protocol_options"].values()
+    streams = options["explicit_http_config"]["http2_protocol_options"]["max_concurrent_streams"]
+    assert streams <= DEFAULTS["connection_streams"].default
+
+
 def test_envoy_looks_away_while_a_server_drains(cluster: Any) -> None:
     """Health checks come often enough to see NOT_SERVING before the servers of the guide and of systemd stop."""
     [check] = cluster["health_checks"]
