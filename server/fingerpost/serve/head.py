@@ -1,7 +1,7 @@
 """Head: what do the trained arrays say of a vector? Three small products.
 
 Between two runs of the encoder every line of code is as cold as the arrays: `dot` and `reduce` reach the work through
-less of numpy than `@`, `max` and `sum` do, which saves a tenth (docs/decisions/0010-index-choice.md).
+less of numpy than `@`, `max` and `sum` do (docs/decisions/0010-index-choice.md).
 """
 
 import math

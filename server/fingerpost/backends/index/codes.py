@@ -46,6 +46,7 @@ class FaissCodesEngine:
         return size >= _MIN_SIZE and dim % 2 == 0
 
     def build(self, vectors: Vectors) -> bytes:
+        faiss.omp_set_num_threads(1)  # of the calling thread; more save little, and lose much where others work
         dim = vectors.shape[1]
         # FAISS scans codes of four bits fastest: one for each pair of dimensions.
         codes = faiss.IndexPQFastScan(dim, dim // 2, 4, faiss.METRIC_INNER_PRODUCT)
