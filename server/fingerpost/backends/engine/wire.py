@@ -6,7 +6,7 @@ frame each way, in plain binary; on the control connection a line of JSON is eno
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any
@@ -147,17 +147,21 @@ def _retrieval_parts(retrieval: Retrieval) -> Iterator[bytes]:
 
 
 def _found_parts(found: Found) -> Iterator[bytes]:
-    reading = found.reading
-    probabilities = b"" if reading is None else reading.probabilities.tobytes()
+    neighbours, proposed, reading = found.neighbours, found.proposed, found.reading
     yield _FOUND.pack(
-        len(found.neighbours), len(found.proposed), len(probabilities) // 8,
+        len(neighbours), len(proposed), 0 if reading is None else len(reading.probabilities),
         0.0 if reading is None else reading.energy, 0.0 if reading is None else reading.closeness,
     )  # fmt: skip
-    yield np.array([neighbour.exemplar for neighbour in found.neighbours], np.int32).tobytes()
-    yield np.array([neighbour.similarity for neighbour in found.neighbours], np.float64).tobytes()
-    yield np.array(list(found.proposed), np.int32).tobytes()
-    yield np.array(list(found.proposed.values()), np.float64).tobytes()
-    yield probabilities
+    yield _numbered([n.exemplar for n in neighbours], [n.similarity for n in neighbours])
+    yield _numbered(proposed.keys(), proposed.values())
+    if reading is not None:
+        yield reading.probabilities.tobytes()
+
+
+def _numbered(numbers: Collection[int], values: Iterable[float]) -> bytes:
+    """Numbers and as many values: for so few numpy would take longer, most of all when its code is cold."""
+    count = len(numbers)
+    return struct.pack(f"<{count}i{count}d", *numbers, *values)
 
 
 class _Parts:
@@ -176,7 +180,14 @@ class _Parts:
         self._offset += count
         return self._frame[self._offset - count : self._offset]
 
+    def numbered(self, count: int) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """What `_numbered` wrote."""
+        values = struct.unpack_from(f"<{count}i{count}d", self._frame, self._offset)
+        self._offset += 12 * count
+        return values[:count], values[count:]
+
     def array(self, kind: DTypeLike, count: int) -> NDArray[Any]:
+        """A view of the frame, which lives as long as it does."""
         array = np.frombuffer(self._frame, kind, count, self._offset)
         self._offset += array.nbytes
         return array
@@ -185,8 +196,7 @@ class _Parts:
 def _read_retrieval(parts: _Parts) -> Retrieval:
     started, embed_us, search_us, flags, tokens, text_bytes, vector_count, dim, views = parts.struct(_RETRIEVAL)
     text = parts.bytes(text_bytes).decode("utf-8", "surrogatepass")
-    # Copies, so that a kept vector does not keep the whole frame.
-    vector, *ends = [parts.array(np.float32, dim).copy() for _ in range(vector_count)]
+    vector, *ends = [parts.array(np.float32, dim) for _ in range(vector_count)]
     embedded = Embedded(vector, tokens, bool(flags & _TRUNCATED), text, tuple(ends)) if flags & _EMBEDDED else None
     found = tuple(_read_found(parts) for _ in range(views))
     return Retrieval(vector, embedded, found, bool(flags & _FOREIGN), started, embed_us, search_us)
@@ -194,13 +204,8 @@ def _read_retrieval(parts: _Parts) -> Retrieval:
 
 def _read_found(parts: _Parts) -> Found:
     neighbour_count, proposed_count, probability_count, energy, closeness = parts.struct(_FOUND)
-    exemplars = parts.array(np.int32, neighbour_count).tolist()
-    similarities = parts.array(np.float64, neighbour_count).tolist()
-    routes = parts.array(np.int32, proposed_count).tolist()
-    nearest = parts.array(np.float64, proposed_count).tolist()
-    probabilities = parts.array(np.float64, probability_count).copy()
-    return Found(
-        [*map(Neighbour, exemplars, similarities)],
-        Reading(probabilities, energy, closeness) if probability_count else None,
-        dict(zip(routes, nearest, strict=True)),
-    )
+    neighbours = [*map(Neighbour, *parts.numbered(neighbour_count))]
+    proposed = dict(zip(*parts.numbered(proposed_count), strict=True))
+    if not probability_count:
+        return Found(neighbours, None, proposed)
+    return Found(neighbours, Reading(parts.array(np.float64, probability_count), energy, closeness), proposed)
