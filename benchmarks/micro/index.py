@@ -100,7 +100,7 @@ def _vectors(sets: Path, size: int, embedder: OnnxEmbedder) -> Vectors:
 def _report(size: int, vectors: Vectors, arguments: argparse.Namespace, embedder: OnnxEmbedder) -> None:
     texts = queries(arguments.sets, arguments.rounds)
     asked = embedder.embed(texts)
-    kinds = _kinds(vectors)
+    kinds = _kinds(vectors, FaissHnswEngine(arguments.links, arguments.build_breadth))
     twin = kinds["flat"].index
     hot = _in_turns(kinds, asked, lambda number, index: index.search(asked[number - 1], _COUNT))
     cold = _in_turns(kinds, asked, lambda number, index: embedder.embed_one(texts[number]))
@@ -128,13 +128,13 @@ def _report(size: int, vectors: Vectors, arguments: argparse.Namespace, embedder
     Console().print(table)
 
 
-def _kinds(vectors: Vectors) -> dict[str, Kind]:
+def _kinds(vectors: Vectors, graphs: FaissHnswEngine) -> dict[str, Kind]:
     kinds = {"flat": _built(FaissFlatEngine(), vectors)}
     for candidates in (2, 3, 4, 8):
         kinds[f"codes, {candidates} candidates a neighbour"] = _built(FaissCodesEngine(candidates), vectors)
     kinds |= _lost(vectors)
     started = time.perf_counter()
-    graph = FaissHnswEngine().build(vectors)
+    graph = graphs.build(vectors)
     build_s = time.perf_counter() - started
     for breadth in (64, 128, 256):
         kinds[f"HNSW, breadth {breadth}"] = Kind(_with_breadth(graph, breadth), build_s, len(graph) / 1e6)
@@ -208,6 +208,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sets", type=Path, default=Path("../shared/data"), help="folder of the public sets")
     parser.add_argument("--sizes", default="1500,15000", help="numbers of vectors, with commas")
     parser.add_argument("--rounds", type=int, default=300, help="searches of each kind")
+    parser.add_argument("--links", type=int, default=16, help="of a vector in the graph (HNSW)")
+    parser.add_argument("--build-breadth", type=int, default=100, help="of the graph's build")
     return parser.parse_args()
 
 

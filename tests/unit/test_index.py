@@ -118,7 +118,7 @@ def test_size_and_dimension_decide_the_kind(size: int, dim: int, kind: str) -> N
 def test_many_vectors_get_a_graph() -> None:
     """HNSW is for catalogs whose codes would be a long read, and keeps the settings that it was built with."""
     engine = FaissHnswEngine()
-    assert [engine.suits(size, 384) for size in (15_000, 99_999, 100_000)] == [False, False, True]
+    assert [engine.suits(size, 384) for size in (15_000, 199_999, 200_000)] == [False, False, True]
     small = FaissHnswEngine(links=8, build_breadth=40, search_breadth=300, min_size=500)
     built = build_index(unit_rows(800, 16, 3), (small, FLAT), 20)
     assert built.indexed.kind == "faiss-hnsw-ip"
@@ -129,7 +129,7 @@ def test_many_vectors_get_a_graph() -> None:
 def test_a_graph_that_is_searched_too_narrowly_is_not_taken() -> None:
     """A setting that misses the floor gives way to the next setting of the same kind."""
     narrow = FaissHnswEngine(links=4, build_breadth=8, search_breadth=21, min_size=500)
-    wide = FaissHnswEngine(search_breadth=400, min_size=500)
+    wide = FaissHnswEngine(links=16, build_breadth=100, search_breadth=400, min_size=500)
     built = build_index(unit_rows(2000, 48, 3), (narrow, wide, FLAT), 20)
     assert built.indexed.settings == dict(wide.settings)
 

@@ -11,7 +11,7 @@ from fingerpost.types import Neighbour, Vector, Vectors
 
 KIND = "faiss-hnsw-ip"
 
-_MIN_SIZE = 100_000
+_MIN_SIZE = 200_000
 """Vectors under which what a search saves does not pay for the build: docs/decisions/0010-index-choice.md."""
 
 
@@ -19,13 +19,13 @@ _MIN_SIZE = 100_000
 class FaissHnswEngine:
     """Builds and opens HNSW indexes; built on one thread, since the graph depends on the order of additions."""
 
-    links: int = 16
+    links: int = 32
     """Of a vector to others, a layer; twice as many in the lowest."""
 
-    build_breadth: int = 100
+    build_breadth: int = 200
     """Candidates that are kept while a vector's links are chosen."""
 
-    search_breadth: int = 256
+    search_breadth: int = 384
     """Candidates that are kept during a search."""
 
     min_size: int = _MIN_SIZE
