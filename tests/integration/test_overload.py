@@ -42,23 +42,23 @@ def test_a_standing_queue_is_refused_beyond_its_time() -> None:
     """At several times what one thread can do, waits stay about at the bound and the rest is refused with push-back."""
 
     async def run() -> list[tuple[str, str, float]]:
-        settings = {"queue_standing_ms": 50, "queue_burst_ms": 100, "default_deadline_ms": 20_000}
-        async with serving(snapshot([SlowEmbedder()]), **settings) as served:
+        settings = {"queue_standing_ms": 200, "queue_burst_ms": 400, "default_deadline_ms": 20_000}
+        async with serving(snapshot([SlowEmbedder(0.04)]), **settings) as served:
 
             async def one(number: int) -> tuple[str, str, float]:
-                await asyncio.sleep(number * 0.002)  # 500 a second, and one thread does 100
+                await asyncio.sleep(number * 0.008)  # 125 a second, and one thread does 25
                 began = time.monotonic()
                 code, cause = await code_of(served, pb.RouteRequest(text=f"text {number}"))
                 return code, cause, time.monotonic() - began
 
-            return list(await asyncio.gather(*(one(number) for number in range(500))))
+            return list(await asyncio.gather(*(one(number) for number in range(300))))
 
     results = asyncio.run(run())
     assert {code for code, _, _ in results} == {"OK", "RESOURCE_EXHAUSTED"}
     assert {cause for code, cause, _ in results if code != "OK"} == {"queue"}
-    late = [took for code, _, took in results[250:] if code == "OK"]
+    late = [took for code, _, took in results[150:] if code == "OK"]  # of 1.2 seconds, in which 30 can be done
     assert len(late) >= 20
-    assert sorted(late)[len(late) // 2] < 0.3
+    assert sorted(late)[len(late) // 2] < 0.4
 
 
 def test_a_flood_leaves_the_others_their_answers() -> None:
