@@ -8,7 +8,10 @@ _LEAST_PING_MS = 30_000  # clients are told one minute; half of it forgives a cl
 
 _LONGEST_PONG_MS = 20_000
 
-_PENDING_CALLS = 20_000  # not begun yet; beyond it the library cancels calls, where ours refuses with a time to wait
+_PENDING_CALLS = 3_000
+"""Calls that arrived and that the loop has not looked at yet; the library cancels what comes beyond. With fewer it would
+cancel what we can refuse with a time to wait; with more, calls would wait in vain until their own time is over:
+docs/decisions/0014-bounds-of-connections.md."""
 
 
 def connection_options(settings: Settings) -> list[tuple[str, int]]:
