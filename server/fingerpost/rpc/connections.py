@@ -9,7 +9,7 @@ _LEAST_PING_MS = 30_000  # clients are told one minute; half of it forgives a cl
 _LONGEST_PONG_MS = 20_000
 
 _PENDING_CALLS = 3_000
-"""Calls that arrived and that the loop has not looked at yet; the library cancels what comes beyond. With fewer it would
+"""Calls that arrived and that the loop has not looked at yet; the library cancels what is beyond. With fewer it would
 cancel what we can refuse with a time to wait; with more, calls would wait in vain until their own time is over:
 docs/decisions/0014-bounds-of-connections.md."""
 
