@@ -107,7 +107,8 @@ def metrics() -> str:
     """Every metric, span and attribute, from the one table of names."""
     text = (
         "With `FINGERPOST_METRICS_LISTEN` the server answers `GET /metrics` there, in the format of Prometheus; beside "
-        "these stand the process's own: memory, CPU, descriptors. With `FINGERPOST_TRACES_ENDPOINT` it sends spans to "
+        "these stand memory, CPU time and descriptors of the process that answers (`process_...`) and of its engine "
+        "(`fingerpost_engine_process_...`). With `FINGERPOST_TRACES_ENDPOINT` it sends spans to "
         "an OpenTelemetry collector, as children of the span that the caller names by `traceparent` in the gRPC "
         "metadata. Neither ever holds a prompt.\n"
     )

@@ -258,7 +258,7 @@ def test_a_lost_engine_is_survived(data: Path, serve: Serve) -> None:
     assert (meanwhile.degraded, meanwhile.reasons) == (True, ("ENCODER_UNAVAILABLE",))
     assert (before.route, before.confidence) == (after.route, after.confidence)
     assert server.children() != [engine]
-    assert any("engine_lost" in line for line in server.log)
+    assert any("engine_lost" in line and '"exit_code": -9' in line for line in server.log)
 
 
 def test_no_engine_outlives_its_server(data: Path, serve: Serve) -> None:

@@ -83,14 +83,16 @@ class EngineProcess:
 
     async def _supervise(self) -> None:
         """When the process dies calls get the fallback, until another one holds the same revisions."""
-        wait = _FIRST_RESTART_SECONDS
+        clock, wait = asyncio.get_running_loop().time, _FIRST_RESTART_SECONDS
         while True:
-            child = self._child
-            if child is not None:
+            if (child := self._child) is not None:
+                started = clock()
                 await child.lost.wait()
-                _log.error("engine_lost", exit_code=child.process.returncode)
                 self._child = None
                 await child.close()
+                _log.error("engine_lost", exit_code=child.process.returncode)
+                if clock() - started > _LONGEST_RESTART_SECONDS:  # it was well until now
+                    wait = _FIRST_RESTART_SECONDS
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_RESTART_SECONDS)
             self.restarts += 1
