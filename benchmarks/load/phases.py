@@ -115,7 +115,8 @@ class _Phases:
             found = self._watched(lambda: generator.run(self._few, sample))
             flooded = running.wait()
         late = found["goodput_per_s"] / (found["ok_share"] * found["achieved_per_s"] or 1.0)
-        answered = found["server"]["calls_per_s"].get("OK", 0.0)
+        # A fallback because time was short is an answer, but none that the full path made.
+        answered = found["server"]["calls_per_s"].get("OK", 0.0) - found["server"]["degraded_per_s"]
         return {
             **found,
             "offered_per_s": rate,
@@ -181,6 +182,7 @@ class _Phases:
                     cause: count / counted.time
                     for cause, count in counted.by("fingerpost_refusals_total", "cause").items()
                 },
+                "degraded_per_s": counted.sum("fingerpost_degraded_total") / counted.time,
                 "loop_lag_p99_at_most_s": counted.bound_at("fingerpost_event_loop_lag_seconds", 0.99),
                 "cpu_cores": (self._server.cpu_seconds - cpu) / seconds,
                 "memory_mb": {"highest": memory.highest_mb, "last": memory.last_mb},

@@ -8,10 +8,10 @@ _LEAST_PING_MS = 30_000  # clients are told one minute; half of it forgives a cl
 
 _LONGEST_PONG_MS = 20_000
 
-_PENDING_CALLS = 3_000
-"""Calls that arrived and that the loop has not looked at yet; the library cancels what is beyond. With fewer it would
-cancel what we can refuse with a time to wait; with more, calls would wait in vain until their own time is over:
-docs/decisions/0014-bounds-of-connections.md."""
+_PENDING_SHARE = 2
+"""Calls that may wait for the loop to look at them, for each that may be in flight; the library cancels what is beyond.
+With fewer it would cancel what we can refuse with a time to wait; with more, calls would wait until their own time is
+over: docs/decisions/0014-bounds-of-connections.md."""
 
 
 def connection_options(settings: Settings) -> list[tuple[str, int]]:
@@ -21,10 +21,11 @@ def connection_options(settings: Settings) -> list[tuple[str, int]]:
     as so many earlier ones are not quite gone. It must lie well above what honest clients have in flight, since theirs
     are refused too then.
     """
+    pending = _PENDING_SHARE * settings.in_flight_calls
     pong_ms = min(settings.connection_ping_ms, _LONGEST_PONG_MS)
     return [
-        ("grpc.server.max_pending_requests", _PENDING_CALLS),
-        ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS),
+        ("grpc.server.max_pending_requests", pending),
+        ("grpc.server.max_pending_requests_hard_limit", pending),
         ("grpc.max_allowed_incoming_connections", settings.connections),
         ("grpc.max_concurrent_streams", settings.connection_streams),
         ("grpc.server_handshake_timeout_ms", settings.connection_handshake_ms),
