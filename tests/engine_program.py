@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +24,7 @@ SLOW_SECONDS = 0.4
 
 
 class NotingEmbedder(HashEmbedder):
-    """Notes each text; "slow" takes a while, "die" ends the process, "fail" raises."""
+    """Notes each text; "slow" takes a while, "die" ends the process, "fail" raises, "nonsense" cannot be sent back."""
 
     def __init__(self, note: Path) -> None:
         self._note = note
@@ -35,7 +36,8 @@ class NotingEmbedder(HashEmbedder):
         if text == "fail":
             raise RuntimeError("secret-canary: session lost")
         time.sleep(SLOW_SECONDS if text == "slow" else 0)
-        return super().embed_one(text)
+        embedded = super().embed_one(text)
+        return replace(embedded, text=cast(str, None)) if text == "nonsense" else embedded
 
 
 def note(log: Path, line: str) -> None:

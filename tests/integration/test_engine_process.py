@@ -186,13 +186,17 @@ def test_lanes_run_side_by_side(tmp_path: Path) -> None:
     assert asyncio.run(ask()) == ["quick", "slow"]
 
 
-def test_a_process_that_dies_is_started_anew(tmp_path: Path) -> None:
-    """What was at the engine degrades, and so does what comes until another process holds the same revisions."""
+@pytest.mark.parametrize("deadly", ["die", "nonsense"])
+def test_a_process_that_dies_is_started_anew(tmp_path: Path, deadly: str) -> None:
+    """What was at the engine degrades, and so does what comes until another process holds the same revisions.
+
+    So it is when a thread meets what it cannot handle: it does not end alone.
+    """
 
     async def ask() -> list[Retrieval | Exception]:
         async with running(tmp_path) as engine:
             loaded, first = await engine.load("any"), engine.pid
-            lost = [Sent(engine, loaded, text) for text in ("die", "behind it")]
+            lost = [Sent(engine, loaded, text) for text in (deadly, "behind it")]
             results = [await sent.result() for sent in lost]
             results.append(await Sent(engine, loaded, "meanwhile").result())
             await until(lambda: engine.pid not in (None, first))
@@ -203,7 +207,7 @@ def test_a_process_that_dies_is_started_anew(tmp_path: Path) -> None:
     *degraded, afterwards = asyncio.run(ask())
     assert [Reason.ENCODER_UNAVAILABLE] * 3 == [cast(Degraded, result).reason for result in degraded]
     assert isinstance(afterwards, Retrieval)
-    assert embedded(tmp_path) == ["die", "afterwards"]
+    assert embedded(tmp_path) == [deadly, "afterwards"]
 
 
 def test_a_revision_that_nobody_holds_is_forgotten(tmp_path: Path) -> None:

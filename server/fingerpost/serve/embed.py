@@ -19,7 +19,7 @@ from fingerpost.serve.retrieve import NEVER, Degraded
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.types import Reason, Retrieval, Vector
 
-AHEAD_SECONDS = 0.02
+AHEAD_SECONDS, AHEAD_TEXTS = 0.02, 256
 """Work that a thread is given beyond what it runs: as long as a busy event loop may be late. More would wear away the
 tenants' turns; a longer text is only given to a thread that has nothing to do."""
 
@@ -168,8 +168,9 @@ class EmbedQueue:
         if cost is None or not self._lanes:
             return None
         place = min(range(len(self._lanes)), key=self._ahead.__getitem__)
-        ahead = self._ahead[place]
-        return place if not self._sent[place] or ahead + cost <= AHEAD_SECONDS else None
+        sent = self._sent[place]
+        has_room = not sent or (sent < AHEAD_TEXTS and self._ahead[place] + cost <= AHEAD_SECONDS)
+        return place if has_room else None
 
     def _send(self, job: Job, place: int) -> None:
         self._ahead[place] += job.cost

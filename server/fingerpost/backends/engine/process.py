@@ -71,6 +71,7 @@ class EngineProcess:
     async def close(self) -> None:
         if self._supervising is not None:
             self._supervising.cancel()
+            await asyncio.wait({self._supervising})
         if self._child is not None:
             child, self._child = self._child, None
             await child.close()
@@ -89,13 +90,13 @@ class EngineProcess:
                 started = clock()
                 await child.lost.wait()
                 self._child = None
+                self.restarts += 1
                 await child.close()
                 _log.error("engine_lost", exit_code=child.process.returncode)
                 if clock() - started > _LONGEST_RESTART_SECONDS:  # it was well until now
                     wait = _FIRST_RESTART_SECONDS
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_RESTART_SECONDS)
-            self.restarts += 1
             if await self._restarted():
                 _log.info("engine_restarted", restarts=self.restarts)
 
@@ -104,13 +105,20 @@ class EngineProcess:
             child = await self._started()
         except FailedPrecondition:
             return False
+        try:
+            await self._load_again(child)
+        except asyncio.CancelledError:  # closed meanwhile: nobody else knows of this one
+            await child.close()
+            raise
+        self._child = child
+        return True
+
+    async def _load_again(self, child: "_Child") -> None:
         for key, revision in list(self._held.items()):
             try:
                 await child.load(key, revision)
             except Exception as error:  # noqa: BLE001  one revision that is gone does not keep the others away
                 _log.error("revision_lost", revision=revision, error=str(error))
-        self._child = child
-        return True
 
     async def _started(self) -> "_Child":
         return await _Child.start(self.lanes, self._make_command)

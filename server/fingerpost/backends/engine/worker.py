@@ -3,6 +3,7 @@
 import gc
 import json
 import mmap
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from fingerpost.serve.retrieve import Degraded, Retriever, attempt
 from fingerpost.types import Reason
 
 _log = structlog.get_logger(__name__)
+
+_FAILED = 70  # as sysexits.h has it: a fault of the program
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,9 @@ class Worker:
                     lane.sendall(answer(asked.slot, self._attempt(asked, number, float(deadlines[asked.slot]))))
         except OSError:  # the server is gone; the control connection ends too, and with it the process
             _log.debug("lane_ended")
+        except Exception as error:  # noqa: BLE001  a thread that is gone leaves its texts waiting; a process is started anew
+            _log.error("lane_failed", lane=number, error=type(error).__name__)
+            os._exit(_FAILED)
 
     def _attempt(self, asked: Asked, number: int, deadline: float) -> Any:  # noqa: ANN401
         held = self._held.get(asked.key)
