@@ -38,6 +38,16 @@ class Family:
         return sum(_ticks(pid) for pid in self) / _TICKS_PER_SECOND
 
     @property
+    def first_thread_cpu_seconds(self) -> float:
+        """Likewise of the thread alone that the process began with."""
+        return _ticks(self.pid, f"task/{self.pid}/stat") / _TICKS_PER_SECOND
+
+    @property
+    def children(self) -> list["Family"]:
+        """Processes that it started and that still run."""
+        return [Family(child) for child in _children(self.pid)]
+
+    @property
     def descriptors(self) -> int:
         return sum(_entries(pid, "fd") for pid in self)
 
@@ -48,9 +58,12 @@ class Family:
 
 def _with_children(pid: int) -> Iterator[int]:
     yield pid
-    for task in _listed(pid, "task"):
-        for child in _read(pid, f"task/{task}/children").split():
-            yield from _with_children(int(child))
+    for child in _children(pid):
+        yield from _with_children(child)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for task in _listed(pid, "task") for child in _read(pid, f"task/{task}/children").split()]
 
 
 def _kilobytes(pid: int, file: str, name: str) -> int:
@@ -58,8 +71,8 @@ def _kilobytes(pid: int, file: str, name: str) -> int:
     return int(next(found, "0"))
 
 
-def _ticks(pid: int) -> int:
-    fields = _read(pid, "stat").rpartition(")")[2].split()
+def _ticks(pid: int, file: str = "stat") -> int:
+    fields = _read(pid, file).rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12]) if fields else 0
 
 

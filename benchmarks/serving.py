@@ -16,8 +16,7 @@ from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+from benchmarks.family import Family
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,38 +116,14 @@ class ServerUnderTest:
         return self._process.pid
 
     @property
-    def resident_bytes(self) -> int:
-        """Of the server and its engine; what both map counts twice."""
-        return sum(int(_read(pid, "statm").split()[1]) * _PAGE_BYTES for pid in self._pids())
-
-    @property
-    def cpu_seconds(self) -> float:
-        """Time that the threads of both ran since they started."""
-        return sum(_cpu_seconds(pid, "stat") for pid in self._pids())
-
-    @property
-    def loop_cpu_seconds(self) -> float:
-        """Likewise of the event loop's thread alone."""
-        own = self._process.pid
-        return _cpu_seconds(own, f"task/{own}/stat")
+    def family(self) -> Family:
+        """The server and its engine."""
+        return Family(self.pid)
 
     @property
     def engine_cpu_seconds(self) -> float:
-        """Likewise of the engine."""
-        return sum(_cpu_seconds(pid, "stat") for pid in self._pids()[1:])
-
-    def _pids(self) -> list[int]:
-        own = self._process.pid
-        return [own, *map(int, _read(own, f"task/{own}/children").split())]
-
-
-def _read(pid: int, name: str) -> str:
-    return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8")
-
-
-def _cpu_seconds(pid: int, name: str) -> float:
-    fields = _read(pid, name).rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+        """Time that the engine's threads ran since they started."""
+        return sum(child.cpu_seconds for child in self.family.children)
 
 
 @contextmanager

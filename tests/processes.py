@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.family import Family
+
 _COMMAND = [sys.executable, "-m", "fingerpost"]
 
 
@@ -82,14 +84,7 @@ class ServerProcess:
             reader.join(seconds)
         return code
 
-    def children(self) -> list[int]:
-        """Ids of the processes that it started: its engine."""
-        own = self.process.pid
-        return [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
-
     @property
-    def resident_bytes(self) -> int:
-        """Of the server and its engine; what both map counts twice."""
-        pids = [self.process.pid, *self.children()]
-        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
-        return pages * os.sysconf("SC_PAGE_SIZE")
+    def family(self) -> Family:
+        """The server and what it started: its engine."""
+        return Family(self.process.pid)

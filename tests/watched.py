@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.family import Family
 from fingerpost.v1 import router_service_pb2 as pb
 from fingerpost.v1.router_service_pb2_grpc import RouterServiceStub
 from tests.processes import ServerProcess
@@ -28,7 +27,7 @@ class Watched:
     def __init__(self, server: ServerProcess) -> None:
         self.server = server
         self.address = server.address
-        self.family = Family(server.process.pid)
+        self.family = server.family
         found = (re.search(r"http://([\d.:]+)/metrics", line) for line in server.log)
         self._metrics = next(match[1] for match in found if match)
 

@@ -1,5 +1,6 @@
 """The bench: what every part of the measurement needs, settled once."""
 
+from argparse import ArgumentParser
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,10 +9,21 @@ from pathlib import Path
 from benchmarks.catalogs import Catalog, published
 from benchmarks.load.driver import Generator, Target
 from benchmarks.load.workload import ROUTE
+from benchmarks.machine import ROOT
 from benchmarks.serving import ServerUnderTest
 
 CACHE_BYTES = 67_108_864
 """The size of the exact cache where it is on: the default."""
+
+
+def add_places(parser: ArgumentParser, results: str) -> None:
+    """Options that say where things lie; the results go by default to that file."""
+    parser.add_argument("--sets", type=Path, default=Path("../shared/data"), help="folder of the public sets")
+    parser.add_argument("--work", type=Path, default=ROOT / "data/benchmarks", help="catalogs, kept between runs")
+    parser.add_argument("--encoders", type=Path, default=ROOT / "data/encoders", help="built encoders to start from")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results" / results, help="results")
+    page = ROOT / "docs/performance.md"
+    parser.add_argument("--page", type=Path, default=page, help="page to write, plots beside it")
 
 
 @dataclass

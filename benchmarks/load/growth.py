@@ -31,8 +31,8 @@ def _one_start(bench: Bench) -> dict[str, float]:
             "large_ms": large_ms,
             "small_start_s": small.start_seconds,
             "large_start_s": large.start_seconds,
-            "small_memory_mb": small.resident_bytes / 1e6,
-            "large_memory_mb": large.resident_bytes / 1e6,
+            "small_memory_mb": small.family.memory_bytes / 1e6,
+            "large_memory_mb": large.family.memory_bytes / 1e6,
         }
 
 

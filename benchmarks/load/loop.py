@@ -46,9 +46,9 @@ def _one_start(bench: Bench, kind: str, cache_bytes: int) -> dict[str, float]:
 
 
 def _counted(server: ServerUnderTest, target: Target, seconds: float) -> dict[str, float]:
-    before, loop, engine = server.metrics(), server.loop_cpu_seconds, server.engine_cpu_seconds
+    before, loop, engine = server.metrics(), server.family.first_thread_cpu_seconds, server.engine_cpu_seconds
     flood(Flood(target, seconds, in_flight=_IN_FLIGHT))
-    loop, engine = server.loop_cpu_seconds - loop, server.engine_cpu_seconds - engine
+    loop, engine = server.family.first_thread_cpu_seconds - loop, server.engine_cpu_seconds - engine
     per_s = answered_per_s(server.metrics().since(before), seconds)
     calls = per_s * seconds
     return {

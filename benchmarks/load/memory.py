@@ -40,7 +40,7 @@ def _slope(bench: Bench, server: ServerUnderTest) -> dict[str, float]:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             calls.append(server.metrics().sum("fingerpost_calls_total"))
-            sizes.append(server.resident_bytes / 1e6)
+            sizes.append(server.family.memory_bytes / 1e6)
             time.sleep(0.25)
         running.wait()
     settled = len(calls) // 5  # the flood itself warms up
@@ -54,6 +54,6 @@ def _slope(bench: Bench, server: ServerUnderTest) -> dict[str, float]:
 def _idle(bench: Bench, server: ServerUnderTest) -> float:
     """Share of a core, from two seconds after the last call."""
     time.sleep(_QUIET_SECONDS)
-    before, started = server.cpu_seconds, time.monotonic()
+    before, started = server.family.cpu_seconds, time.monotonic()
     time.sleep(bench.seconds(2, 20))
-    return (server.cpu_seconds - before) / (time.monotonic() - started)
+    return (server.family.cpu_seconds - before) / (time.monotonic() - started)

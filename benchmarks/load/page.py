@@ -62,7 +62,7 @@ def _tables(results: dict[str, Any]) -> dict[str, str]:
         f"Linux {machine['kernel']}, Python {machine['python']}",
         "versions": ", ".join(f"{name} {number}" for name, number in machine["versions"].items()),
         "pinned": _pinned(settings),
-        "command": settings["command"],
+        "command": "\n".join(_commands(parts, settings)),
         "measured": _measured(parts),
         "budgets": _budgets(verdicts(parts), reasons),
         **{
@@ -87,6 +87,15 @@ def _budgets(found: Sequence[Verdict], reasons: Mapping[str, str]) -> str:
 def _measured(parts: Mapping[str, Any]) -> str:
     rows = [[f"`{name}`", part["mode"], part["commit"], f"{part['seconds']:.0f} s"] for name, part in parts.items()]
     return _table(["part", "how", "commit", "time"], rows)
+
+
+def _commands(parts: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """What measures the same parts again, a line for each length of run."""
+    named: dict[str, list[str]] = {}
+    for name, part in parts.items():
+        named.setdefault(part["mode"], []).append(name)
+    pin = " --pin" if settings["pinned"] else ""
+    return [f"scripts/bench {mode} --only {','.join(names)}{pin}" for mode, names in named.items()]
 
 
 def _pinned(settings: Mapping[str, Any]) -> str:

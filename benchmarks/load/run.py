@@ -31,7 +31,7 @@ from benchmarks.load import (
     saturation,
     shares,
 )
-from benchmarks.load.bench import Bench
+from benchmarks.load.bench import Bench, add_places
 from benchmarks.load.driver import generator
 from benchmarks.load.page import render
 from benchmarks.machine import ROOT, commit_of, machine
@@ -81,13 +81,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", choices=("quick", "full"), help="how long everything takes")
-    parser.add_argument("--sets", type=Path, default=Path("../shared/data"), help="folder of the public sets")
-    parser.add_argument("--work", type=Path, default=ROOT / "data/benchmarks", help="catalogs, kept between runs")
-    parser.add_argument("--encoders", type=Path, default=ROOT / "data/encoders", help="built encoders to start from")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/load.json", help="results")
-    parser.add_argument(
-        "--page", type=Path, default=ROOT / "docs/performance.md", help="page to write, plots beside it"
-    )
+    add_places(parser, "load.json")
     parser.add_argument("--only", default="", help=f"parts: {','.join(_PARTS)}")
     parser.add_argument("--starts", type=int, help=f"server starts per ratio; default: {_STARTS}, and 1 when quick")
     parser.add_argument("--pin", action="store_true", help="server on the first core, generators on the others")
@@ -122,7 +116,6 @@ def _measure(given: argparse.Namespace) -> None:
 
 def _settings(given: argparse.Namespace) -> dict[str, Any]:
     return {
-        "command": f"scripts/bench {given.mode}" + (" --pin" if given.pin else ""),
         "pinned": given.pin,
         "server": "default settings, except where a part names its own; the exact cache off but in `hits` and `shares`",
         "generators": "on the same machine",

@@ -28,6 +28,7 @@ from benchmarks.child import child
 from benchmarks.family import Family
 from benchmarks.load import mixture, verdict
 from benchmarks.load.activations import Activating, two_revisions
+from benchmarks.load.bench import add_places
 from benchmarks.load.every import Every
 from benchmarks.load.mixture import SERVICE, Plan
 from benchmarks.load.page import render
@@ -106,15 +107,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=30.0, help="of mixed traffic")
     parser.add_argument("--long", action="store_true", help=f"{_LONG:,} calls given up and texts of every length")
     parser.add_argument("--rate", type=float, help="calls a second; default: about half the knee, measured first")
-    parser.add_argument("--sets", type=Path, default=Path("../shared/data"), help="folder of the public sets")
-    parser.add_argument("--work", type=Path, default=ROOT / "data/benchmarks", help="catalogs, kept between runs")
-    parser.add_argument("--encoders", type=Path, default=ROOT / "data/encoders", help="built encoders to start from")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/soak.json", help="results")
+    add_places(parser, "soak.json")
     parser.add_argument(
         "--load", type=Path, default=ROOT / "benchmarks/results/load.json", help="the page's other part"
-    )
-    parser.add_argument(
-        "--page", type=Path, default=ROOT / "docs/performance.md", help="page to write, plots beside it"
     )
     return parser.parse_args()
 

@@ -30,4 +30,4 @@ class MemoryWatch(Every):
         return self.resident_bytes[-1][1] / 1e6
 
     def _read(self) -> None:
-        self.resident_bytes.append((time.monotonic(), self._server.resident_bytes))
+        self.resident_bytes.append((time.monotonic(), self._server.family.memory_bytes))

@@ -77,7 +77,7 @@ def _one_start(catalog: Catalog, texts: Sequence[str]) -> dict[str, Any]:
                 started = time.perf_counter()
                 timing = client.route(text).timing
                 rows.append((floor, nothing, time.perf_counter() - started, timing))
-        resident_mb = server.resident_bytes / 1e6
+        resident_mb = server.family.memory_bytes / 1e6
     return {
         "encoder_ms": median(row[0] for row in rows) * 1e3,
         "empty_ms": median(row[1] for row in rows) * 1e3,

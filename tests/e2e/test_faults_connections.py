@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 import grpc
 import pytest
 
+from benchmarks.load.every import Every
 from fingerpost.v1 import router_service_pb2 as pb
 from fingerpost.v1.router_service_pb2_grpc import RouterServiceStub
 from tests.http2 import ENHANCE_YOUR_CALM, PREFACE, Kind, RawConnection, address_of
@@ -52,23 +52,16 @@ def callers_beside(watched: Watched) -> Iterator[list[float]]:
     """Calls by another client as long as the context lasts; afterwards their seconds stand in the list."""
     took: list[float] = []
     errors: list[Exception] = []
-    over = threading.Event()
 
-    def run() -> None:
+    def call() -> None:
         try:
-            while not over.is_set():
-                took.extend(times_of(watched, 5, "beside"))
+            took.extend(times_of(watched, 5, "beside"))
         except Exception as error:  # noqa: BLE001  told below
             errors.append(error)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with Every(0.0, call):
         yield took
-    finally:
-        over.set()
-        thread.join()
-        took.sort()
+    took.sort()
     assert errors == []
     assert took
 
@@ -284,18 +277,11 @@ def test_streams_that_are_opened_and_reset_at_once(published: Path, serve: Serve
 def draining(connection: RawConnection) -> Iterator[dict[str, int]]:
     """Reads what the server sends, since it waits otherwise; counts refused streams and answered pings."""
     received = {"pong": 0, "refused": 0}
-    over = threading.Event()
 
-    def run() -> None:
-        while not over.is_set():
-            for one in connection.frames(0.1):
-                received["refused"] += one.kind == Kind.RST_STREAM
-                received["pong"] += one.is_ack and one.kind == Kind.PING
+    def read() -> None:
+        for one in connection.frames(0.1):
+            received["refused"] += one.kind == Kind.RST_STREAM
+            received["pong"] += one.is_ack and one.kind == Kind.PING
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with Every(0.0, read):
         yield received
-    finally:
-        over.set()
-        thread.join()

@@ -250,24 +250,24 @@ def test_a_lost_engine_is_survived(data: Path, serve: Serve) -> None:
     server = serve(data)
     with Client(server.address, timeout_seconds=20) as client:
         before = client.route("why does my python loop never end")
-        (engine,) = server.children()
-        os.kill(engine, signal.SIGKILL)
+        (engine,) = server.family.children
+        os.kill(engine.pid, signal.SIGKILL)
         meanwhile = client.route("why does my python function never end")
         wait_until(lambda: not client.route("why does my python class never end").degraded, 20)
         after = client.route("why does my python loop never end")
     assert (meanwhile.degraded, meanwhile.reasons) == (True, ("ENCODER_UNAVAILABLE",))
     assert (before.route, before.confidence) == (after.route, after.confidence)
-    assert server.children() != [engine]
+    assert server.family.children != [engine]
     assert any("engine_lost" in line and '"exit_code": -9' in line for line in server.log)
 
 
 def test_no_engine_outlives_its_server(data: Path, serve: Serve) -> None:
     """A server that is killed without a word takes the process that embeds with it."""
     server = serve(data)
-    (engine,) = server.children()
+    (engine,) = server.family.children
     server.process.kill()
     server.process.wait(10)
-    wait_until(lambda: not Path(f"/proc/{engine}").exists(), 10)
+    wait_until(lambda: not Path(f"/proc/{engine.pid}").exists(), 10)
 
 
 def test_a_signal_to_the_whole_group_drains_too(data: Path, serve: Serve) -> None:
@@ -277,7 +277,7 @@ def test_a_signal_to_the_whole_group_drains_too(data: Path, serve: Serve) -> Non
     with Client(server.address, timeout_seconds=20) as client, ThreadPoolExecutor(1) as pool:
         pending = pool.submit(client.route_batch, batch)
         time.sleep(0.1)
-        for pid in [*server.children(), server.process.pid]:
+        for pid in reversed(list(server.family)):  # the engine first
             os.kill(pid, signal.SIGTERM)
         decisions = pending.result()
     assert server.wait() == 0

@@ -48,11 +48,12 @@ def test_every_budget_has_one_bound_and_a_name_of_its_own() -> None:
 
 def test_a_page_of_one_part(tmp_path: Path) -> None:
     """It tells that part's numbers and says of the others that they were not measured."""
-    settings = {"command": "scripts/bench full", "pinned": True}
+    settings = {"pinned": True}
     render({"machine": MACHINE, "settings": settings, "parts": {"call": call(1.4)}}, tmp_path / "performance.md")
     page = (tmp_path / "performance.md").read_text(encoding="utf-8")
     assert "| at most 1.35, goal 1.2 | 1.4 (1.3 to 1.5) | missed" in page
     assert "| `Route` | 1.9 |" in page
+    assert "\nscripts/bench full --only call --pin\n" in page
     assert "The server is pinned to the first core" in page
     assert "Not measured in this run." in page
     assert list((tmp_path / "images/performance").iterdir()) == []

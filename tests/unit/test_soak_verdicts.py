@@ -69,7 +69,7 @@ def test_a_code_that_no_call_should_have() -> None:
 
 def test_the_section_of_the_page(tmp_path: Path) -> None:
     """It shows each verdict, and says so where there was no soak."""
-    results = {"machine": MACHINE, "settings": {"command": "scripts/bench full", "pinned": False}, "parts": {}}
+    results = {"machine": MACHINE, "settings": {"pinned": False}, "parts": {}}
     soak = {
         "command": "scripts/bench soak",
         "commit": "abc",
