@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from public_sets import OUT_OF_SCOPE_LABEL
 
 from fingerpost.backends.encoder.source import EncoderSource
-from fingerpost.bootstrap.building import encoder_source, evaluate_active, open_workshop
+from fingerpost.bootstrap.building import encoder_source, open_workshop
+from fingerpost.bootstrap.studying import evaluate_active
 from fingerpost.build.import_labelled import import_labelled_jsonl
 from fingerpost.build.load import load
 from fingerpost.build.metrics import Rows

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
-from fingerpost.bootstrap.building import read_active
+from fingerpost.bootstrap.studying import read_active
 from fingerpost.build.activate import activate
 from fingerpost.build.publish import publish
 from fingerpost.errors import ErrorReason, FailedPrecondition, NotFound

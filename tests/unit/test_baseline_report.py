@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from fingerpost.build.evaluate import Case, baseline_report
+from fingerpost.build.evaluate import baseline_report
+from fingerpost.build.judging import Case
 from fingerpost.build.metrics import METRICS, Measured
 from fingerpost.build.report import Baseline, Report
 from fingerpost.cli import show

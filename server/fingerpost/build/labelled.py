@@ -6,9 +6,9 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from fingerpost.build.evaluate import Case
 from fingerpost.build.finding_codes import FILE_LARGE, FILE_UNREADABLE, TEXTS_ROW
 from fingerpost.build.findings import Findings, Place
+from fingerpost.build.judging import Case
 from fingerpost.build.rows import RowFault, json_row, lines, string_of
 from fingerpost.build.source import decode, read_source_bytes
 from fingerpost.build.text_files import MAX_BYTES

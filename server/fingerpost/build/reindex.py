@@ -1,6 +1,6 @@
 """The build path, in order: route files become the active revision. The only file that knows every step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,11 +9,12 @@ import structlog
 
 from fingerpost.build.activate import activate
 from fingerpost.build.background import background_texts
-from fingerpost.build.evaluate import Case, evaluate, view_texts
+from fingerpost.build.evaluate import report_of
 from fingerpost.build.fit import Source
 from fingerpost.build.folds import held_from_tuning
 from fingerpost.build.hints import hints_of
 from fingerpost.build.index import build_index
+from fingerpost.build.judging import Case, judge_cases
 from fingerpost.build.learn import Base, Lesson, carry_over, learn
 from fingerpost.build.load import load
 from fingerpost.build.priors import PRIORS
@@ -45,6 +46,7 @@ from fingerpost.types import (
     Finding,
     Route,
     RoutePolicy,
+    Vectors,
 )
 
 _log = structlog.get_logger(__name__)
@@ -61,6 +63,10 @@ class Workshop:
     activations: ActivationStore
     progress: Progress
     tune: Tuner | None = None  # tunes the encoder on the catalog's own texts
+
+    def vectors_by(self, encoder: OpenEncoder) -> Callable[[Sequence[str]], Vectors]:
+        """How that encoder sees texts, known ones from the cache; see `build.vectorise`."""
+        return lambda texts: vectorise(texts, encoder.embedders, self.cache, self.progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +113,8 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
     decider = decider_of(catalog, lesson)
 
     speller = Speller((exemplar.text for exemplar in exemplars), served.embedders[0].is_whole)
-    spelled = [speller.read(case.text.text) for case in cases]
-    read = view_texts(spelled)
-    read_vectors = vectorise(read, served.embedders, shop.cache, shop.progress)
-    shop.progress.step("evaluate", len(cases))
     space = Space.of(built.index, exemplars, lesson.head)
-    report = evaluate(cases, spelled, dict(zip(read, read_vectors, strict=True)), space, decider, shop.progress)
+    report = report_of(judge_cases(cases, speller, space, decider, shop.vectors_by(served), shop.progress), decider)
     report = replace(report, held_out=lesson.held_out, learned=lesson.learned, tuning=verdict, index=built.indexed)
 
     shop.progress.step("publish")
@@ -137,7 +139,7 @@ def source_of(routes: Sequence[Route], exemplars: Sequence[Exemplar], by: OpenEn
     """Everything that is learned from, as the encoder sees it."""
     hints, far = hints_of(routes), background_texts()
     groups = [[e.text for e in exemplars], [text for text, _ in hints], far]
-    vectors = vectorise([text for group in groups for text in group], by.embedders, shop.cache, shop.progress)
+    vectors = shop.vectors_by(by)([text for group in groups for text in group])
     own, hinted, background = np.split(vectors, np.cumsum([len(group) for group in groups[:-1]]))
     return Source(exemplars, own, hinted, [route for _, route in hints], background, len(routes))
 

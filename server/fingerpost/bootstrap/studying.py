@@ -1,0 +1,152 @@
+"""Studying: published revisions of a data folder, opened to be looked at."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fingerpost.backends.file_store import FileRevisionStore
+from fingerpost.backends.vector_cache import SqliteVectorCache
+from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.bootstrap.opening import open_encoder, retriever_of
+from fingerpost.build.evaluate import baseline_report, report_of
+from fingerpost.build.judging import Case
+from fingerpost.build.labelled import read_cases
+from fingerpost.build.report import Baseline, Report, read_report
+from fingerpost.build.study import Study
+from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, NotFound
+from fingerpost.integrations.semantic_router import baseline_decisions, require_installed
+from fingerpost.ports import Progress, VectorCache
+from fingerpost.serve.revision_format import REPORT, decode
+from fingerpost.types import Calibration, Decider
+
+_SHORTEST_PREFIX = 6
+"""Characters of a digest that must be given at least: fewer are too easily another revision's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The revisions of a data folder; see `open_archive`."""
+
+    data: DataFolder
+    cache: VectorCache
+    progress: Progress
+
+    def active(self, catalog: str) -> Study:
+        """What the catalog serves.
+
+        Raises:
+            InvalidRequest: that is no name of a catalog.
+            NotFound: it has no active revision.
+            DataLoss, FailedPrecondition: it cannot be read.
+        """
+        return self.study(self.data.active(catalog).revision)
+
+    def named(self, name: str) -> Study:
+        """A revision by its digest, or by as much of its beginning as is unique.
+
+        Raises:
+            InvalidRequest: too little of a digest, or several revisions begin so.
+            NotFound: none does.
+            DataLoss, FailedPrecondition: it cannot be read.
+        """
+        return self.study(self._digest(name))
+
+    def study(self, digest: str) -> Study:
+        """A revision by its whole digest.
+
+        Raises:
+            NotFound, DataLoss, FailedPrecondition
+        """
+        files = FileRevisionStore(self.data.revisions).read(digest)
+        revision = decode(digest, files)
+        try:
+            report = read_report(files[REPORT])
+        except (KeyError, ValueError):
+            report = None
+        opened = open_encoder(self.data, revision.encoder.digest)
+        return Study(digest, revision, report, retriever_of(revision, opened), self.cache, self.progress)
+
+    def _digest(self, name: str) -> str:
+        if len(name) < _SHORTEST_PREFIX:
+            raise InvalidRequest(f"give at least {_SHORTEST_PREFIX} characters of a revision's digest, not {name!r}")
+        folder = self.data.revisions
+        found = [path.name for path in folder.iterdir() if path.name.startswith(name)] if folder.is_dir() else []
+        if len(found) > 1:
+            raise InvalidRequest(f"{len(found)} revisions begin with {name}: give more characters")
+        if not found:
+            raise NotFound(f"no revision in {self.data.root} begins with {name}")
+        return found[0]
+
+
+@contextmanager
+def open_archive(folder: Path, progress: Progress) -> Iterator[Archive]:
+    """The revisions of a data folder, with the vectors that are known, while the context lasts."""
+    data = DataFolder(folder)
+    with SqliteVectorCache(data.vectors) as cache:
+        yield Archive(data, cache, progress)
+
+
+BASELINES = ("semantic-router",)
+
+
+def evaluate_active(
+    folder: Path, catalog: str, cases_file: Path, progress: Progress, baseline: str | None = None
+) -> Report:
+    """Decide the cases of a file with what the catalog serves, and with another system on the same vectors.
+
+    Raises:
+        RouteFilesInvalid: rows of the file are no cases.
+        InvalidRequest: no such baseline.
+        FailedPrecondition: the baseline is not installed.
+        NotFound: the catalog has no active revision.
+    """
+    if baseline not in (None, *BASELINES):
+        raise InvalidRequest(f"no baseline is called {baseline}: use {' or '.join(BASELINES)}")
+    if baseline:
+        require_installed()
+    cases = read_cases(cases_file)
+    with open_archive(folder, progress) as archive:
+        study = archive.active(catalog)
+        report = report_of(study.judge(cases), study.decider)
+        return replace(report, baseline=baseline_of(baseline, cases, study)) if baseline else report
+
+
+def baseline_of(name: str, cases: Sequence[Case], study: Study) -> Baseline:
+    """How the other system does on the same cases, exemplars and vectors."""
+    texts = [case.text.text for case in cases]
+    decisions = baseline_decisions(
+        study.exemplars,
+        study.vectors([exemplar.text for exemplar in study.exemplars]),
+        [route.name for route in study.decider.routes],
+        texts,
+        study.vectors(texts),
+        study.progress,
+    )
+    return baseline_report(name, cases, [d.best for d in decisions], [d.decided for d in decisions])
+
+
+def read_active(folder: Path, catalog: str) -> tuple[Decider, Report]:
+    """What the catalog decides with, and what its reindex reported.
+
+    Raises:
+        NotFound: the catalog has no active revision.
+        DataLoss, FailedPrecondition: it cannot be read.
+    """
+    data = DataFolder(folder)
+    digest = data.active(catalog).revision
+    files = FileRevisionStore(data.revisions).read(digest)
+    decider = decode(digest, files).decider
+    try:
+        report = read_report(files[REPORT])
+    except (KeyError, ValueError) as error:
+        raise _old_report() from error
+    if report.held_out is None and decider.confidence_map.calibration in (Calibration.POOLED, Calibration.FITTED):
+        raise _old_report()
+    return decider, report
+
+
+def _old_report() -> FailedPrecondition:
+    return FailedPrecondition(
+        "the report of the active revision is of another version: reindex", ErrorReason.ARTEFACT_INCOMPATIBLE
+    )

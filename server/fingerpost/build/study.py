@@ -1,0 +1,42 @@
+"""Study: a published revision, opened to be looked at: what it decides for texts, and how its encoder sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fingerpost.build.judging import Case, Judged, judge_cases
+from fingerpost.build.report import Report
+from fingerpost.build.vectorise import vectorise
+from fingerpost.ports import Progress, VectorCache
+from fingerpost.serve.retrieve import Retriever
+from fingerpost.types import Decider, Exemplar, Revision, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One revision. Whatever compares, explains or proposes asks it, so that all of them decide as the server does."""
+
+    digest: str
+    revision: Revision
+    report: Report | None  # of its reindex; None: of a version that this program does not read
+    retriever: Retriever
+    cache: VectorCache
+    progress: Progress
+
+    @property
+    def decider(self) -> Decider:
+        return self.revision.decider
+
+    @property
+    def exemplars(self) -> tuple[Exemplar, ...]:
+        """By id in the index."""
+        return self.revision.exemplars
+
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        """Of n texts as they stand: shape (n, dim), float32, unit rows; known ones come from the cache."""
+        return vectorise(texts, self.retriever.embedders, self.cache, self.progress)
+
+    def judge(self, cases: Sequence[Case]) -> list[Judged]:
+        """What the server would decide for each."""
+        return judge_cases(
+            cases, self.retriever.speller, self.retriever.space, self.decider, self.vectors, self.progress
+        )

@@ -1,0 +1,19 @@
+"""Options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+
+Target = Annotated[str, typer.Option(help="HOST:PORT of the server.", envvar="FINGERPOST_TARGET")]
+Catalog = Annotated[str, typer.Option(help="Which set of routes.")]
+Routes = Annotated[Path, typer.Option(help="Folder of route files.")]
+Data = Annotated[Path, typer.Option(help="Folder of revisions, encoders and pointers.", envvar="FINGERPOST_DATA")]
+EncoderName = Annotated[
+    str,
+    typer.Option(help="minilm, a folder of a sentence-transformers model, or a hub id.", envvar="FINGERPOST_ENCODER"),
+]
+PrecisionName = Annotated[str, typer.Option(help="int8 or fp32.", envvar="FINGERPOST_PRECISION")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
