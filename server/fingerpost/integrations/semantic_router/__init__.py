@@ -4,8 +4,8 @@
     FingerpostEncoder   a dense encoder that needs no torch
     RemoteRouter        a router that asks a Fingerpost server
 
-The classes derive from the library's own and are imported when they are asked for: until then neither semantic-router nor
-an engine is loaded.
+The classes derive from the library's own and are imported when they are asked for: until then neither semantic-router
+nor an engine is loaded.
 """
 
 from importlib import import_module
