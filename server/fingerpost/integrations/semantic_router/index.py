@@ -197,7 +197,8 @@ def _unit_rows(embeddings: Sequence[Sequence[float]] | NDArray[Any]) -> Vectors:
         raise ValueError("the vectors must be numbers, and as many in each") from error
     if rows.ndim != 2 or not rows.shape[1]:
         raise ValueError(f"n vectors have the shape (n, dim), not {rows.shape}")
-    lengths = np.linalg.norm(rows, axis=1)
+    with np.errstate(over="ignore"):  # what is too large to be squared is refused below
+        lengths = np.linalg.norm(rows, axis=1)
     bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0.0))
     if len(bad):
         raise ValueError(f"vector {bad[0]} is all zeros or not finite, so it has no cosine")
