@@ -26,7 +26,7 @@ def garden(published: Path) -> Any:
 
 
 def test_a_chain_of_the_server_and_a_local_router(starter: ServerProcess, garden: Any) -> None:
-    """The server answers what it knows with its own confidence, the local router the rest, from code and from a loop."""
+    """The server answers what it knows with its own confidence, the local router the rest, awaited or not."""
     with RemoteRouter(starter.address) as remote, Client(starter.address) as client:
         decision = client.route(CODE)
         chain = Chain([remote, garden])

@@ -1,7 +1,6 @@
-"""Our search and its three scores choose as semantic-router's IndexedRouter does, on real vectors of the starter routes."""
+"""Our search and three scores choose as semantic-router's IndexedRouter does, on real vectors of the starter routes."""
 
 import asyncio
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,8 @@ COUNT = 1000
 _SHORT = 160  # characters; long texts take long to embed and show nothing that these do not
 _SEED = 20
 
+ADDED = ("please", "quickly", "not", "in python", "for my boss", "2024")
+
 
 @dataclass(frozen=True)
 class World:
@@ -34,21 +35,18 @@ class World:
     vectors: Mapping[str, Vector]
 
 
-def varied(text: str, chance: random.Random) -> str:
+def varied(text: str, chance: np.random.Generator) -> str:
     """The text as somebody else might have typed it."""
     words = text.split()
-    place = chance.randrange(len(words))
-    change = chance.randrange(5)
+    place, change = int(chance.integers(len(words))), int(chance.integers(4))
     if change == 0 and len(words) > 2:
         del words[place]
     elif change == 1:
         words = words[place:] + words[:place]
     elif change == 2:
         words[place] = words[place][::-1]
-    elif change == 3:
-        words.insert(place, chance.choice(["please", "quickly", "not", "in python", "for my boss", "2024"]))
     else:
-        words += ["and", *chance.choice(text.split("\n")).split()[:3]]
+        words.insert(place, ADDED[chance.integers(len(ADDED))])
     return " ".join(words)
 
 
@@ -60,9 +58,9 @@ def world(encoders_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Wo
     utterances = {r.name: [u.text for u in r.utterances if len(u.text) <= _SHORT] for r in catalog.routes}
     tests = [case.text for route in catalog.routes for case in route.tests if len(case.text) <= _SHORT]
     known = [text for own in utterances.values() for text in own] + tests
-    asked, chance = dict.fromkeys(tests), random.Random(_SEED)
+    asked, chance = dict.fromkeys(tests), np.random.default_rng(_SEED)
     while len(asked) < COUNT:
-        asked[varied(chance.choice(known), chance)] = None
+        asked[varied(known[chance.integers(len(known))], chance)] = None
     texts = list(dict.fromkeys([*known, *asked]))
     made = FingerpostEncoder(data=folder)(texts)
     vectors = {text: np.array(vector, dtype=np.float32) for text, vector in zip(texts, made, strict=True)}
