@@ -22,7 +22,7 @@ from tests.serving import Served, serving
 
 Answer = TypeVar("Answer")
 
-NEAR, FAR = "please fix this bug", "zebra quartz"
+NEAR, FAR = "fix this nasty bug", "zebra quartz"
 UNSURE = ConfidenceMap(Calibration.POOLED, -9.0, (1.0, 0.3, 2.0), 100, 0.2)
 """Every confidence is far under the threshold."""
 

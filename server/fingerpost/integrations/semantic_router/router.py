@@ -157,7 +157,8 @@ class RemoteRouter(BaseRouter):  # type: ignore[misc]  # the library is not type
         if decision.revision not in self._routes_of:
             self._routes_of[decision.revision] = self._routes_in(await self._info())
         self._known = self._routes_of[decision.revision]
-        self._calibrated = decision.calibration != _UNCALIBRATED
+        if not decision.degraded:  # which tells nothing of the catalog
+            self._calibrated = decision.calibration != _UNCALIBRATED
         return _scores_of(decision, self._known)
 
     def _bar(self, name: str) -> float | None:
