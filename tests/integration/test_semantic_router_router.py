@@ -1,6 +1,7 @@
 """RemoteRouter inside the real semantic-router, asking a real server."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -298,7 +299,8 @@ def test_loops_one_after_the_other_share_a_router() -> None:
         assert (await router.acall(NEAR)).name == "code"
         assert await asyncio.to_thread(from_other_loops) == ["code"] * 4
         assert (await router.acall(NEAR)).name == "code"
-        assert len(router._async_clients) <= 2
+        gc.collect()
+        assert sum(isinstance(each, AsyncClient) for each in gc.get_objects()) <= 2
 
     with_router(use)
 
