@@ -114,4 +114,4 @@ def test_the_three_scores_differ(world: World) -> None:
     """Each pair disagrees somewhere: that all three agree with the library is no accident."""
     chosen = {how: own_choices(world, how) for how in Aggregation}
     for one, other in ((Aggregation.MEAN, Aggregation.SUM), (Aggregation.SUM, Aggregation.MAX)):
-        assert sum(a != b for a, b in zip(chosen[one], chosen[other], strict=True)) > 20
+        assert sum(a != b for a, b in zip(chosen[one], chosen[other], strict=True)) > 5

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import count
 from pathlib import Path
+from threading import Barrier, Event
 from typing import Any
 
 import faiss
@@ -57,15 +60,20 @@ def test_only_the_routes_of_the_filter_are_found() -> None:
 
 
 def test_an_empty_index_says_so() -> None:
-    """Before the first record and after the last one there is nothing to find, and the index is not ready."""
-    index = filled()
+    """Before the first record it cannot be searched; once the last is deleted nothing is found, as in the library."""
+    index, never = filled(), FaissIndex()
     for route in ("east", "north", "west", "west"):
         index.delete(route)
-    for empty in (FaissIndex(), index):
-        assert (len(empty), empty.is_ready(), empty.get_utterances(), empty.get_routes()) == (0, False, [], [])
-        with pytest.raises(ValueError, match="holds no records"):
-            empty.query(np.array(EAST))
-    assert (FaissIndex().describe().dimensions, index.describe().dimensions) == (0, 2)
+    for empty in (never, index):
+        assert (len(empty), empty.get_utterances(), empty.get_routes()) == (0, [], [])
+    assert (never.describe().dimensions, index.describe().dimensions) == (0, 2)
+    assert (never.is_ready(), index.is_ready()) == (False, True)
+    with pytest.raises(ValueError, match="holds no records"):
+        never.query(np.array(EAST))
+    scores, names = index.query(np.array(EAST))
+    assert (scores.tolist(), names) == ([], [])
+    with pytest.raises(ValueError, match="no routes match"):
+        index.query(np.array(EAST), route_filter=["east"])
 
 
 BAD_VECTORS: dict[str, tuple[Any, str]] = {
@@ -236,19 +244,17 @@ def test_faiss_keeps_the_threads_that_the_program_chose() -> None:
 TEXTS = [str(number) for number in range(20)]
 
 
-def turn(index: FaissIndex) -> None:
+def turn(index: FaissIndex, number: int) -> None:
     """Replace a route's vectors, all in one call."""
-    for number in range(150):
-        index.add([NORTH if number % 2 else EAST] * 20, ["turning"] * 20, TEXTS)
+    index.add([NORTH if number % 2 else EAST] * 20, ["turning"] * 20, TEXTS)
 
 
-def come_and_go(index: FaissIndex) -> None:
-    for _ in range(75):
-        index.add([NORTH] * 20, ["passing"] * 20, TEXTS)
-        index.delete("passing")
+def come_and_go(index: FaissIndex, number: int) -> None:
+    index.add([NORTH] * 20, ["passing"] * 20, TEXTS)
+    index.delete("passing")
 
 
-def look(index: FaissIndex) -> None:
+def look(index: FaissIndex, number: int) -> None:
     """Find no half of a change."""
     scores, names = index.query(np.array(EAST), top_k=100)
     counted = Counter(names)
@@ -259,20 +265,26 @@ def look(index: FaissIndex) -> None:
 
 def test_readers_see_whole_changes_while_others_write() -> None:
     """Two threads change the index, a call each a change; two that search meanwhile never see a part of one."""
-    index = FaissIndex()
-    index.add([EAST] * 20, ["turning"] * 20, TEXTS)
+    index, together, looked = FaissIndex(), Barrier(4), Event()
+    turn(index, 0)
+
+    def write(change: Callable[[FaissIndex, int], None]) -> None:
+        together.wait(20)
+        for number in count():
+            change(index, number)
+            if number >= 100 and looked.is_set():
+                return
+
+    def read() -> None:
+        together.wait(20)
+        for number in range(200):
+            look(index, number)
+
     with ThreadPoolExecutor(4) as pool:
-        writers = [pool.submit(turn, index), pool.submit(come_and_go, index)]
-
-        def read() -> int:
-            looks = 0
-            while not all(writer.done() for writer in writers):
-                look(index)
-                looks += 1
-            return looks
-
+        writers = [pool.submit(write, change) for change in (turn, come_and_go)]
         readers = [pool.submit(read), pool.submit(read)]
-        for each in (*writers, *readers):
-            each.result()
-    assert all(reader.result() > 0 for reader in readers)
+        wait(readers)
+        looked.set()
+    for each in (*writers, *readers):
+        each.result()
     assert len(index) == 20

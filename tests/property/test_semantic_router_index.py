@@ -75,7 +75,7 @@ def unshared(scores: Sequence[float]) -> list[int]:
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(change, max_size=8), seeds, st.integers(1, 40), st.none() | st.lists(st.sampled_from(ROUTES)))
 def test_it_finds_what_the_librarys_own_index_finds(
     changes: list[Add | Delete | None], seed: int, top_k: int, among: list[str] | None

@@ -41,7 +41,8 @@ class SelectiveVectors(ExactVectors):
         """As many of the nearest as there are, equal ones by row: FAISS leaves open which of them it gives, and how."""
         among: dict[str, Any] = {}
         if rows is not None:
-            among["params"] = faiss.SearchParameters(sel=faiss.IDSelectorArray(rows))
+            parameters: Any = faiss.SearchParameters  # whose stubs know no arguments
+            among["params"] = parameters(sel=faiss.IDSelectorArray(rows))
         with _one_thread():
             similarities, ids = self._flat.search(vector.reshape(1, -1), asked, **among)
         pairs = sorted(zip((-similarities[0]).tolist(), ids[0].tolist(), strict=True))

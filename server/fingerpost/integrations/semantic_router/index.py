@@ -80,7 +80,8 @@ class FaissIndex(BaseIndex):  # type: ignore[misc]  # the library is not typed f
             sparse_vector: Not looked at: there are dense vectors alone.
 
         Raises:
-            ValueError: there is nothing to look among, or the vector cannot be used.
+            ValueError: nothing was ever added, no route of the filter has records, or the vector cannot be used. Where
+                the last record was deleted nothing is found.
         """
         records = self._records
         return _search(records, self._unit(vector, records), top_k, route_filter)
@@ -126,8 +127,8 @@ class FaissIndex(BaseIndex):  # type: ignore[misc]  # the library is not typed f
         return IndexConfig(type=self.type, dimensions=records.dim or self.dimensions or 0, vectors=len(records.rows))
 
     def is_ready(self) -> bool:
-        """Whether there is something to find."""
-        return bool(self._records.rows)
+        """Whether it can be searched: something was added since the start or the last `delete_all`."""
+        return self._records.dim is not None
 
     async def ais_ready(self) -> bool:
         """As `is_ready`."""
@@ -175,12 +176,12 @@ def _search(
 ) -> tuple[NDArray[np.float64], list[str]]:
     if top_k < 1:
         raise ValueError(f"top_k is at least 1, not {top_k}")
-    if records.index is None:
+    if records.dim is None:
         raise ValueError("the index holds no records: add routes first")
     rows = None if route_filter is None else records.rows_of(route_filter)
     if rows is not None and not len(rows):
         raise ValueError("no routes match route_filter: the index holds no records of them")
-    found: list[Neighbour] = records.index.nearest(vector, top_k, rows)[::-1]
+    found: list[Neighbour] = records.index.nearest(vector, top_k, rows)[::-1] if records.index else []
     scores = np.array([neighbour.similarity for neighbour in found])
     return scores, [records.rows[neighbour.exemplar].route for neighbour in found]
 
