@@ -88,6 +88,29 @@ class VectorIndex(Protocol):
         """Similarity of the nearest of the vectors `start` to `stop` - 1, at least one."""
 
 
+class SelectiveIndex(Protocol):
+    """Finds the nearest of fixed vectors, of all or of some, by comparing them; safe to search from several threads."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def vectors(self) -> Vectors:
+        """Shape (size, dim), read only, for as long as somebody holds the index."""
+
+    def nearest(self, vector: Vector, count: int, rows: NDArray[np.int64] | None = None) -> list[Neighbour]:
+        """The nearest, nearest first, equal ones by row; which of equal ones are found, their rows decide too.
+
+        Args:
+            vector: Shape (dim,), float32, unit length, finite.
+            count: At least 1; all are found when there are fewer.
+            rows: Distinct rows to look among; None: all.
+        """
+
+
 class IndexEngine(Protocol):
     """Builds and reads vector indexes of one kind, as bytes: files are never the engine's business."""
 

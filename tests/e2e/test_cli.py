@@ -181,6 +181,10 @@ def test_evaluate_beside_semantic_router(data: Path, tmp_path: Path) -> None:
     assert re.search(r"^oos_recall +1\.000 .* 0\.000 +0\.000 to 0\.000", done.stdout, re.MULTILINE)
     assert "semantic-router" not in alone.stdout
     assert done.stderr == ""
+    fingerpost("evaluate", cases, "--data", data, "--json", report, "--baseline", "nearest-mean")
+    aggregated = json.loads(report.read_text(encoding="utf-8"))["baseline"]
+    assert aggregated.pop("name") == "nearest-mean"
+    assert aggregated == {"metrics": baseline["metrics"]}
 
 
 def test_thresholds_show_the_curve(published: Path) -> None:

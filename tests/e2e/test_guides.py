@@ -107,7 +107,13 @@ def blocks(page: Path, language: str = "bash", section: str | None = None) -> li
 
 def test_every_guide_is_run_or_has_a_reason() -> None:
     """A guide is either run below or listed with the reason why not."""
-    run = {"route-your-first-request.md", "add-a-route.md", "choose-a-threshold.md", "run-several-replicas.md"}
+    run = {
+        "route-your-first-request.md",
+        "add-a-route.md",
+        "choose-a-threshold.md",
+        "run-several-replicas.md",
+        "inside-semantic-router.md",
+    }
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
 
@@ -218,6 +224,19 @@ def test_reading_a_decision(clone: Clone) -> None:
     printed = clone.run(*blocks(guide), f"python - <<'PYTHON'\n{programs}\n{use}PYTHON")
     assert '"summary"' in printed
     assert printed.splitlines()[-2:] == ["coder", "coder"]
+
+
+def test_inside_semantic_router(clone: Clone) -> None:
+    """The guide's three programs run as written and choose the routes that the guide is about."""
+    printed = clone.run(*blocks(GUIDES / "inside-semantic-router.md"))
+    assert re.findall(r"^name='(\w+)'", printed, re.MULTILINE) == ["invoice", "translate", "code"]
+    assert "['greeting', 'invoice', 'parcel'] type='faiss' dimensions=26 vectors=5" in printed
+    assert re.search(r"^384 [0-9a-f]{12}$", printed, re.MULTILINE)
+    assert "name=None confidence=None calibrated=True" in printed
+    assert re.search(r"^\[RouteChoice\(name='code', .*, RouteChoice\(", printed, re.MULTILINE)
+    assert re.search(r"^code\ngarden\nNone\ntranslate$", printed, re.MULTILINE)
+    assert re.findall(r"95 % interval +(nearest-\w+)", printed) == ["nearest-mean", "nearest-max"]
+    assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
 
 
 PORTS = ("50050", "50051", "50052", "9464", "9465", "9901")

@@ -8,34 +8,22 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from fingerpost.backends.encoder.archive import export_encoder, import_encoder
-from fingerpost.backends.encoder.export import build_encoder
 from fingerpost.backends.encoder.folder import find
-from fingerpost.backends.encoder.source import EncoderSource, Precision
+from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.backends.encoder.tuning import tune_encoder
 from fingerpost.backends.encoder.tuning_plan import Task
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.backends.index.engines import ENGINES
 from fingerpost.backends.vector_cache import SqliteVectorCache
+from fingerpost.bootstrap.encoding import encoder_source as encoder_source, ready_encoder
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.opening import open_encoder
 from fingerpost.build.linear import fit_head
 from fingerpost.build.reindex import Workshop
 from fingerpost.build.vectorise import vectorise
-from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
+from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.ports import Progress, Tuned, VectorCache
 from fingerpost.types import TuningVerdict, Vectors
-
-
-def encoder_source(name: str, precision: str) -> EncoderSource:
-    """Which encoder to build or find.
-
-    Raises:
-        InvalidRequest: no such precision.
-    """
-    try:
-        return EncoderSource(name, Precision(precision))
-    except ValueError as error:
-        raise InvalidRequest(f"no precision is called {precision}: use {' or '.join(Precision)}") from error
 
 
 @contextmanager
@@ -44,7 +32,7 @@ def open_workshop(
 ) -> Iterator[Workshop]:
     """The engines and stores of a reindex; the encoder is built first when the data folder has none of that source."""
     data = DataFolder(folder)
-    plain = open_encoder(data, find(data.encoders, source) or build_encoder(source, data.encoders, progress))
+    plain = ready_encoder(folder, source, progress)
     # One thread a product: the same input gives the same digest on any number of cores, and fits run side by side.
     with SqliteVectorCache(data.vectors) as cache, threadpool_limits(1, user_api="blas"):
         yield Workshop(

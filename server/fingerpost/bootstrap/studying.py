@@ -8,7 +8,9 @@ from pathlib import Path
 from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.bootstrap.indexing import selective_index
 from fingerpost.bootstrap.opening import open_encoder, retriever_of
+from fingerpost.build.aggregate import Aggregation, best_routes
 from fingerpost.build.evaluate import baseline_report, report_of
 from fingerpost.build.judging import Case
 from fingerpost.build.labelled import read_cases
@@ -18,7 +20,7 @@ from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, N
 from fingerpost.integrations.semantic_router import baseline_decisions, require_installed
 from fingerpost.ports import Progress, VectorCache
 from fingerpost.serve.revision_format import REPORT, decode
-from fingerpost.types import Calibration, Decider
+from fingerpost.types import OUT_OF_SCOPE, Calibration, Decider
 
 _SHORTEST_PREFIX = 6
 """Characters of a digest that must be given at least: fewer are too easily another revision's."""
@@ -87,7 +89,11 @@ def open_archive(folder: Path, progress: Progress) -> Iterator[Archive]:
         yield Archive(data, cache, progress)
 
 
-BASELINES = ("semantic-router",)
+_LIBRARY = "semantic-router"
+_AGGREGATIONS = {f"nearest-{how}": how for how in Aggregation}
+
+BASELINES = (_LIBRARY, *_AGGREGATIONS)
+"""That library's router itself, and its three scores on our own search, which need nothing installed."""
 
 
 def evaluate_active(
@@ -102,8 +108,8 @@ def evaluate_active(
         NotFound: the catalog has no active revision.
     """
     if baseline not in (None, *BASELINES):
-        raise InvalidRequest(f"no baseline is called {baseline}: use {' or '.join(BASELINES)}")
-    if baseline:
+        raise InvalidRequest(f"no baseline is called {baseline}: use one of {', '.join(BASELINES)}")
+    if baseline == _LIBRARY:
         require_installed()
     cases = read_cases(cases_file)
     with open_archive(folder, progress) as archive:
@@ -115,6 +121,9 @@ def evaluate_active(
 def baseline_of(name: str, cases: Sequence[Case], study: Study) -> Baseline:
     """How the other system does on the same cases, exemplars and vectors."""
     texts = [case.text.text for case in cases]
+    if name in _AGGREGATIONS:
+        chosen = _aggregated(_AGGREGATIONS[name], texts, study)
+        return baseline_report(name, cases, chosen, chosen)
     decisions = baseline_decisions(
         study.exemplars,
         study.vectors([exemplar.text for exemplar in study.exemplars]),
@@ -124,6 +133,19 @@ def baseline_of(name: str, cases: Sequence[Case], study: Study) -> Baseline:
         study.progress,
     )
     return baseline_report(name, cases, [d.best for d in decisions], [d.decided for d in decisions])
+
+
+def _aggregated(how: Aggregation, texts: Sequence[str], study: Study) -> list[str | None]:
+    """The route of each text, None without any utterance; out-of-scope texts and empty routes are left out."""
+    own = [exemplar for exemplar in study.exemplars if exemplar.route != OUT_OF_SCOPE]
+    if not own:
+        return [None for _ in texts]
+    numbers = {route: number for number, route in enumerate(sorted({exemplar.route for exemplar in own}))}
+    names = [study.decider.routes[route].name for route in numbers]
+    index = selective_index(study.vectors([exemplar.text for exemplar in own]))
+    route_of = [numbers[exemplar.route] for exemplar in own]
+    best = best_routes(index, route_of, len(names), study.vectors(texts), how, study.progress)
+    return [names[number] for number in best]
 
 
 def read_active(folder: Path, catalog: str) -> tuple[Decider, Report]:

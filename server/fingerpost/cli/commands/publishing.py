@@ -46,7 +46,11 @@ def evaluate(
     data: Data = Path("data"),
     catalog: Catalog = "default",
     baseline: Annotated[
-        str | None, typer.Option(help="Also measure another system on the same vectors: semantic-router.")
+        str | None,
+        typer.Option(
+            help="Also measure another system on the same vectors: semantic-router, or one of its scores on our "
+            "search, for which it need not be installed: nearest-mean, nearest-sum or nearest-max."
+        ),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON to this file.")] = None,
 ) -> None:

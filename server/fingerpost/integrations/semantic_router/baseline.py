@@ -30,7 +30,7 @@ def require_installed() -> None:
     """
     if importlib.util.find_spec("semantic_router") is None:
         raise FailedPrecondition(
-            "the baseline semantic-router is not installed: pip install 'fingerpost[semantic-router]'",
+            "semantic-router is not installed: pip install 'fingerpost[semantic-router]'",
             ErrorReason.INVALID_FIELD,
         )
 
