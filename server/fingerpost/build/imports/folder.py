@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -144,14 +145,13 @@ class _Names:
 
 def _names(routes: Mapping[str, ImportedRoute]) -> dict[str, _Names]:
     """Labels that are valid names go first, so that none of them gives way to a cleaned one."""
-    taken: set[str] = set()
-    stems: set[str] = set()
+    taken, stems = _Taken(), _Taken()
     named = {}
     for label in sorted(routes, key=lambda label: not fits_name(label)):
-        route = label if fits_name(label) else _free(_cleaned(label), taken)
-        taken.add(route.casefold())
+        route = label if fits_name(label) else taken.free(_cleaned(label))
+        taken.add(route)
         given = routes[label].model
-        named[label] = _Names(route, _model_of(route, given), _free(_cleaned(label), stems))
+        named[label] = _Names(route, _model_of(route, given), stems.free(_cleaned(label)))
     return {label: named[label] for label in routes}
 
 
@@ -162,14 +162,24 @@ def _model_of(route: str, given: str | None) -> str:
     return f"{route}_model" if route == FALLBACK_MODEL else route
 
 
-def _free(wanted: str, taken: set[str]) -> str:
-    """The name itself or with the first free number; names differ by more than case, as files must."""
-    name, number = wanted, 1
-    while name.casefold() in taken:
-        number += 1
-        name = f"{wanted[:_MAX_STEM]}_{number}"
-    taken.add(name.casefold())
-    return name
+class _Taken:
+    """Names that are given away; they differ by more than case, as files must."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._numbers: Counter[str] = Counter()  # the last one tried of a name, which thousands may want
+
+    def add(self, name: str) -> None:
+        self._names.add(name.casefold())
+
+    def free(self, wanted: str) -> str:
+        """Take the name itself, or with the first free number from 2 on."""
+        name = wanted
+        while name.casefold() in self._names:
+            self._numbers[wanted] += 1
+            name = f"{wanted[:_MAX_STEM]}_{self._numbers[wanted] + 1}"
+        self.add(name)
+        return name
 
 
 def _cleaned(label: str) -> str:
