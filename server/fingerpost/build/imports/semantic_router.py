@@ -58,7 +58,7 @@ def read_litellm(root: Cursor) -> Imported:
 
 def _version(root: Cursor) -> int | None:
     if isinstance(root.value, list):
-        message = "a bare list of routes is of semantic-router before 0.0.15: load and save it with 0.1 first"
+        message = "a bare list of routes is of the first versions: put it under routes: and add encoder_type:"
         root.note(IMPORT_VERSION, message)
         return None
     if not root.is_mapping():
