@@ -129,6 +129,15 @@ def test_unknown_keys_are_reported(tmp_path: Path) -> None:
     assert codes(report.findings) == [("FP520", 10), ("FP520", 13)]
 
 
+def test_a_model_that_cannot_be_written(tmp_path: Path) -> None:
+    """A model of the metadata that is no name, or no text at all, is left out, and the route's name is taken."""
+    for number, model in enumerate((" spaced", "\ud800", "\u200b", 5, ["a"], "x" * 200)):
+        (tmp_path / str(number)).mkdir()
+        catalog, report = imported(tmp_path / str(number), "router.json", zero({**CODE, "metadata": {"model": model}}))
+        assert catalog.routes[0].model == "code"
+        assert [finding.code for finding in report.findings] == ["FP514"]
+
+
 def test_a_route_twice(tmp_path: Path) -> None:
     """Two entries of one name are one route with the texts of both, and a note."""
     catalog, report = imported(tmp_path, "router.json", zero(CODE, {"name": "code", "utterances": ["sort it"]}))

@@ -431,8 +431,8 @@ IMPORT_VERSION = Kind(
     "FP504",
     "The version is not known",
     "semantic-router's files are read with `encoder_type` (0.x) or with a `router_type` that is `indexed`, `decision`, "
-    "`chain` or `merge` (1.x), Rasa's training data from 2.0 on. Put a bare list of routes, as the first versions wrote "
-    "it, under `routes` and add `encoder_type`; convert other old files with their own program.",
+    "`chain` or `merge` (1.x), Rasa's training data from 2.0 on. Put a bare list of routes, as the first versions "
+    "wrote it, under `routes` and add `encoder_type`; convert other old files with their own program.",
     bad={"router.yaml": "router_type: cascade\n" + _ZERO_ROUTES},
     good=_one(),
 )

@@ -51,7 +51,7 @@ def _header(content: str) -> _Header | None:
     """Of the delimiters, the one with which the first line has both columns once."""
     for delimiter in _DELIMITERS:
         try:
-            cells = next(_reader(content, delimiter), [])
+            cells = next(csv.reader(_stream(content), delimiter=delimiter, strict=True), [])
         except csv.Error:
             continue
         names = [cell.strip().casefold() for cell in cells]
@@ -63,7 +63,7 @@ def _header(content: str) -> _Header | None:
 
 
 def _rows(file: str, content: str, header: _Header, findings: Findings) -> Iterator[LabelledText]:
-    reader = _reader(content, header.delimiter)
+    reader = csv.reader(_stream(content), delimiter=header.delimiter, strict=True)
     next(reader)
     line = reader.line_num + 1
     try:
@@ -83,5 +83,5 @@ def _row(cells: list[str], header: _Header, place: Place, findings: Findings) ->
     return labelled_text(cells[header.text], cells[header.label], place, findings)
 
 
-def _reader(content: str, delimiter: str) -> "csv._reader":
-    return csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+def _stream(content: str) -> io.StringIO:
+    return io.StringIO(content, newline="")  # line ends inside quotes stay as they are

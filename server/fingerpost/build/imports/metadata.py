@@ -7,6 +7,7 @@ from fingerpost.build.files import fits_name
 from fingerpost.build.finding_codes import IMPORT_METADATA, IMPORT_METADATA_READ
 from fingerpost.build.findings import quoted
 from fingerpost.build.imports.cursor import Cursor
+from fingerpost.build.texts import text_fault
 
 MODEL = "model"
 MIN_CONFIDENCE = "min_confidence"
@@ -39,11 +40,7 @@ def read_metadata(route: Cursor, *, with_model: bool = True) -> RouteSettings:
         MIN_CONFIDENCE: settings.min_confidence,
         TARGET_PRECISION: settings.target_precision,
     }
-    read = [
-        f"{key} {quoted(value) if isinstance(value, str) else value:}"
-        for key, value in values.items()
-        if value is not None
-    ]
+    read = [f"{key} {_shown(value)}" for key, value in values.items() if value is not None]
     if read:
         metadata.note(IMPORT_METADATA_READ, f"read from the metadata: {', '.join(read)}")
     left_out = [key for key in metadata.keys if values.get(key) is None]
@@ -59,9 +56,14 @@ def named(keys: Iterable[str]) -> str:
     return ", ".join(quoted(key) for key in listed[:_KEYS_SHOWN]) + more
 
 
+def _shown(value: str | float) -> str:
+    return quoted(value) if isinstance(value, str) else f"{value:g}"
+
+
 def _model(metadata: Cursor) -> str | None:
     found = metadata.get(MODEL)
-    return found.value if found and isinstance(found.value, str) and fits_name(found.value) else None
+    name = found.value if found else None
+    return name if isinstance(name, str) and fits_name(name) and not text_fault(name) else None
 
 
 def _share(metadata: Cursor, key: str, *, whole: bool) -> float | None:
