@@ -126,7 +126,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 def test_unknown_keys_are_reported(tmp_path: Path) -> None:
     """A key that no version has is left out with a note at its line."""
     _, report = imported(tmp_path, "router.json", one({**CODE, "threshold": 1}, speed="fast"))
-    assert codes(report.findings) == [("FP520", 10), ("FP520", 13)]
+    assert codes(report.findings) == [("FP520", 13), ("FP520", 16)]
 
 
 def test_a_model_that_cannot_be_written(tmp_path: Path) -> None:
