@@ -67,7 +67,7 @@ def own_texts(made: dict[str, Any]) -> dict[str, Any]:
     st.sampled_from(["semantic-router-0", "semantic-router-1"]),
     st.sampled_from(["router.yaml", "router.json"]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_what_is_exported_is_read_back_equal(made: dict[str, Any], form: str, name: str) -> None:
     """Names, descriptions, models, thresholds and utterances in order survive both versions and both spellings."""
     with tempfile.TemporaryDirectory() as temporary:

@@ -148,5 +148,6 @@ class Cursor:
             return "empty"
         if isinstance(self.value, bool):
             return "true or false"
-        kinds = {dict: "a mapping of keys", list: "a list", str: "a text"}
-        return kinds.get(type(self.value), "a number")
+        if isinstance(self.value, dict):
+            return "a mapping of keys"
+        return "a list" if isinstance(self.value, list) else "a text" if isinstance(self.value, str) else "a number"

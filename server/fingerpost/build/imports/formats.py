@@ -88,7 +88,7 @@ def _check(findings: Findings) -> None:
 def _read(file: str, content: str, form: str, findings: Findings) -> tuple[str, Imported]:
     """The format and what the file holds; empty where there are errors."""
     table = _table(file, content) if form == AUTO else form
-    if table in _TABLES:
+    if table is not None and table in _TABLES:
         return table, _TABLES[table](file, content, findings)
     document = read_document(file, content, findings)
     if document is None:
