@@ -217,9 +217,10 @@ def test_move_from_semantic_router(clone: Clone) -> None:
     weights = Path(spec.origin).parent / "model"  # those that the name stands for: a test downloads nothing
     here = f"sed -i 's#sentence-transformers/all-MiniLM-L6-v2#{weights}#' back.yaml"
     printed = clone.run(*shell, here, f"python - <<'PYTHON'\n{program}PYTHON", tidy)
-    assert "3 routes with 24 utterances and 0 out-of-scope texts written to support" in printed
+    assert "4 routes with 52 utterances and 0 out-of-scope texts written to support" in printed
+    assert "Calibration POOLED" in printed
     assert "MATCHED: route billing, model small" in printed
-    assert "FALLBACK: model fallback" in printed
+    assert "FALLBACK: model fallback (OUT_OF_SCOPE" in printed
     assert "2 routes with 7 utterances and 0 out-of-scope texts written to frontdesk" in printed
     assert "min_confidence: 0.5" in printed
     assert re.search(r"^metric +value +95 % interval +semantic-router", printed, re.MULTILINE)

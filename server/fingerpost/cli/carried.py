@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fingerpost.types import Finding
 
 _SHOWN = 10  # notes of one code
+_FEW = 50  # utterances: `build.fit` fits no map to fewer
 
 
 def imported(report: "ImportReport", out: Path, *, as_json: bool) -> None:
@@ -23,6 +24,12 @@ def imported(report: "ImportReport", out: Path, *, as_json: bool) -> None:
         return
     _show_notes(report.findings)
     written = report.written
+    if written.utterances_count < _FEW:
+        typer.echo(
+            f"Fewer than {_FEW} utterances: confidences cannot be calibrated to them, and more requests fall back. "
+            "Add some to each route.",
+            err=True,
+        )
     typer.echo(
         f"{_count(written.routes_count, 'route')} with {_count(written.utterances_count, 'utterance')} and "
         f"{_count(written.out_of_scope_count, 'out-of-scope text')} written to {out}, read as {report.format}. "
