@@ -16,7 +16,7 @@ from public_sets import OUT_OF_SCOPE_LABEL
 from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.bootstrap.building import encoder_source, open_workshop
 from fingerpost.bootstrap.studying import evaluate_active
-from fingerpost.build.import_labelled import import_labelled_jsonl
+from fingerpost.build.imports.formats import import_file
 from fingerpost.build.load import load
 from fingerpost.build.metrics import Rows
 from fingerpost.build.reindex import Workshop, reindex
@@ -77,7 +77,7 @@ class Bench:
     ) -> Published:
         """Make the rows the active catalog, as `fingerpost import` and `fingerpost reindex` would."""
         routes = Path(tempfile.mkdtemp(dir=self._folder)) / "routes"
-        import_labelled_jsonl(_write(self._folder / "train.jsonl", train), routes)
+        import_file(_write(self._folder / "train.jsonl", train), routes, "labelled-jsonl")
         if out_of_scope_share is not None:
             with (routes / "_policy.yaml").open("a", encoding="utf-8") as policy:
                 policy.write(f"out_of_scope_share: {out_of_scope_share:.4f}\n")

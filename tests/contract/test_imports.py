@@ -58,7 +58,7 @@ import grpc, numpy, faiss, onnxruntime, tokenizers, pydantic, typer, rich.progre
 sys.addaudithook(hook)
 before = threading.active_count()
 import fingerpost.bootstrap.serving, fingerpost.bootstrap.engine, fingerpost.bootstrap.building
-import fingerpost.cli, fingerpost.client, fingerpost.build.import_labelled
+import fingerpost.cli, fingerpost.client, fingerpost.build.imports.formats, fingerpost.build.exports.semantic_router
 assert threading.active_count() == before
 assert not deeds, deeds
 """

@@ -349,6 +349,7 @@ def test_every_command_has_help_with_an_example() -> None:
         "explain",
         "info",
         "import",
+        "export",
         "try",
         "encoder export",
         "encoder import",

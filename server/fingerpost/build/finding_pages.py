@@ -7,8 +7,10 @@ from fingerpost.build.finding_codes import REGISTRY, Files, Kind
 _INDEX = """# Findings
 
 What `fingerpost reindex` can find wrong in a folder of route files. An error stops the reindex before anything is
-published; a warning does not. Each finding comes with file and line, and its code never changes its meaning.
-Of one file, the first 20 findings about its YAML are shown, or else the first 1,000 about its fields.
+published; a warning does not. FP5xx is what `fingerpost import` and `export` report of files of other programs: after
+an error nothing is written, and a warning says what was left out or changed. Each finding comes with file and line, and
+its code never changes its meaning. Of one file, the first 20 findings about its YAML are shown, or else the first 1,000
+about its fields.
 
 | code | severity | title |
 |---|---|---|
@@ -38,5 +40,5 @@ def _example(files: Files) -> str:
 
 def _blocks(files: Files) -> Iterator[str]:
     for name, content in files.items():
-        language = "yaml" if name.endswith(".yaml") else "text"
+        language = "yaml" if name.endswith((".yaml", ".yml")) else "text"
         yield f"`{name}`\n\n```{language}\n{content.rstrip()}\n```\n\n"

@@ -15,12 +15,10 @@ class RouteFilesInvalid(FailedPrecondition):
 
     default_reason = ErrorReason.ROUTE_FILES_INVALID
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    def __init__(self, findings: Sequence[Finding], subject: str = "the route files have") -> None:
         self.findings = tuple(findings)
         errors = sum(finding.severity is Severity.ERROR for finding in self.findings)
-        super().__init__(
-            f"the route files have {errors} error{'' if errors == 1 else 's'}", metadata={"errors": str(errors)}
-        )
+        super().__init__(f"{subject} {errors} error{'' if errors == 1 else 's'}", metadata={"errors": str(errors)})
 
 
 @dataclass(frozen=True, slots=True)

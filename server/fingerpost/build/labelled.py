@@ -33,14 +33,19 @@ def read_labelled(source: Path) -> list[LabelledText]:
         RouteFilesInvalid: with a finding for each bad row.
     """
     findings = Findings()
-    content = _read(source, findings)
-    rows = [
-        row
-        for number, line in lines(content or "")
-        if line.strip() and (row := _row(line, Place(source.name, number), findings)) is not None
-    ]
+    content = read_content(source, findings)
+    rows = labelled_rows(source.name, content or "", findings)
     findings.check()
     return rows
+
+
+def labelled_rows(file: str, content: str, findings: Findings) -> list[LabelledText]:
+    """The good rows of a file's text, and a finding for each bad one."""
+    return [
+        row
+        for number, line in lines(content)
+        if line.strip() and (row := _row(line, Place(file, number), findings)) is not None
+    ]
 
 
 def read_cases(source: Path) -> list[Case]:
@@ -51,20 +56,26 @@ def read_cases(source: Path) -> list[Case]:
 def _row(line: str, place: Place, findings: Findings) -> LabelledText | None:
     try:
         row = json_row(line)
-        text, label = string_of(row, "text"), string_of(row, "label").strip()
+        text, label = string_of(row, "text"), string_of(row, "label")
     except RowFault as fault:
         findings.add(TEXTS_ROW, place, fault.message)
         return None
+    return labelled_text(text, label, place, findings)
+
+
+def labelled_text(text: str, label: str, place: Place, findings: Findings) -> LabelledText | None:
+    """A row's text and label; None, and a finding, when either cannot be used."""
     if fault_found := text_fault(text):
         findings.add(fault_found[0], place, fault_found[1])
         return None
     if text_fault(label):
         findings.add(TEXTS_ROW, place, "the label is no readable text")
         return None
-    return LabelledText(label, Text(text.strip(), place.file, place.line))
+    return LabelledText(label.strip(), Text(text.strip(), place.file, place.line))
 
 
-def _read(source: Path, findings: Findings) -> str | None:
+def read_content(source: Path, findings: Findings) -> str | None:
+    """A file's text, unpacked where its name ends in .gz; None, and a finding, when it cannot be had."""
     data = read_source_bytes(source, MAX_BYTES, findings)
     if data is not None and source.suffix == ".gz":
         data = _unpacked(source.name, data, findings)

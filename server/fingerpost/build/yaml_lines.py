@@ -5,7 +5,7 @@ reaches Python's stack.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from fingerpost.build.finding_codes import (
     Kind,
 )
 from fingerpost.build.findings import Findings, Place, quoted
-from fingerpost.build.yaml_scalars import resolve
+from fingerpost.build.yaml_scalars import Scalar, resolve
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 32
@@ -64,11 +64,18 @@ class Document:
         return Place(self.file, self.lines.get(path, 1))
 
 
-def parse(file: str, text: str, findings: Findings) -> Document | None:
-    """Read YAML text; None, and findings, when anything is wrong with it."""
+def parse(file: str, text: str, findings: Findings, scalar: Callable[[str], Scalar] = resolve) -> Document | None:
+    """Read YAML text; None, and findings, when anything is wrong with it.
+
+    Args:
+        file: Its name, for the findings.
+        text: The content.
+        findings: Hears what is wrong.
+        scalar: What an unquoted scalar means; by default what YAML 1.2 says.
+    """
     faults = list(_character_faults(text))
     if not faults:
-        composer = _Composer()
+        composer = _Composer(scalar)
         faults = list(_compose(composer, text))
     for fault in faults[:MAX_FAULTS]:
         findings.add(fault.kind, Place(file, fault.line), fault.message)
@@ -146,7 +153,8 @@ _Collection = TypeVar("_Collection", list[object], dict[str, object])
 class _Composer:
     """Builds values of events; an explicit stack takes the place of recursion."""
 
-    def __init__(self) -> None:
+    def __init__(self, scalar: Callable[[str], Scalar]) -> None:
+        self._scalar_of = scalar
         self.root: object = None
         self.lines: dict[KeyPath, int] = {}
         self.faults: list[_Fault] = []
@@ -190,7 +198,7 @@ class _Composer:
         if parent is not None and parent.key is None and isinstance(parent.value, dict):
             self._key(parent, event.value, line)
         else:
-            self._place(resolve(event.value) if event.implicit[0] else event.value, line)
+            self._place(self._scalar_of(event.value) if event.implicit[0] else event.value, line)
 
     def _key(self, parent: _Open, key: str, line: int) -> None:
         if key in parent.key_lines:

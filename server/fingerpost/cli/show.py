@@ -17,7 +17,6 @@ from fingerpost.cli.promises import promised
 from fingerpost.errors import ErrorReason, FingerpostError
 
 if TYPE_CHECKING:
-    from fingerpost.build.import_labelled import ImportReport
     from fingerpost.build.metrics import Measured
     from fingerpost.build.reindex import Reindexed
     from fingerpost.build.report import Learned, Report
@@ -196,15 +195,6 @@ def _route_table(report: "Report") -> Table:
 
 def reindexed_json(result: "Reindexed") -> str:
     return to_json(result)
-
-
-def imported(report: "ImportReport", out: Path) -> None:
-    for line in report.notes:
-        _err.print(escape(line))
-    _out.print(
-        f"{report.routes_count} routes with {report.utterances_count} utterances and "
-        f"{report.out_of_scope_count} out-of-scope texts written to {out}. Next: fingerpost reindex --routes {out}"
-    )
 
 
 def decision(decision: "Decision", *, as_json: bool) -> None:

@@ -5,24 +5,44 @@ from typing import Annotated
 
 import typer
 
-from fingerpost.cli import show
 from fingerpost.cli.commands.app import app
-from fingerpost.cli.commands.options import Data, EncoderName, PrecisionName
-from fingerpost.errors import InvalidRequest
+from fingerpost.cli.commands.options import Data, EncoderName, Json, PrecisionName, Routes
+
+_FORMATS_READ = (
+    "auto, which looks at the content, or labelled-jsonl, csv, semantic-router (0.x and 1.x), litellm, redisvl, rasa."
+)
 
 
-@app.command(name="import", epilog="Example: fingerpost import texts.jsonl --format labelled-jsonl --out my-routes")
+@app.command(name="import", epilog="Example: fingerpost import router.yaml --out my-routes")
 def import_(
-    file: Annotated[Path, typer.Argument(help="What to import: .jsonl or .jsonl.gz.")],
+    file: Annotated[Path, typer.Argument(help="What to import: JSON, YAML, CSV, .jsonl or .jsonl.gz.")],
     out: Annotated[Path, typer.Option(help="Folder to write; it must be new or empty.")],
-    form: Annotated[str, typer.Option("--format", help='labelled-jsonl: rows {"text","label"}.')] = "labelled-jsonl",
+    form: Annotated[str, typer.Option("--format", help=_FORMATS_READ)] = "auto",
+    json: Json = False,
 ) -> None:
-    """Make a route folder of labelled texts: a route for each label; the label oos means out of scope."""
-    from fingerpost.build.import_labelled import import_labelled_jsonl
+    """Make a route folder of another program's routes or of labelled texts, and report all that has no place there."""
+    from fingerpost.build.imports.formats import import_file
+    from fingerpost.cli import carried
 
-    if form != "labelled-jsonl":
-        raise InvalidRequest(f"unknown format {form}: use labelled-jsonl")
-    show.imported(import_labelled_jsonl(file, out), out)
+    carried.imported(import_file(file, out, form), out, as_json=json)
+
+
+@app.command(epilog="Example: fingerpost export --routes routes --format semantic-router-1 --out router.yaml")
+def export(
+    form: Annotated[str, typer.Option("--format", help="semantic-router-0 or semantic-router-1.")],
+    out: Annotated[Path, typer.Option(help="File to write, .yaml or .json; it must be new.")],
+    routes: Routes = Path("routes"),
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="TYPE or TYPE:NAME, as semantic-router calls it; by default the model of our own encoder."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a route folder as a router file of semantic-router, and report all that has no place there."""
+    from fingerpost.build.exports.semantic_router import export_file
+    from fingerpost.cli import carried
+
+    carried.exported(export_file(routes, form, out, encoder), out, as_json=json)
 
 
 encoder_app = typer.Typer(help="Carry a built encoder to a machine without torch.", no_args_is_help=True)

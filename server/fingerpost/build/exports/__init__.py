@@ -1,0 +1,1 @@
+"""Exports: a route folder becomes a file of another program."""

@@ -1,0 +1,40 @@
+"""The findings of imports and exports: each page's examples give what the page says."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from fingerpost.build.exports.semantic_router import export_file
+from fingerpost.build.finding_codes import EXPORT_LEFT_OUT, REGISTRY, Kind
+from fingerpost.build.findings import RouteFilesInvalid
+from fingerpost.build.imports.formats import import_file
+from fingerpost.types import Finding
+from tests.route_folders import write_folder
+
+CARRIED = pytest.mark.parametrize(
+    "kind", [kind for kind in REGISTRY.values() if kind.code.startswith("FP5")], ids=lambda kind: kind.code
+)
+
+
+def _found(kind: Kind, files: Mapping[str, str], folder: Path) -> Sequence[Finding]:
+    if kind.code >= EXPORT_LEFT_OUT.code:
+        return export_file(write_folder(folder / "routes", files), "semantic-router-1", folder / "out.yaml").findings
+    [(name, content)] = files.items()
+    (folder / name).write_text(content)
+    try:
+        return import_file(folder / name, folder / "out").findings
+    except RouteFilesInvalid as error:
+        return error.findings
+
+
+@CARRIED
+def test_the_wrong_example_gives_the_finding(kind: Kind, tmp_path: Path) -> None:
+    """The example of the page raises its code, with its severity, and nothing else."""
+    assert {(found.code, found.severity) for found in _found(kind, kind.bad, tmp_path)} == {(kind.code, kind.severity)}
+
+
+@CARRIED
+def test_the_right_example_gives_none(kind: Kind, tmp_path: Path) -> None:
+    """What a page recommends is carried over without a word."""
+    assert _found(kind, kind.good, tmp_path) == ()
