@@ -194,8 +194,10 @@ def _comma(content: str, item: Span) -> Span | None:
 
 
 def _with_blanks(content: str, comma: Span) -> _Splice:
+    """The comma and the blanks behind it, except before a comment, which needs one."""
     blanks = _BLANKS.match(content, comma.end)
-    return _Splice(comma.start, blanks.end() if blanks else comma.end)
+    end = blanks.end() if blanks else comma.end
+    return _Splice(comma.start, comma.end if content.startswith("#", end) else end)
 
 
 # --- Proof --------------------------------------------------------------------------------------------------------

@@ -87,8 +87,8 @@ def _row(name: str, content: str, text: str) -> str:
 def _csv_row(content: str, text: str) -> str:
     header = next(csv.reader(io.StringIO(content, newline=""), strict=True))
     row = io.StringIO()
-    csv.writer(row, lineterminator="").writerow([text if column == "text" else "" for column in header])
-    return row.getvalue()
+    csv.writer(row, lineterminator="\r\n").writerow([text if column == "text" else "" for column in header])
+    return row.getvalue().removesuffix("\r\n")  # a writer that ends rows otherwise puts no quotes around those signs
 
 
 def _format(name: str) -> str:

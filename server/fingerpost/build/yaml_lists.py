@@ -98,7 +98,8 @@ class _Walk:
                 self._list.closing = span.end
             self._list = None
         self._depth -= 1
-        self.end = max(self.end, span.end)
+        if span.end > span.start:  # without brackets the parser tells a place behind the comments that follow
+            self.end = max(self.end, span.end)
 
 
 # --- Lines --------------------------------------------------------------------------------------------------------

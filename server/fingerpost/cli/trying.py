@@ -3,9 +3,8 @@
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from rich.console import Console
 from rich.markup import escape
@@ -81,9 +80,12 @@ class _Trial:
         self._routes = routes
         self._text = ""
         self._last: Explanation | None = None
-        self._actions: MappingProxyType[str, Callable[[str], None]] = MappingProxyType(
-            {"help": self._help, "why": self._why, "add": self._add, "test": self._add_test}
-        )
+        self._actions: Mapping[str, Callable[[str], None]] = {
+            "help": self._help,
+            "why": self._why,
+            "add": self._add,
+            "test": self._add_test,
+        }
 
     def take(self, line: str) -> None:
         """Route a text, or do what a line with a colon says.
