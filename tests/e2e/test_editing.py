@@ -302,7 +302,10 @@ def completed(line: str, folder: Path) -> list[str]:
         ("fingerpost add c", ["chitchat", "code"]),
         ("fingerpost add _", ["_out_of_scope"]),
         ("fingerpost mv x --to s", ["safety", "sql_data", "summarise"]),
-        ("fingerpost new travel --model ", ["coder", "guardian", "large", "medium", "polyglot", "reasoner", "seer", "small"]),
+        (
+            "fingerpost new travel --model ",
+            ["coder", "guardian", "large", "medium", "polyglot", "reasoner", "seer", "small"],
+        ),
         ("fingerpost reindex --catalog d", ["default"]),
         ("fingerpost add --routes data c", []),
     ],
@@ -311,3 +314,26 @@ def test_completion(data: Path, routes: Path, line: str, offered: list[str]) -> 
     """Names of routes, models and catalogs are offered from the folders at hand; without them nothing is."""
     assert data.parent == routes.parent
     assert completed(line, routes.parent) == offered
+
+
+def test_completion_in_bash(routes: Path, tmp_path: Path) -> None:
+    """What `--install-completion` installs for bash completes there: a route's name, as a person gets it with Tab."""
+    commands = Path(sys.executable).parent
+    environment = {**os.environ, "HOME": str(tmp_path), "PATH": f"{commands}:{os.environ['PATH']}"}
+
+    def bash(script: str) -> str:
+        command = ["bash", "--norc", "-ec", script]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=60, cwd=routes.parent, env=environment
+        )
+        return done.stdout
+
+    assert "bash completion installed" in bash("fingerpost --install-completion; true")
+    script = """
+    source ~/.bashrc
+    function=$(complete -p fingerpost | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+    COMP_WORDS=(fingerpost add ma) COMP_CWORD=2
+    $function fingerpost
+    echo "${COMPREPLY[@]}"
+    """
+    assert bash(script) == "maths\n"

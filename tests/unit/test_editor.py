@@ -289,6 +289,14 @@ def test_errors_that_were_there_do_not_stop_an_edit_elsewhere(folder: Path) -> N
     assert (folder / "sql.yaml").read_text() == FILES["sql.yaml"]
 
 
+def test_a_file_that_does_not_say_what_it_holds_is_not_edited(folder: Path) -> None:
+    """Two files with one route's name, and out-of-scope texts that cannot be read, are told with their findings."""
+    (folder / "more.yaml").write_text("name: code\nmodel: coder\nutterances: [fix my loop]\n")
+    (folder / "_out_of_scope.yaml").write_text("utterances:\n")
+    refused(folder, lambda: remove_texts(folder, "code", ["fix my loop"]), RouteFilesInvalid)
+    refused(folder, lambda: add_texts(folder, OUT_OF_SCOPE_NAME, ["turn the lights off"]), RouteFilesInvalid)
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """It is the finding that `load` has for it."""
     with pytest.raises(RouteFilesInvalid) as caught:

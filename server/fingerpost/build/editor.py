@@ -207,12 +207,13 @@ class _Home:
 
 
 def _home(before: Survey, route: str) -> _Home:
-    if route == OUT_OF_SCOPE_NAME:
+    """Raise InvalidRequest for an unknown route, RouteFilesInvalid where its file cannot be told or read."""
+    if route == OUT_OF_SCOPE_NAME and not before.unreadable(OUT_OF_SCOPE_FILE):
         return _Home(route, OUT_OF_SCOPE_FILE)
-    for entry in before.draft.routes:
-        if entry.route.name == route:
-            return _Home(route, entry.named.file, entry.utterances_file)
-    if before.errors:  # the route may be in a file that cannot be read
+    found = [entry for entry in before.draft.routes if entry.route.name == route]
+    if len(found) == 1:
+        return _Home(route, found[0].named.file, found[0].utterances_file)
+    if before.errors:  # two files have the name, or the one that has it cannot be read
         raise RouteFilesInvalid(before.findings)
     names = [entry.route.name for entry in before.draft.routes]
     raise InvalidRequest(f"no route is called {quoted(route)}: {_choice(route, names)}")

@@ -17,6 +17,8 @@ from fingerpost.types import Finding, Severity, Text
 OUT_OF_SCOPE_NAME = "_out_of_scope"
 """What stands for the texts that belong to no route, where a route's name is asked for."""
 
+_ACROSS_FILES = "FP3"  # codes of what is wrong with files only beside others
+
 
 class TextKind(StrEnum):
     """Which list of its route a text stands in."""
@@ -54,6 +56,10 @@ class Survey:
     @property
     def errors(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
+
+    def unreadable(self, file: str) -> bool:
+        """Whether the file itself has an error, which leaves its texts out of here."""
+        return any(error.file == file and error.code < _ACROSS_FILES for error in self.errors)
 
     def places(self) -> Iterator[Placed]:
         for same in self._texts.values():
