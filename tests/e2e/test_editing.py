@@ -173,10 +173,12 @@ def test_watching(data: Path, routes: Path) -> None:
         assert "FP101" in watching.round()
         routes.with_name("away").rename(routes)
         assert "FP201" in watching.round()
+        (routes / ".maths.yaml").write_text("an editor's own file", encoding="utf-8")
+        (routes / "maths.yaml~").write_text("another one", encoding="utf-8")
         renamed_over(code, good)
-        assert "now serves revision" in watching.round()
-        (routes / ".code.yaml.swp").write_text("an editor's own file", encoding="utf-8")
-        (routes / "code.yaml~").write_text("another one", encoding="utf-8")
+        printed = watching.round()
+        assert " changed: code.yaml\n" in printed
+        assert "now serves revision" in printed
         watching.process.send_signal(signal.SIGINT)
         assert watching.until("has ended") == "Watching has ended.\n"
         assert watching.process.wait(30) == 0

@@ -11,6 +11,7 @@ from fingerpost.cli import show
 from fingerpost.errors import FingerpostError
 
 _POLL_S = 0.25
+_SHOWN = 5  # names of changed files
 _ENDINGS = {".yaml", ".yml", ".txt", ".jsonl", ".csv"}
 _GONE = (-1, -1, -1)  # a link that leads nowhere, or a file that vanished while we looked
 
@@ -36,7 +37,7 @@ def _watch(folder: Path, publish: Callable[[], object]) -> None:
     while True:
         files = _settled(folder)
         if done is not None:
-            _say(f"\n{time.strftime('%H:%M:%S')} changed: {', '.join(_changed(done, files))}")
+            _say(f"\n{time.strftime('%H:%M:%S')} changed: {_changed(done, files)}")
         _attempt(publish)
         _say(f"Watching {folder} for changes; Ctrl-C ends.")
         done = files
@@ -81,8 +82,9 @@ def _state(path: Path) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _changed(before: Snapshot, after: Snapshot) -> list[str]:
-    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+def _changed(before: Snapshot, after: Snapshot) -> str:
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return ", ".join(names) if len(names) <= _SHOWN else f"{len(names)} files"
 
 
 def _say(line: str) -> None:
