@@ -70,6 +70,8 @@ def _catalog(draft: Draft, models: Sequence[DraftModel], policy: DraftPolicy) ->
 def read_folder(folder: Path, findings: Findings, drafts: Drafts = NO_DRAFTS) -> Draft | None:
     """What can be read of a folder, not checked as a whole; None, and a finding, where there is no folder.
 
+    Hidden files are left out: editors put some of the same ending beside those that they have open.
+
     Args:
         folder: Of route files.
         findings: Hears what is wrong with each file by itself.
@@ -80,7 +82,7 @@ def read_folder(folder: Path, findings: Findings, drafts: Drafts = NO_DRAFTS) ->
     except OSError as error:
         findings.add(FOLDER_MISSING, Place(str(folder)), f"the folder cannot be read: {error.strerror}")
         return None
-    names = sorted(name for name in listed if Path(name).suffix.lower() in _ENDINGS)
+    names = sorted(name for name in listed if Path(name).suffix.lower() in _ENDINGS and not name.startswith("."))
     return _FolderReader(folder, findings, drafts).draft(names)
 
 

@@ -68,7 +68,7 @@ class _Walk:
 
     def _span(self, event: yaml.Event) -> Span:
         """Without the white space at the end, which the parser counts to a text of several lines."""
-        start, end = int(event.start_mark.index), int(event.end_mark.index)
+        start, end = _index(event.start_mark), _index(event.end_mark)
         while end > start and self._content[end - 1] in " \t\r\n":
             end -= 1
         return Span(start, end)
@@ -88,7 +88,7 @@ class _Walk:
             name, end = self._key
             self._key = None
             if isinstance(event, yaml.SequenceStartEvent):
-                start = int(event.start_mark.index)
+                start = _index(event.start_mark)
                 self._list = KeyedList(self._content.index(":", end) + 1, start, bool(event.flow_style))
                 self.lists[name] = self._list
 
@@ -100,6 +100,11 @@ class _Walk:
         self._depth -= 1
         if span.end > span.start:  # without brackets the parser tells a place behind the comments that follow
             self.end = max(self.end, span.end)
+
+
+def _index(mark: object) -> int:
+    """The parser's two kinds of marks share no type."""
+    return int(getattr(mark, "index", 0))
 
 
 # --- Lines --------------------------------------------------------------------------------------------------------

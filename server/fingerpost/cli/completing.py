@@ -42,7 +42,7 @@ def _folder(context: Context, option: str, otherwise: str | None = None) -> Path
 
 def _route_names(folder: Path) -> Iterator[str]:
     for path in folder.glob("*"):
-        if path.suffix.lower() in _ENDINGS and not path.name.startswith("_"):
+        if path.suffix.lower() in _ENDINGS and not path.name.startswith(("_", ".")):
             name = _value_of(path).get("name")
             yield name if isinstance(name, str) else path.stem
 
