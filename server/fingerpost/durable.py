@@ -16,6 +16,7 @@ from pathlib import Path
 from fingerpost.errors import DataLoss, StorageFull
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_FOLDER_LOCKS = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextlib.contextmanager
@@ -44,11 +45,37 @@ def lock(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def put_file(path: Path, data: bytes) -> None:
-    """Write or replace one file; its folder must exist, and callers of one path must hold one lock."""
+@contextlib.contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder itself, which leaves no file in it; waits for whichever process has it.
+
+    Some network file systems lock no folders: there nothing is held, and writers must compare before they write.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_FOLDER_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(handle)
+
+
+def put_file(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Write or replace one file; its folder must exist, and callers of one path must hold one lock.
+
+    Args:
+        path: The file.
+        data: All of its content.
+        mode: Permission bits that it gets; None: those of any new file.
+    """
     scratch = path.with_name(f".{path.name}.new")
     try:
         _write(scratch, data)
+        if mode is not None:
+            scratch.chmod(mode)
         scratch.rename(path)
     finally:
         scratch.unlink(missing_ok=True)

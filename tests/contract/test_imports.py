@@ -37,6 +37,15 @@ def test_the_engine_needs_no_grpc_and_nothing_of_the_build() -> None:
     assert loaded.isdisjoint(["grpc", "google", "prometheus_client", *_BUILD_ONLY])
 
 
+def test_editing_needs_no_engine() -> None:
+    """What edits route files, watches them and completes names loads no engine and nothing that builds encoders."""
+    loaded = loaded_after(
+        "import fingerpost.build.editor, fingerpost.cli, fingerpost.cli.edit, fingerpost.cli.watching"
+    )
+    assert "yaml" in loaded
+    assert loaded.isdisjoint(["grpc", "faiss", "onnxruntime", "tokenizers", *_BUILD_ONLY])
+
+
 @pytest.mark.parametrize("module", ["fingerpost", "fingerpost.errors", "fingerpost.types"])
 def test_the_package_itself_is_light(module: str) -> None:
     """The package, its errors and its types load no engine."""

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "./scripts/test": "is this suite",
     "npm ci --prefix clients/node": "needs the packages of Node: test_node_client.py installs and runs them",
     "sudo cp /opt/fingerpost/deploy/systemd/fingerpost@.service": "needs systemd and its administrator",
+    "fingerpost reindex --watch": "goes on until Ctrl-C: tests/e2e/test_editing.py watches real edits",
     "kubectl apply": "needs a cluster; tests/contract/test_deploy.py checks the manifests",
     "grpcurl -plaintext": "grpcurl is no package that scripts/setup could install; buf sends the same call",
 }
@@ -116,6 +117,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "inside-semantic-router.md",
         "from-semantic-router.md",
         "import-routes.md",
+        "edit-routes.md",
     }
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
@@ -184,6 +186,25 @@ def test_add_a_route(clone: Clone) -> None:
     ]
     assert verdicts[3].startswith("FALLBACK: model large (OUT_OF_SCOPE")
     assert (clone.folder / "report.json").is_file()
+    last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
+
+
+def test_edit_routes(clone: Clone) -> None:
+    """The guide's edits are made, published, served and taken back, after which every file is what it was."""
+    before = {path.name: path.read_bytes() for path in (clone.folder / "routes").glob("*.yaml")}
+    first = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    printed = clone.run(*unhurried(blocks(GUIDES / "edit-routes.md")))
+    assert printed.count("2 utterances added to code:") == 2
+    assert "1 test added to code:" in printed
+    assert "1 utterance added to _out_of_scope:" in printed
+    assert "1 utterance removed from code:" in printed
+    assert "2 utterances added to travel:" in printed
+    assert "14 routes" in printed
+    assert "MATCHED: route travel, model medium" in printed
+    assert "adds to the log-odds" in printed
+    assert "  + travel.yaml:9  is two days enough for the museums of Madrid" in printed
+    assert {path.name: path.read_bytes() for path in (clone.folder / "routes").glob("*.yaml")} == before
     last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
     assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
 

@@ -230,3 +230,10 @@ def test_the_policy_may_be_as_short_as_one_line(tmp_path: Path) -> None:
     """The base folder of these tests is the smallest that loads."""
     assert POLICY.count("\n") == 1
     assert places(write_folder(tmp_path, {"code.yaml": ROUTE})) == []
+
+
+def test_hidden_files_are_no_routes(tmp_path: Path) -> None:
+    """What editors put beside an open file, such as a lock that is a link to nowhere, is passed over."""
+    folder = write_folder(tmp_path, {"code.yaml": ROUTE, ".code.yaml": "half a li"})
+    (folder / ".#code.yaml").symlink_to("somebody@somewhere")
+    assert [route.name for route in load(folder).catalog.routes] == ["code"]

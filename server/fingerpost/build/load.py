@@ -17,7 +17,7 @@ from fingerpost.build.finding_codes import (
 )
 from fingerpost.build.findings import Findings, Place, RouteFilesInvalid, quoted
 from fingerpost.build.shapes import shaped
-from fingerpost.build.source import read_source
+from fingerpost.build.source import NO_DRAFTS, Drafts, read_source
 from fingerpost.build.text_files import read_texts
 from fingerpost.build.validate import Draft, DraftModel, DraftPolicy, DraftRoute, validate
 from fingerpost.build.yaml_lines import MAX_BYTES, Document, parse
@@ -48,7 +48,7 @@ def load(folder: Path) -> Loaded:
         RouteFilesInvalid: with all findings of all files.
     """
     findings = Findings()
-    draft = _read_folder(folder, findings)
+    draft = read_folder(folder, findings)
     if draft is not None:
         validate(draft, findings)
     findings.check()
@@ -67,21 +67,32 @@ def _catalog(draft: Draft, models: Sequence[DraftModel], policy: DraftPolicy) ->
     )
 
 
-def _read_folder(folder: Path, findings: Findings) -> Draft | None:
+def read_folder(folder: Path, findings: Findings, drafts: Drafts = NO_DRAFTS) -> Draft | None:
+    """What can be read of a folder, not checked as a whole; None, and a finding, where there is no folder.
+
+    Hidden files are left out: editors put some of the same ending beside those that they have open.
+
+    Args:
+        folder: Of route files.
+        findings: Hears what is wrong with each file by itself.
+        drafts: Contents that are looked at in place of those of the files, or beside them.
+    """
     try:
-        names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _ENDINGS)
+        listed = {path.name for path in folder.iterdir()} | drafts.keys()
     except OSError as error:
         findings.add(FOLDER_MISSING, Place(str(folder)), f"the folder cannot be read: {error.strerror}")
         return None
-    return _FolderReader(folder, findings).draft(names)
+    names = sorted(name for name in listed if Path(name).suffix.lower() in _ENDINGS and not name.startswith("."))
+    return _FolderReader(folder, findings, drafts).draft(names)
 
 
 class _FolderReader:
     """Reads the files of one folder; a file with findings is left out and the others go on."""
 
-    def __init__(self, folder: Path, findings: Findings) -> None:
+    def __init__(self, folder: Path, findings: Findings, drafts: Drafts) -> None:
         self._folder = folder
         self._findings = findings
+        self._drafts = drafts
 
     def draft(self, names: Sequence[str]) -> Draft:
         out_of_scope, out_of_scope_tests = self._out_of_scope(names)
@@ -94,7 +105,7 @@ class _FolderReader:
         )
 
     def _read(self, name: str, shape: type[_Shaped]) -> tuple[Document, _Shaped] | None:
-        text = read_source(self._folder / name, MAX_BYTES, self._findings)
+        text = read_source(self._folder / name, MAX_BYTES, self._findings, drafts=self._drafts)
         document = None if text is None else parse(name, text, self._findings)
         content = None if document is None else shaped(document, shape, self._findings)
         return None if document is None or content is None else (document, content)
@@ -129,7 +140,12 @@ class _FolderReader:
             utterances=self._once(_listed(document, "utterances", content.utterances) + beside),
             tests=self._once(_listed(document, "tests", content.tests)),
         )
-        yield DraftRoute(route, named=document.place(("name",)), model_named=document.place(("model",)))
+        yield DraftRoute(
+            route,
+            named=document.place(("name",)),
+            model_named=document.place(("model",)),
+            utterances_file=content.utterances_file,
+        )
 
     def _texts_beside(self, document: Document, content: RouteFile) -> tuple[Text, ...] | None:
         """None when there are errors: a route with half of its texts would only raise more of them."""
@@ -137,7 +153,7 @@ class _FolderReader:
             return ()
         errors_before = self._findings.errors_count
         mention = document.place(("utterances_file",))
-        texts = read_texts(self._folder, content.utterances_file, self._findings, mention)
+        texts = read_texts(self._folder, content.utterances_file, self._findings, mention, self._drafts)
         return texts if self._findings.errors_count == errors_before else None
 
     def _models(self) -> tuple[DraftModel, ...] | None:

@@ -2,13 +2,22 @@
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from fingerpost.build.finding_codes import FILE_ENCODING, FILE_LARGE, FILE_MISSING, FILE_UNREADABLE
 from fingerpost.build.findings import Findings, Place
 
+Drafts = Mapping[str, bytes]
+"""Names of files of a folder, and contents that are read in place of what they hold."""
 
-def read_source(path: Path, max_bytes: int, findings: Findings, mention: Place | None = None) -> str | None:
+NO_DRAFTS: Drafts = MappingProxyType({})
+
+
+def read_source(
+    path: Path, max_bytes: int, findings: Findings, mention: Place | None = None, drafts: Drafts = NO_DRAFTS
+) -> str | None:
     """The file's text without a byte order mark, or None and a finding.
 
     Args:
@@ -16,8 +25,14 @@ def read_source(path: Path, max_bytes: int, findings: Findings, mention: Place |
         max_bytes: A larger file is refused before it is read.
         findings: Hears what is wrong.
         mention: Where the file is named, if it is another file that names it.
+        drafts: Contents that are not written yet.
     """
-    data = read_source_bytes(path, max_bytes, findings, mention)
+    data = drafts.get(path.name)
+    if data is None:
+        data = read_source_bytes(path, max_bytes, findings, mention)
+    elif len(data) > max_bytes:
+        findings.add(FILE_LARGE, mention or Place(path.name), _too_large(path.name, max_bytes))
+        return None
     return None if data is None else decode(path.name, data, findings)
 
 
@@ -35,8 +50,12 @@ def read_source_bytes(path: Path, max_bytes: int, findings: Findings, mention: P
         findings.add(FILE_UNREADABLE, place, f"{path.name} cannot be read: {error.strerror}")
         return None
     if data is None:
-        findings.add(FILE_LARGE, place, f"{path.name} is larger than {max_bytes >> 20} MiB: split it")
+        findings.add(FILE_LARGE, place, _too_large(path.name, max_bytes))
     return data
+
+
+def _too_large(name: str, max_bytes: int) -> str:
+    return f"{name} is larger than {max_bytes >> 20} MiB: split it"
 
 
 def decode(file: str, data: bytes, findings: Findings) -> str | None:

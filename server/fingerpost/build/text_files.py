@@ -9,28 +9,35 @@ from fingerpost.build.files import MAX_TEXTS
 from fingerpost.build.finding_codes import TEXTS_NAME, TEXTS_ROW, TEXTS_ROWS
 from fingerpost.build.findings import Findings, Place, quoted
 from fingerpost.build.rows import RowFault, json_row, lines, string_of
-from fingerpost.build.source import read_source
+from fingerpost.build.source import NO_DRAFTS, Drafts, read_source
 from fingerpost.build.texts import text_fault
 from fingerpost.types import Text
 
 MAX_BYTES = 64 * 1024 * 1024
 
-_Row = tuple[int, str | RowFault | None]
+Row = tuple[int, str | RowFault | None]
 """Line and text, what is wrong instead, or None for a blank row."""
 
 
-def read_texts(folder: Path, name: str, findings: Findings, mention: Place) -> tuple[Text, ...]:
+def read_texts(
+    folder: Path, name: str, findings: Findings, mention: Place, drafts: Drafts = NO_DRAFTS
+) -> tuple[Text, ...]:
     """The texts of a file in the folder; what is wrong with its name is reported where it is mentioned."""
     reader = _READERS.get(Path(name).suffix.lower())
     if reader is None or name != Path(name).name or "\\" in name:
         message = f"{quoted(name)} is no plain name of a .jsonl, .csv or .txt file in this folder"
         findings.add(TEXTS_NAME, mention, message)
         return ()
-    content = read_source(folder / name, MAX_BYTES, findings, mention)
+    content = read_source(folder / name, MAX_BYTES, findings, mention, drafts)
     return () if content is None else tuple(_texts(name, reader(content), findings))
 
 
-def _texts(file: str, rows: Iterator[_Row], findings: Findings) -> Iterator[Text]:
+def rows_of(name: str, content: str) -> Iterator[Row]:
+    """The rows of a file whose name ends in .jsonl, .csv or .txt."""
+    return _READERS[Path(name).suffix.lower()](content)
+
+
+def _texts(file: str, rows: Iterator[Row], findings: Findings) -> Iterator[Text]:
     for count, (line, row) in enumerate(rows, 1):
         place = Place(file, line)
         if count > MAX_TEXTS:
@@ -49,12 +56,12 @@ def _checked(text: str, place: Place, findings: Findings) -> Iterator[Text]:
         yield Text(text.strip(), place.file, place.line)
 
 
-def _txt(content: str) -> Iterator[_Row]:
+def _txt(content: str) -> Iterator[Row]:
     for number, line in lines(content):
         yield number, line.rstrip("\r\n") or None
 
 
-def _jsonl(content: str) -> Iterator[_Row]:
+def _jsonl(content: str) -> Iterator[Row]:
     for number, line in lines(content):
         yield number, _jsonl_text(line)
 
@@ -68,7 +75,7 @@ def _jsonl_text(line: str) -> str | RowFault | None:
         return fault
 
 
-def _csv(content: str) -> Iterator[_Row]:
+def _csv(content: str) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(content, newline=""), strict=True)
     try:
         header = next(reader, [])
@@ -89,4 +96,4 @@ def _cell(cells: list[str], column: int) -> str | RowFault | None:
     return cells[column] if column < len(cells) else RowFault("the row has no value for the column text")
 
 
-_READERS: Mapping[str, Callable[[str], Iterator[_Row]]] = {".csv": _csv, ".jsonl": _jsonl, ".txt": _txt}
+_READERS: Mapping[str, Callable[[str], Iterator[Row]]] = {".csv": _csv, ".jsonl": _jsonl, ".txt": _txt}

@@ -28,6 +28,7 @@ class DraftRoute:
     route: Route
     named: Place
     model_named: Place
+    utterances_file: str | None = None  # the file beside it that holds more utterances
 
 
 @dataclass(frozen=True, slots=True)

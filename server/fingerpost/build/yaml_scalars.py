@@ -44,8 +44,14 @@ def _integer(text: str) -> int | float:
     return int(text[2:], base) if base else int(text)
 
 
-def written(text: str) -> str:
-    """The text as YAML: unquoted where every reader takes it for the same text, else in double quotes."""
-    if _PLAIN.fullmatch(text) and "  " not in text and text.lower() not in _OLD_WORDS:
+def written(text: str, *, in_brackets: bool = False) -> str:
+    """The text as YAML: unquoted where every reader takes it for the same text, else in double quotes.
+
+    Args:
+        text: What is to be read back.
+        in_brackets: Whether it will stand in a list in brackets, where a comma ends a text.
+    """
+    plain = _PLAIN.fullmatch(text) and "  " not in text and text.lower() not in _OLD_WORDS
+    if plain and not (in_brackets and "," in text):
         return text
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))

@@ -71,6 +71,7 @@ def try_(
     ] = None,
     data: Data = Path("data"),
     catalog: Catalog = "default",
+    routes: Annotated[Path | None, typer.Option(help="Folder of route files that :add and :test write to.")] = None,
 ) -> None:
     """Route line after line and see route, model, confidence, the nearest utterances and why."""
     from contextlib import nullcontext
@@ -82,7 +83,7 @@ def try_(
 
     configure_logs("auto", quiet=True)
     with nullcontext(target) if target else local_server(data) as address, Client(address) as client:
-        try_lines(client, catalog)
+        try_lines(client, catalog, routes)
 
 
 @app.command(epilog="Example: fingerpost info --target 127.0.0.1:50051")

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from fingerpost.cli.completing import complete_catalog
+
 DEFAULT_TARGET = "127.0.0.1:50051"
 
 Target = Annotated[str, typer.Option(help="HOST:PORT of the server.", envvar="FINGERPOST_TARGET")]
-Catalog = Annotated[str, typer.Option(help="Which set of routes.")]
+Catalog = Annotated[str, typer.Option(help="Which set of routes.", autocompletion=complete_catalog)]
 Routes = Annotated[Path, typer.Option(help="Folder of route files.")]
 Data = Annotated[Path, typer.Option(help="Folder of revisions, encoders and pointers.", envvar="FINGERPOST_DATA")]
 EncoderName = Annotated[

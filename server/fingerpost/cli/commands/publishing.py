@@ -22,8 +22,14 @@ def reindex(
         bool, typer.Option("--tune", help="Tune the encoder on the utterances first: minutes, and better decisions.")
     ] = False,
     refit: Annotated[bool, typer.Option("--refit", help="Learn everything anew, although little has changed.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Do it again each time a file changes, until Ctrl-C.")] = False,
 ) -> None:
     """Read the route files, build and publish a revision, and activate it; a running server swaps to it by itself."""
+    if watch:
+        from fingerpost.cli.watching import watch_files
+
+        watch_files(routes, lambda: reindex(routes, data, catalog, json_file, encoder, precision, tune, refit))
+        return
     from fingerpost.bootstrap.building import encoder_source, open_workshop
     from fingerpost.build.reindex import reindex as build
     from fingerpost.cli.progress import progress
