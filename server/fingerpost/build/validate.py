@@ -28,12 +28,15 @@ class DraftRoute:
     route: Route
     named: Place
     model_named: Place
+    confidence_named: Place | None = None
+    prose: tuple[Text, ...] = ()  # its description
 
 
 @dataclass(frozen=True, slots=True)
 class DraftModel:
     model: Model
     named: Place
+    prose: tuple[Text, ...] = ()  # what is told of it
 
 
 @dataclass(frozen=True, slots=True)
