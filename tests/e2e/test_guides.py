@@ -1,5 +1,6 @@
 """What the README and the guides tell people to type, run as written: each page in one shell, block after block."""
 
+import json
 import os
 import re
 import shutil
@@ -108,6 +109,7 @@ def blocks(page: Path, language: str = "bash", section: str | None = None) -> li
 def test_every_guide_is_run_or_has_a_reason() -> None:
     """A guide is either run below or listed with the reason why not."""
     run = {"route-your-first-request.md", "add-a-route.md", "choose-a-threshold.md", "run-several-replicas.md"}
+    run |= {"check-routes-in-ci.md"}
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
 
@@ -177,6 +179,19 @@ def test_add_a_route(clone: Clone) -> None:
     assert (clone.folder / "report.json").is_file()
     last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
     assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
+
+
+def test_check_routes_in_ci(clone: Clone) -> None:
+    """The guide's lint finds what the guide put there and nothing before and after; the log and the encoder are written."""
+    page = GUIDES / "check-routes-in-ci.md"
+    clean, spoiled, mended, *rest = blocks(page)
+    printed = clone.run(clean, f"({spoiled}) 2>&1", mended, *rest)
+    [shown] = blocks(page, "text")
+    [finding] = re.findall(r"^chitchat.yaml:6: .*$", printed, re.MULTILINE)
+    assert finding == " ".join(shown.splitlines())
+    assert "exit code 3" in printed
+    assert json.loads((clone.folder / "lint.sarif").read_text(encoding="utf-8"))["version"] == "2.1.0"
+    assert (clone.folder / "minilm.tar").is_file()
 
 
 def test_choose_a_threshold(clone: Clone) -> None:

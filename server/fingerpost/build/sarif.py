@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from fingerpost.build.lint_codes import KINDS, Kind
+from fingerpost.build.finding_codes import FOLDER_MISSING, ROUTES_NONE, Kind
+from fingerpost.build.lint_codes import KINDS
 from fingerpost.types import Finding, Severity
 
 _LEVELS: Mapping[Severity, str] = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
+
+_OF_THE_FOLDER = {FOLDER_MISSING.code, ROUTES_NONE.code}  # these name it as it was given: it may begin at a root
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -40,7 +43,7 @@ def _rule(kind: Kind) -> dict[str, Any]:
 
 def _result(finding: Finding, rule: int, folder: str) -> dict[str, Any]:
     location = {
-        "artifactLocation": {"uri": _uri(finding.file, folder)},
+        "artifactLocation": {"uri": quote(_path(finding, folder))},
         "region": {"startLine": max(1, finding.line)},  # code scanning shows nothing without a line
     }
     return {
@@ -52,7 +55,7 @@ def _result(finding: Finding, rule: int, folder: str) -> dict[str, Any]:
     }
 
 
-def _uri(file: str, folder: str) -> str:
-    """The folder itself stands for what is no plain name: a finding about the folder names it as it was given."""
-    path = folder if "/" in file else f"{folder}/{file}" if folder not in ("", ".") else file
-    return quote(path)
+def _path(finding: Finding, folder: str) -> str:
+    if finding.code in _OF_THE_FOLDER:
+        return folder
+    return finding.file if folder == "." else f"{folder}/{finding.file}"

@@ -37,7 +37,7 @@ def write_sarif(findings: "Sequence[Finding]", routes: Path, out: Path) -> None:
     from fingerpost.build.sarif import sarif
 
     relative = os.path.relpath(routes)
-    folder = Path(routes.name if relative.startswith("..") else relative).as_posix()
+    folder = Path(routes.resolve().name if relative.startswith("..") else relative).as_posix()
     put_file(out, sarif(findings, folder, __version__).encode())
 
 
