@@ -182,7 +182,7 @@ def test_add_a_route(clone: Clone) -> None:
 
 
 def test_check_routes_in_ci(clone: Clone) -> None:
-    """The guide's lint finds what the guide put there and nothing before and after; the log and the encoder are written."""
+    """Lint finds what the guide put there, nothing before and after; the log and the encoder are written."""
     page = GUIDES / "check-routes-in-ci.md"
     clean, spoiled, mended, *rest = blocks(page)
     printed = clone.run(clean, f"({spoiled}) 2>&1", mended, *rest)

@@ -125,17 +125,17 @@ def test_results_hold_place_level_and_rule() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "file", "uri"),
+    ("folder", "code", "file", "uri"),
     [
-        ("deploy/routes", "code.yaml", "deploy/routes/code.yaml"),
-        (".", "code.yaml", "code.yaml"),
-        ("routes", "/somewhere/routes", "routes"),
-        ("routes", "routes", "routes"),
+        ("deploy/routes", "FP402", "code.yaml", "deploy/routes/code.yaml"),
+        (".", "FP402", "code.yaml", "code.yaml"),
+        ("routes", "FP101", "/somewhere/routes", "routes"),
+        ("routes", "FP301", "routes", "routes"),
     ],
 )
-def test_places_are_relative(folder: str, file: str, uri: str) -> None:
-    """A place never begins at a root, even that of a folder that cannot be read."""
-    run = log_of((Finding("FP101", Severity.ERROR, file, 0, "the folder cannot be read"),), folder)
+def test_places_are_relative(folder: str, code: str, file: str, uri: str) -> None:
+    """A place never begins at a root, even that of a folder that cannot be read or holds no route."""
+    run = log_of((Finding(code, Severity.ERROR, file, 0, "what is wrong"),), folder)
     assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
 
 

@@ -1,7 +1,7 @@
 """What is wrong with texts beside one another, as the encoder sees them: too near, or nearer to the wrong ones."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +18,14 @@ from fingerpost.build.lint_codes import (
     UTTERANCES_ALIKE,
 )
 from fingerpost.build.load import Loaded
-from fingerpost.build.neighbourhood import Neighbourhood, neighbourhood, pairs_above
+from fingerpost.build.neighbourhood import NOTHING, Neighbourhood, neighbourhood, pairs_above
 from fingerpost.build.texts import normalised
 from fingerpost.build.yardstick import Yardstick
 from fingerpost.ports import Progress
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.types import OUT_OF_SCOPE, Exemplar, Text, Vectors
 
-MIN_LEAD = 0.5
+MIN_LEAD = 0.55
 """Share of the votes by which another route must lead an utterance's own one for the utterance to be called astray."""
 
 MIN_CONFUSED, MIN_CONFUSED_SHARE = 3, 0.1
@@ -65,10 +65,11 @@ def lint_near(loaded: Loaded, seen: Seen, findings: Findings, progress: Progress
     """Report texts that are too near to others; confused routes only where all texts are looked at."""
     found = neighbourhood(seen.vectors, seen.groups, seen.asked, DEFAULT_VOTE, progress)
     looker = _Looker(loaded, seen, found, findings)
-    looker.report_alike_and_astray()
+    alike = looker.report_alike()
+    looker.report_astray(but=alike)
     looker.report_repeating()
     if seen.whole:
-        looker.report_confused()
+        looker.report_confused(but=alike)
     looker.report_tests()
 
 
@@ -83,41 +84,42 @@ class _Looker:
         self._groups = seen.groups
         self._findings = findings
 
-    def report_alike_and_astray(self) -> None:
-        """An utterance for which both hold has one finding: the nearer cause."""
-        alike = set(self._report_alike())
-        leads = self._found.lead
-        for place in np.flatnonzero(
-            (self._found.voted != self._groups[self._found.asked]) & (leads >= MIN_LEAD)
-        ).tolist():
-            row, other = int(self._found.asked[place]), int(self._found.other[place])
-            if (
-                row not in alike
-                and self._groups[row] != OUT_OF_SCOPE
-                and self._groups[other] == self._found.voted[place]
-            ):
-                own = self._found.own_similarity[place]
-                message = (
-                    f"{self._quoted(row)} is nearer to {self._owner(other)} than to its own: nearest there is "
-                    f"{self._named(other)}, similarity {self._found.other_similarity[place]:.2f}"
-                )
-                if own > -1:
-                    message += f", and of its own {self._named(int(self._found.own[place]))}, {own:.2f}"
-                self._add(UTTERANCE_ASTRAY, row, message)
-
-    def _report_alike(self) -> Iterator[int]:
-        """Gives the rows of both texts of each pair."""
-        for row, other, similarity in self._pairs(
-            self._found.other, self._found.other_similarity, self._seen.yardstick.alike
-        ):
-            if self._groups[row] == OUT_OF_SCOPE:
-                row, other = other, row
+    def report_alike(self) -> set[int]:
+        """Gives the rows of all texts that are told."""
+        told: set[int] = set()
+        yardstick, found = self._seen.yardstick, self._found
+        for row, other, similarity in self._pairs(found.other, found.other_similarity, yardstick.alike):
+            first, second = (other, row) if self._groups[row] == OUT_OF_SCOPE else (row, other)
             message = (
-                f"{self._quoted(row)} is to the encoder nearly the same as {self._named(other)} of "
-                f"{self._owner(other)}: similarity {similarity:.2f}"
+                f"{self._quoted(first)} is to the encoder nearly the same as {self._named(second)} of "
+                f"{self._owner(second)}: similarity {similarity:.2f}"
             )
-            self._add(UTTERANCE_ALIKE, row, message)
-            yield from (row, other)
+            self._add(UTTERANCE_ALIKE, first, message)
+            told |= {row, other}
+        return told
+
+    def report_astray(self, but: Collection[int]) -> None:
+        """Utterances that nearest text and votes send to the same other route."""
+        found = self._found
+        astray = {row: place for place, row, voted in self._drawn_away() if self._is_astray(place, row, voted)}
+        for row, place in astray.items():
+            other = int(found.other[place])
+            if row in but or (other in astray and self._gap(astray[other]) > self._gap(place)):
+                continue  # only drawn by one that is astray itself
+            message = (
+                f"{self._quoted(row)} is nearer to {self._owner(other)} than to its own: nearest there is "
+                f"{self._named(other)}, similarity {found.other_similarity[place]:.2f}, and of its own "
+                f"{self._named(int(found.own[place]))}, {found.own_similarity[place]:.2f}"
+            )
+            self._add(UTTERANCE_ASTRAY, row, message)
+
+    def _is_astray(self, place: int, row: int, voted: int) -> bool:
+        agreed = self._groups[self._found.other[place]] == voted and self._found.lead[place] >= MIN_LEAD
+        return agreed and OUT_OF_SCOPE not in (self._groups[row], voted)
+
+    def _gap(self, place: int) -> float:
+        """By how much the other group is nearer."""
+        return float(self._found.other_similarity[place] - self._found.own_similarity[place])
 
     def report_repeating(self) -> None:
         """One note a route: a large one has many such pairs, and none of them does harm."""
@@ -131,13 +133,13 @@ class _Looker:
             message = f"{self._owner(row)} has {count} of utterances that are the same to the encoder: {shown}"
             self._add(UTTERANCES_ALIKE, row, message)
 
-    def report_confused(self) -> None:
+    def report_confused(self, but: Collection[int]) -> None:
+        """Pairs of routes; a text that is nearly the same as one of the other route has its own finding."""
         sizes = Counter(self._groups.tolist())
         rows = defaultdict(list)
-        for place in np.flatnonzero(self._found.voted != self._groups[self._found.asked]).tolist():
-            row, voted = int(self._found.asked[place]), int(self._found.voted[place])
+        for _, row, voted in self._drawn_away():
             own = int(self._groups[row])
-            if OUT_OF_SCOPE not in (own, voted):
+            if row not in but and OUT_OF_SCOPE not in (own, voted):
                 rows[min(own, voted), max(own, voted)].append(row)
         for (one, other), taken in sorted(rows.items(), key=lambda item: (-len(item[1]), item[0])):
             if len(taken) >= max(MIN_CONFUSED, MIN_CONFUSED_SHARE * (sizes[one] + sizes[other])):
@@ -167,6 +169,15 @@ class _Looker:
                 f"{self._named(row)}{whose}: similarity {similarity:.2f}"
             )
             self._findings.add(TEST_ALIKE, Place(test.text.file, test.text.line), message)
+
+    def _drawn_away(self) -> Iterator[tuple[int, int, int]]:
+        """Place, row, and the group that most votes are for where that is not the row's own.
+
+        The only text of a route always is: that says nothing of the text.
+        """
+        found = self._found
+        for place in np.flatnonzero((found.voted != self._groups[found.asked]) & (found.own != NOTHING)).tolist():
+            yield place, int(found.asked[place]), int(found.voted[place])
 
     def _pairs(
         self, partners: NDArray[np.int64], similarities: NDArray[np.float32], floor: float

@@ -85,7 +85,7 @@ _PLACEHOLDER_PASSWORDS = {"password", "passwd", "pass", "pwd", "pw", "secret", "
 
 
 def _password(match: str) -> bool:
-    password = match.rstrip("@").partition(":")[2]
+    password = match.partition(":")[2]
     plain = len(set(password)) > 1 and not set(password) & set("<>{}[]$*%")
     return plain and password.lower() not in _PLACEHOLDER_PASSWORDS
 
@@ -195,7 +195,7 @@ _SORTS = (
         _random,
         " ",
     ),
-    _Sort("password", Nature.SECRET, re.compile(r"(?<=://)[^\s/:@]{1,64}:[^\s/@]{1,128}@"), _password, "://"),
+    _Sort("password", Nature.SECRET, re.compile(r"(?<=://)[^\s/:@]{1,64}:[^\s/@]{1,128}(?=@)"), _password, "://"),
     _Sort(
         "key in an address",
         Nature.SECRET,
