@@ -123,7 +123,7 @@ class _Looker:
 
     def report_repeating(self) -> None:
         """One note a route: a large one has many such pairs, and none of them does harm."""
-        pairs = defaultdict(list)
+        pairs: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         for row, other, _ in self._pairs(self._found.own, self._found.own_similarity, self._seen.yardstick.same):
             pairs[int(self._groups[row])].append((row, other))
         for found in pairs.values():
@@ -136,7 +136,7 @@ class _Looker:
     def report_confused(self, but: Collection[int]) -> None:
         """Pairs of routes; a text that is nearly the same as one of the other route has its own finding."""
         sizes = Counter(self._groups.tolist())
-        rows = defaultdict(list)
+        rows: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for _, row, voted in self._drawn_away():
             own = int(self._groups[row])
             if row not in but and OUT_OF_SCOPE not in (own, voted):

@@ -57,12 +57,12 @@ def load(folder: Path) -> Loaded:
     findings.check()
     if draft is None or draft.models is None or draft.policy is None:  # each of these has left an error
         raise RouteFilesInvalid(findings.ordered())
-    prose = (*draft.routes, *draft.models)
+    prose = [route.prose for route in draft.routes] + [model.prose for model in draft.models]
     return Loaded(
         catalog=_catalog(draft, draft.models, draft.policy),
         findings=findings.ordered(),
         drafts=draft.routes,
-        prose=tuple(text for entry in prose for text in entry.prose),
+        prose=tuple(text for texts in prose for text in texts),
     )
 
 
