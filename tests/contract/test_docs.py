@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from fingerpost.build.finding_codes import REGISTRY
+from fingerpost.build.lint_codes import KINDS
 from fingerpost.cli import app
 from fingerpost.settings import Settings
 
@@ -202,7 +202,7 @@ def test_settings_and_findings_exist(file: Path) -> None:
     """Every setting and every finding code that a page or a deployment file names is one that the program has."""
     text = file.read_text(encoding="utf-8")
     assert set(re.findall(r"FINGERPOST_[A-Z_]*[A-Z]", text)) - KNOWN_SETTINGS == set()
-    assert set(re.findall(r"\bFP\d{3}\b", text)) - REGISTRY.keys() == set()
+    assert set(re.findall(r"\bFP\d{3}\b", text)) - KINDS.keys() == set()
 
 
 # --- The container -------------------------------------------------------------------------------------------------

@@ -11,10 +11,13 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from fingerpost.backends.encoder.embedder import OnnxEncoder
 from fingerpost.build.finding_codes import REGISTRY, Kind
 from fingerpost.build.finding_pages import finding_pages
 from fingerpost.build.json_schema import json_schemas
+from fingerpost.build.lint_codes import KINDS, LINT_REGISTRY
 from fingerpost.types import Severity
+from tests.linting import Linter
 from tests.route_folders import MODELS, POLICY, ROUTE, findings_of, write_folder
 
 ROOT = Path(__file__).parents[2]
@@ -87,13 +90,40 @@ def test_the_right_example_loads_without_findings(kind: Kind, tmp_path: Path) ->
     assert findings_of(write_folder(tmp_path, _with_a_route(kind, kind.good))) == ()
 
 
+@pytest.fixture(scope="module")
+def linter(encoder: OnnxEncoder) -> Linter:
+    return Linter(encoder.embedder())
+
+
+SHOWN = [kind for kind in LINT_REGISTRY.values() if not kind.described]
+"""All but what needs a published revision: tests/e2e/test_lint.py."""
+
+
+@pytest.mark.parametrize("kind", SHOWN, ids=lambda kind: kind.code)
+def test_lint_finds_the_wrong_example_alone(kind: Kind, linter: Linter, tmp_path: Path) -> None:
+    """What a page shows as wrong loads well and has the finding, with its severity; what it recommends has not."""
+    bad, good = (
+        write_folder(tmp_path / name, _with_a_route(kind, kind.bad if name == "bad" else kind.good))
+        for name in ("bad", "good")
+    )
+    assert findings_of(bad) == findings_of(good) == ()
+    assert (kind.code, kind.severity) in {(finding.code, finding.severity) for finding in linter.lint(bad)}
+    assert kind.code not in {finding.code for finding in linter.lint(good)}
+
+
+def test_the_starter_routes_are_clean(linter: Linter) -> None:
+    """The routes that ship have nothing that lint warns of."""
+    assert [finding for finding in linter.lint(ROUTES) if finding.severity is not Severity.NOTE] == []
+
+
 def test_codes_are_well_formed_and_explained() -> None:
     """Codes are FP and three digits, unique and in order; titles are short and explanations are sentences."""
-    assert list(REGISTRY) == sorted(REGISTRY)
-    source = (ROOT / "server/fingerpost/build/finding_codes.py").read_text()
-    assert len(re.findall(r'^    "FP\d{3}",$', source, re.MULTILINE)) == len(REGISTRY)
-    for code, kind in REGISTRY.items():
-        assert re.fullmatch(r"FP[1235]\d\d", code)
+    assert list(KINDS) == sorted(KINDS)
+    for registry, file in (REGISTRY, "finding_codes.py"), (LINT_REGISTRY, "lint_codes.py"):
+        source = (ROOT / "server/fingerpost/build" / file).read_text()
+        assert len(re.findall(r'^    "FP\d{3}",$', source, re.MULTILINE)) == len(registry)
+    for code, kind in KINDS.items():
+        assert re.fullmatch(r"FP[1235]\d\d" if code in REGISTRY else r"FP4\d\d", code)
         assert len(kind.title) < 60
         assert kind.explanation.endswith(".")
 

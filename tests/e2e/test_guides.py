@@ -1,6 +1,7 @@
 """What the README and the guides tell people to type, run as written: each page in one shell, block after block."""
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -118,6 +119,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "from-semantic-router.md",
         "import-routes.md",
         "edit-routes.md",
+        "check-routes-in-ci.md",
     }
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
@@ -207,6 +209,19 @@ def test_edit_routes(clone: Clone) -> None:
     assert {path.name: path.read_bytes() for path in (clone.folder / "routes").glob("*.yaml")} == before
     last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
     assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
+
+
+def test_check_routes_in_ci(clone: Clone) -> None:
+    """Lint finds what the guide put there, nothing before and after; the log and the encoder are written."""
+    page = GUIDES / "check-routes-in-ci.md"
+    clean, spoiled, mended, *rest = blocks(page)
+    printed = clone.run(clean, f"({spoiled}) 2>&1", mended, *rest)
+    [shown] = blocks(page, "text")
+    [finding] = re.findall(r"^chitchat.yaml:6: .*$", printed, re.MULTILINE)
+    assert finding == " ".join(shown.splitlines())
+    assert "exit code 3" in printed
+    assert json.loads((clone.folder / "lint.sarif").read_text(encoding="utf-8"))["version"] == "2.1.0"
+    assert (clone.folder / "minilm.tar").is_file()
 
 
 def test_choose_a_threshold(clone: Clone) -> None:

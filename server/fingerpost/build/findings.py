@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fingerpost.build.finding_codes import Kind
+from fingerpost.build.sensitive import masked
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.types import Finding, Severity
 
@@ -60,5 +61,6 @@ class Findings:
 
 
 def quoted(text: str) -> str:
-    """A text as a message shows it: shortened, and with characters escaped that a terminal would act on."""
-    return repr(text if len(text) <= QUOTE_LIMIT else text[:QUOTE_LIMIT] + "...")
+    """A text as a message shows it: no secrets, shortened, characters escaped that a terminal would act on."""
+    shown = masked(text)
+    return repr(shown if len(shown) <= QUOTE_LIMIT else shown[:QUOTE_LIMIT] + "...")

@@ -1,6 +1,6 @@
 """Load: a folder of route files becomes a catalog, or a list of everything that is wrong with it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +20,7 @@ from fingerpost.build.shapes import shaped
 from fingerpost.build.source import NO_DRAFTS, Drafts, read_source
 from fingerpost.build.text_files import read_texts
 from fingerpost.build.validate import Draft, DraftModel, DraftPolicy, DraftRoute, validate
-from fingerpost.build.yaml_lines import MAX_BYTES, Document, parse
+from fingerpost.build.yaml_lines import MAX_BYTES, Document, KeyPath, parse
 from fingerpost.types import Catalog, Finding, Model, Policy, Route, Scorer, Text
 
 MODELS_FILE = "_models.yaml"
@@ -29,6 +29,7 @@ OUT_OF_SCOPE_FILE = "_out_of_scope.yaml"
 
 _RESERVED = {MODELS_FILE, POLICY_FILE, OUT_OF_SCOPE_FILE}
 _ENDINGS = {".yaml", ".yml"}
+_MODEL_PROSE = ("upstream_model", "provider", "endpoint", "description")
 
 _Shaped = TypeVar("_Shaped", bound=BaseModel)
 
@@ -39,6 +40,8 @@ class Loaded:
 
     catalog: Catalog
     findings: tuple[Finding, ...]
+    drafts: tuple[DraftRoute, ...] = ()  # the catalog's routes and where they say what
+    prose: tuple[Text, ...] = ()  # descriptions, and what is told of models: read by people, never embedded as they are
 
 
 def load(folder: Path) -> Loaded:
@@ -54,7 +57,13 @@ def load(folder: Path) -> Loaded:
     findings.check()
     if draft is None or draft.models is None or draft.policy is None:  # each of these has left an error
         raise RouteFilesInvalid(findings.ordered())
-    return Loaded(_catalog(draft, draft.models, draft.policy), findings.ordered())
+    prose = [route.prose for route in draft.routes] + [model.prose for model in draft.models]
+    return Loaded(
+        catalog=_catalog(draft, draft.models, draft.policy),
+        findings=findings.ordered(),
+        drafts=draft.routes,
+        prose=tuple(text for texts in prose for text in texts),
+    )
 
 
 def _catalog(draft: Draft, models: Sequence[DraftModel], policy: DraftPolicy) -> Catalog:
@@ -145,6 +154,8 @@ class _FolderReader:
             named=document.place(("name",)),
             model_named=document.place(("model",)),
             utterances_file=content.utterances_file,
+            confidence_named=document.place(("min_confidence",)),
+            prose=_written(document, {("description",): content.description}),
         )
 
     def _texts_beside(self, document: Document, content: RouteFile) -> tuple[Text, ...] | None:
@@ -160,10 +171,7 @@ class _FolderReader:
         if not (read := self._read(MODELS_FILE, ModelsFile)):
             return None
         document, content = read
-        return tuple(
-            DraftModel(_model(entry), document.place(("models", number, "name")))
-            for number, entry in enumerate(content.models)
-        )
+        return tuple(_draft_model(document, number, entry) for number, entry in enumerate(content.models))
 
     def _policy(self) -> DraftPolicy | None:
         if not (read := self._read(POLICY_FILE, PolicyFile)):
@@ -201,6 +209,18 @@ class _FolderReader:
 
 def _listed(document: Document, key: str, texts: Sequence[str]) -> tuple[Text, ...]:
     return tuple(Text(text, document.file, document.place((key, number)).line) for number, text in enumerate(texts))
+
+
+def _written(document: Document, texts: Mapping[KeyPath, str]) -> tuple[Text, ...]:
+    """Those that are not empty, with their places."""
+    return tuple(Text(text, document.file, document.place(path).line) for path, text in texts.items() if text)
+
+
+def _draft_model(document: Document, number: int, entry: ModelEntry) -> DraftModel:
+    path: KeyPath = ("models", number)
+    told = {(*path, key): getattr(entry, key) or "" for key in _MODEL_PROSE}
+    told |= {(*path, "capabilities", place): text for place, text in enumerate(entry.capabilities)}
+    return DraftModel(_model(entry), document.place((*path, "name")), _written(document, told))
 
 
 def _model(entry: ModelEntry) -> Model:

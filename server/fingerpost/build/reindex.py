@@ -1,6 +1,6 @@
 """The build path, in order: route files become the active revision. The only file that knows every step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from fingerpost.build.hints import hints_of
 from fingerpost.build.index import build_index
 from fingerpost.build.judging import Case, judge_cases
 from fingerpost.build.learn import Base, Lesson, carry_over, learn
-from fingerpost.build.load import load
+from fingerpost.build.lint import lint, see
+from fingerpost.build.load import Loaded, load
 from fingerpost.build.priors import PRIORS
 from fingerpost.build.publish import publish
+from fingerpost.build.reach import Deciding
 from fingerpost.build.report import Report, read_report, report_bytes
 from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import FingerpostError
@@ -46,6 +48,7 @@ from fingerpost.types import (
     Finding,
     Route,
     RoutePolicy,
+    Severity,
     Vectors,
 )
 
@@ -114,8 +117,12 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
 
     speller = Speller((exemplar.text for exemplar in exemplars), served.embedders[0].is_whole)
     space = Space.of(built.index, exemplars, lesson.head)
-    report = report_of(judge_cases(cases, speller, space, decider, shop.vectors_by(served), shop.progress), decider)
+    judged = judge_cases(cases, speller, space, decider, shop.vectors_by(served), shop.progress)
+    report = report_of(judged, decider)
     report = replace(report, held_out=lesson.held_out, learned=lesson.learned, tuning=verdict, index=built.indexed)
+
+    deciding = Deciding(decider, exemplars, source.vectors, lesson.head, judged)
+    warnings = _warnings(loaded, cases, deciding, base, shop.vectors_by(served), shop.progress)
 
     shop.progress.step("publish")
     revision = publish(
@@ -132,7 +139,8 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
 
     shop.progress.step("activate")
     activation, changed = activate(shop.activations, catalog_name, revision)
-    return Reindexed(activation, changed, report, loaded.findings, len(catalog.routes), len(exemplars))
+    findings = (*loaded.findings, *warnings)
+    return Reindexed(activation, changed, report, findings, len(catalog.routes), len(exemplars))
 
 
 def source_of(routes: Sequence[Route], exemplars: Sequence[Exemplar], by: OpenEncoder, shop: Workshop) -> Source:
@@ -149,6 +157,23 @@ def _proof(source: Source, catalog: Catalog, tuned: Tuned, shop: Workshop) -> So
     inside = source.routes != OUT_OF_SCOPE
     held = held_from_tuning(tuned.judged[inside], tuned.outside[inside])
     return replace(source_of(catalog.routes, source.exemplars, tuned.proof, shop), held=held)
+
+
+def _warnings(
+    loaded: Loaded,
+    cases: Sequence[Case],
+    deciding: Deciding,
+    base: Base | None,
+    vectors_of: Callable[[Sequence[str]], Vectors],
+    progress: Progress,
+) -> Iterator[Finding]:
+    """What lint warns of; in a large catalog, of the exemplars that the base has not."""
+    known = None
+    if base is not None:
+        names = {number: route.name for number, route in enumerate(base.revision.decider.routes)}
+        known = frozenset((exemplar.text, names.get(exemplar.route)) for exemplar in base.revision.exemplars)
+    seen = see(loaded, deciding.exemplars, deciding.vectors, cases, vectors_of, known)
+    return (found for found in lint(loaded, seen, deciding, progress) if found.severity is not Severity.NOTE)
 
 
 def _base(catalog_name: str, encoder: EncoderId, shop: Workshop) -> Base | None:

@@ -29,12 +29,15 @@ class DraftRoute:
     named: Place
     model_named: Place
     utterances_file: str | None = None  # the file beside it that holds more utterances
+    confidence_named: Place | None = None
+    prose: tuple[Text, ...] = ()  # its description
 
 
 @dataclass(frozen=True, slots=True)
 class DraftModel:
     model: Model
     named: Place
+    prose: tuple[Text, ...] = ()  # what is told of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ EXIT_CODES: Mapping[int, str] = {
     0: "done",
     1: "a fault of the program",
     2: "wrong usage: unknown option or missing argument",
-    3: "the route files have errors: nothing was published",
+    3: "the route files have errors, or with `lint --strict` warnings: nothing was published",
     4: "the server did not answer in time or cannot be reached",
     5: "the address to listen on is taken",
     6: "storage: no room left, a stored file is damaged, or a file or folder cannot be used",
@@ -45,6 +46,8 @@ _BY_CLASS: Mapping[type[FingerpostError], int] = {
 }
 _REFUSED = 7
 _MISTAKES = 10
+_SHOWN_OF_A_KIND = 20  # findings
+_COLOURS = {"error": "red", "note": "blue"}
 
 _out = Console(highlight=False, soft_wrap=True, emoji=False)
 _err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
@@ -71,11 +74,23 @@ def file_error(error: OSError) -> None:
     typer.echo(f"fingerpost: {place}{error.strerror or type(error).__name__}", err=True)
 
 
-def show_findings(findings: "tuple[Finding, ...]") -> None:
+def show_findings(findings: "Sequence[Finding]") -> None:
     for finding in findings:
         place = f"{finding.file}:{finding.line}" if finding.line else finding.file
-        colour = "red" if finding.severity == "error" else "yellow"
+        colour = _COLOURS.get(finding.severity, "yellow")
         _err.print(f"{escape(place)}: [{colour}]{finding.severity} {finding.code}[/]: {escape(finding.message)}")
+
+
+def show_some(findings: "Sequence[Finding]") -> None:
+    """The first of each kind, and how many more there are: a large catalog may have hundreds that say the same."""
+    counts: Counter[str] = Counter()
+    for finding in findings:
+        counts[finding.code] += 1
+        if counts[finding.code] <= _SHOWN_OF_A_KIND:
+            show_findings([finding])
+    for code, count in sorted(counts.items()):
+        if count > _SHOWN_OF_A_KIND:
+            _err.print(f"and {count - _SHOWN_OF_A_KIND} more {code}: fingerpost lint --json tells all")
 
 
 def serving(address: str) -> None:
@@ -89,7 +104,7 @@ def serving(address: str) -> None:
 
 def reindexed(result: "Reindexed") -> None:
     """What was published and how well it does on the held-out texts."""
-    show_findings(result.findings)
+    show_some(result.findings)
     report, activation = result.report, result.activation
     verb = "now serves" if result.changed else "already serves"
     _out.print(

@@ -78,6 +78,7 @@ class Catalog:
 class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"  # does no harm
 
 
 @dataclass(frozen=True, slots=True)

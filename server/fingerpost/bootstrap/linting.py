@@ -1,0 +1,73 @@
+"""Linting: a route folder looked at with an encoder, and with what its catalog serves."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import structlog
+
+from fingerpost.backends.encoder.source import EncoderSource
+from fingerpost.bootstrap.building import open_workshop
+from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.bootstrap.studying import Archive
+from fingerpost.build.lint import lint, see
+from fingerpost.build.load import Loaded, load
+from fingerpost.build.reach import Deciding
+from fingerpost.build.reindex import Workshop, cases_of, exemplars_of
+from fingerpost.build.study import Study
+from fingerpost.errors import FingerpostError, NotFound
+from fingerpost.ports import Progress
+from fingerpost.serve.runtime import check_catalog_name
+from fingerpost.types import Catalog, Finding
+
+_log = structlog.get_logger(__name__)
+
+
+def lint_folder(
+    routes: Path, folder: Path, catalog: str, source: EncoderSource, progress: Progress
+) -> tuple[Finding, ...]:
+    """All findings about a route folder, by file, then line; nothing is published.
+
+    Args:
+        routes: The route folder.
+        folder: The data folder, for the encoder, the vectors that are known and what is published.
+        catalog: Whose active revision tells how sure decisions are.
+        source: The encoder to look with; it is built where the data folder has none.
+        progress: Hears what is done.
+
+    Raises:
+        RouteFilesInvalid: the folder does not load; nothing was looked at with an encoder.
+        InvalidRequest: that is no name of a catalog.
+    """
+    check_catalog_name(catalog)
+    loaded = load(routes)
+    with open_workshop(folder, source, progress) as shop:
+        exemplars, vectors_of = exemplars_of(loaded.catalog), shop.vectors_by(shop.plain)
+        vectors = vectors_of([exemplar.text for exemplar in exemplars])
+        seen = see(loaded, exemplars, vectors, cases_of(loaded.catalog), vectors_of)
+        found = lint(loaded, seen, _deciding(loaded, DataFolder(folder), catalog, shop), progress)
+    return tuple(sorted((*loaded.findings, *found), key=lambda one: (one.file, one.line, one.code)))
+
+
+def _deciding(loaded: Loaded, data: DataFolder, catalog: str, shop: Workshop) -> Deciding | None:
+    """What the catalog decides with; None where no route asks for a confidence, or nothing usable is published."""
+    wanted = {route.name for route in loaded.catalog.routes if route.min_confidence is not None}
+    if not wanted:
+        return None
+    try:
+        study = Archive(data, shop.cache, shop.progress).active(catalog)
+        return _deciding_of(study, loaded.catalog, wanted)
+    except NotFound:
+        return None
+    except FingerpostError as error:
+        _log.warning("revision_unusable", catalog=catalog, error=str(error), effect="min_confidence is not checked")
+        return None
+
+
+def _deciding_of(study: Study, catalog: Catalog, wanted: Collection[str]) -> Deciding:
+    return Deciding(
+        decider=study.decider,
+        exemplars=study.exemplars,
+        vectors=study.vectors([exemplar.text for exemplar in study.exemplars]),
+        head=study.revision.head,
+        judged=study.judge([case for case in cases_of(catalog) if case.route in wanted]),
+    )
