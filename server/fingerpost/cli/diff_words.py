@@ -156,8 +156,8 @@ def chance(diff: "Diff") -> str:
     often = diff.accuracy.p_value
     share = "less than 0.1%" if often < 0.001 else f"{often:.1%}"
     return (
-        f"Were both equally good, {diff.better:,} better and {diff.worse:,} worse, or a greater difference, would come about "
-        f"by chance in {share} of comparisons (McNemar's exact test)."
+        f"Were both equally good, {diff.better:,} better and {diff.worse:,} worse, or a greater difference, would come "
+        f"about by chance in {share} of comparisons (McNemar's exact test)."
     )
 
 
