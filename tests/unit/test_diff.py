@@ -97,7 +97,7 @@ def test_the_largest_group_comes_first_and_its_worse_texts_before_the_better_one
 
 
 def test_a_renamed_route_is_right_under_either_name() -> None:
-    """Labels of the old or the new name are both right, before and after, so that a new name is no change of quality."""
+    """Labels of either name are right before and after, so that a new name is no change of quality."""
     names = {"coding": ["fix this bug", "review my code"], "maths": ["add these numbers"], "sql": ["join two tables"]}
     after = revision_of(names, threshold=0.5)
     for label in ("code", "coding"):

@@ -1,6 +1,7 @@
 """Which texts two revisions are asked: files with and without labels, samples, and utterances that differ."""
 
 import gzip
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def test_a_sample_is_even(size: int, count: int) -> None:
     """Never more than wanted, all where there are no more, in order, and gaps that differ by one at most."""
     picked = evenly(range(size), count)
     assert len(picked) == min(size, count)
-    gaps = {after - before for before, after in zip(picked, picked[1:], strict=False)}
+    gaps = {after - before for before, after in pairwise(picked)}
     assert all(gap > 0 for gap in gaps)
     assert not gaps or max(gaps) - min(gaps) <= 1
 

@@ -4,15 +4,16 @@ Where the same route is best both times and only its acceptance changed, each of
 is near the text, the maps to a confidence, the threshold) is put back to what it was, to see which of them did it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 
-from fingerpost.build.changes import Compared
+from fingerpost.build.changes import Compared, Moves, Placed
 from fingerpost.build.judging import Judged
+from fingerpost.build.report import Near
 from fingerpost.serve.calibrate import confidence_of, in_scope_of
-from fingerpost.types import Calibration, Decider, RoutePolicy
+from fingerpost.types import Calibration, Decider, Reason, RoutePolicy
 
 
 class CauseKind(StrEnum):
@@ -110,29 +111,50 @@ def _of_evidence(before: Judged, after: Judged, between: Compared) -> Iterator[C
 
 
 def _of_utterances(before: Judged, after: Judged, between: Compared) -> Iterator[Cause]:
-    """The nearest utterance that speaks for the new decision and is new, and the nearest for the old that is gone."""
-    old, new, moves = before.decision.route, after.decision.route, between.moves
-    came = next((n for n in after.nearest if (n.text, n.route) in moves.added and _speaks_for(n.route, new, old)), None)
-    if came is not None:
-        origin = moves.before.get(came.text)
-        if origin is None:
-            yield Cause(CauseKind.UTTERANCE_ADDED, came.route, came.text)
-        else:
-            yield Cause(CauseKind.UTTERANCE_MOVED, came.route, came.text, before=origin[0], after=came.route)
-    went = next(
-        (n for n in before.nearest if (n.text, n.route) in moves.removed and _speaks_for(n.route, old, new)), None
+    """The nearest utterance, where it is new and speaks for the new decision, or is gone and spoke for the old one.
+
+    Where neither is so, the first of the three nearest that came or went. An utterance that equals the text decides
+    alone, and those of a route that is gone went with it.
+    """
+    moves = between.moves
+    came = _for(after, moves.added, before.decision.route)
+    went = (
+        ()
+        if before.decision.route in between.changes.routes_removed
+        else _for(before, moves.removed, after.decision.route)
     )
-    if went is not None and (came is None or went.text != came.text):
-        target = moves.after.get(went.text)
-        if target is None:
-            yield Cause(CauseKind.UTTERANCE_REMOVED, went.route, went.text)
-        else:
-            yield Cause(CauseKind.UTTERANCE_MOVED, target[0], went.text, before=went.route, after=target[0])
+    nearest = (after.nearest[:1], before.nearest[:1])
+    found = [[near for near in some if near in first] for some, first in zip((came, went), nearest, strict=True)]
+    if not any(found):
+        found = [list(came[:1]), [] if came else list(went[:1])]
+    for near in found[0]:
+        yield _arrival(near, moves)
+        if Reason.EXACT_MATCH in after.decision.reasons:
+            return
+    yield from (_departure(near, moves) for near in found[1] if near.text not in {other.text for other in found[0]})
 
 
-def _speaks_for(route: str | None, decided: str | None, other: str | None) -> bool:
-    """Whether an utterance of that route is for a decision: for a fallback is all that is not for the other one."""
-    return route == decided if decided is not None else route != other
+def _for(judged: Judged, placed: Collection[Placed], other: str | None) -> tuple[Near, ...]:
+    """Those of the nearest utterances that are among these and speak for the decision, not for the other one."""
+    decided = judged.decision.route
+    return tuple(
+        near
+        for near in judged.nearest
+        if (near.text, near.route) in placed and (near.route == decided if decided is not None else near.route != other)
+    )
+
+
+def _arrival(near: Near, moves: Moves) -> Cause:
+    if near.text not in moves.before:
+        return Cause(CauseKind.UTTERANCE_ADDED, near.route, near.text)
+    return Cause(CauseKind.UTTERANCE_MOVED, near.route, near.text, before=moves.before[near.text][0], after=near.route)
+
+
+def _departure(near: Near, moves: Moves) -> Cause:
+    if near.text not in moves.after:
+        return Cause(CauseKind.UTTERANCE_REMOVED, near.route, near.text)
+    target = moves.after[near.text][0]
+    return Cause(CauseKind.UTTERANCE_MOVED, target, near.text, before=near.route, after=target)
 
 
 def _nearest_changed_route(before: Judged, after: Judged, between: Compared) -> bool:

@@ -42,17 +42,17 @@ def print_diff(diff: "Diff", *, every: bool) -> None:
         _say(note)
     _out.print()
     _say(f"{_capital(words.headline(diff))}.")
-    _show_groups(diff, len(diff.groups), None if every else _FEW)
-    _out.print()
-    _show_quality(diff)
+    if diff.changed:
+        _show_groups(diff, len(diff.groups), None if every else _FEW)
+        _out.print()
+        _show_quality(diff)
     for line in words.cost_lines(diff.cost):
         _say(line)
 
 
 def print_since(diff: "Diff") -> None:
     """The same in short, at the end of a reindex."""
-    since = f"Since revision {diff.before[:_DIGEST]}"
-    _say(f"{since}{':' if diff.changed else ''} {words.headline(diff)}.")
+    _say(f"Since revision {diff.before[:_DIGEST]} {words.headline(diff)}.")
     if diff.texts < diff.total:
         _say(f"Only {diff.texts:,} of the {diff.total:,} test texts were compared, evenly picked.")
     if not diff.changed:
