@@ -1,19 +1,14 @@
-"""Causes: why is a text decided otherwise than before? Found from facts of both revisions, not guessed.
-
-Where the same route is best both times and only its acceptance changed, each of the three things that it rests on (what
-is near the text, the maps to a confidence, the threshold) is put back to what it was, to see which of them did it.
-"""
+"""Causes: why is a text decided otherwise than before? Found from facts of both revisions, not guessed."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import product
 
+from fingerpost.build.acceptance import blamed_for
 from fingerpost.build.changes import Compared, Moves, Placed
 from fingerpost.build.judging import Judged
 from fingerpost.build.report import Near
-from fingerpost.serve.calibrate import confidence_of, in_scope_of
-from fingerpost.types import Calibration, Decider, Reason, RoutePolicy
+from fingerpost.types import Reason
 
 
 class CauseKind(StrEnum):
@@ -87,7 +82,7 @@ def _of_judgement(before: Judged, after: Judged, between: Compared) -> Iterator[
     if before.best is None or after.best is None or between.now_called(before.best) != after.best:
         yield from _of_evidence(before, after, between)
         return
-    blamed = _blamed(before, after, between)
+    blamed = blamed_for(before, between.before.decider, after, between.after.decider)
     if blamed.evidence:
         yield from _of_evidence(before, after, between)
     if blamed.threshold:
@@ -116,22 +111,23 @@ def _of_utterances(before: Judged, after: Judged, between: Compared) -> Iterator
     Where neither is so, the first of the three nearest that came or went. An utterance that equals the text decides
     alone, and those of a route that is gone went with it.
     """
-    moves = between.moves
-    came = _for(after, moves.added, before.decision.route)
-    went = (
-        ()
-        if before.decision.route in between.changes.routes_removed
-        else _for(before, moves.removed, after.decision.route)
-    )
-    nearest = (after.nearest[:1], before.nearest[:1])
-    found = [[near for near in some if near in first] for some, first in zip((came, went), nearest, strict=True)]
-    if not any(found):
-        found = [list(came[:1]), [] if came else list(went[:1])]
-    for near in found[0]:
-        yield _arrival(near, moves)
-        if Reason.EXACT_MATCH in after.decision.reasons:
-            return
-    yield from (_departure(near, moves) for near in found[1] if near.text not in {other.text for other in found[0]})
+    moves, old = between.moves, before.decision.route
+    came = _for(after, moves.added, old)
+    went = () if old in between.changes.routes_removed else _for(before, moves.removed, after.decision.route)
+    arrived, left = _first(came, after), _first(went, before)
+    if not arrived and not left:
+        arrived, left = came[:1], () if came else went[:1]
+    if Reason.EXACT_MATCH in after.decision.reasons and arrived:
+        left = ()
+    elif after.fell_back and arrived and left and arrived[0].similarity < left[0].similarity:
+        arrived = ()  # a rival that is farther away than what is gone was none
+    yield from (_arrival(near, moves) for near in arrived)
+    yield from (_departure(near, moves) for near in left if near.text not in {other.text for other in arrived})
+
+
+def _first(found: tuple[Near, ...], judged: Judged) -> tuple[Near, ...]:
+    """The nearest of all, if it is among those."""
+    return found[:1] if found and found[0] == judged.nearest[0] else ()
 
 
 def _for(judged: Judged, placed: Collection[Placed], other: str | None) -> tuple[Near, ...]:
@@ -161,61 +157,3 @@ def _nearest_changed_route(before: Judged, after: Judged, between: Compared) -> 
     if not before.nearest or not after.nearest:
         return False
     return between.now_called(before.nearest[0].route) != after.nearest[0].route
-
-
-@dataclass(frozen=True, slots=True)
-class _Blamed:
-    """Which of the things that an acceptance rests on changed it."""
-
-    evidence: bool
-    maps: bool
-    threshold: bool
-
-
-def _blamed(before: Judged, after: Judged, between: Compared) -> _Blamed:
-    """Those that change the acceptance alone; else those without which it would not have changed; else all."""
-    one, other = _Side.of(before, between.before.decider), _Side.of(after, between.after.decider)
-    if one is None or other is None or one.scoped != other.scoped:
-        return _Blamed(evidence=False, maps=True, threshold=False)  # another kind of confidence altogether
-    sides = (one, other)
-    taken = {(e, m, t): _accepts(sides[e], sides[m], sides[t]) for e, m, t in product((0, 1), repeat=3)}
-    old, new = taken[0, 0, 0], taken[1, 1, 1]
-    alone = (taken[1, 0, 0] != old, taken[0, 1, 0] != old, taken[0, 0, 1] != old)
-    needed = (taken[0, 1, 1] != new, taken[1, 0, 1] != new, taken[1, 1, 0] != new)
-    return _Blamed(*(alone if any(alone) else needed if any(needed) else (True, True, True)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """How one revision sees the text whose best route it is."""
-
-    judged: Judged
-    decider: Decider
-    route: int  # number of the best route
-    policy: RoutePolicy
-
-    @classmethod
-    def of(cls, judged: Judged, decider: Decider) -> "_Side | None":
-        """None where there is no calibrated confidence."""
-        if not judged.judgement.candidates or decider.confidence_map.calibration is Calibration.NONE:
-            return None
-        route = judged.judgement.candidates[0].route
-        return cls(judged, decider, route, decider.routes[route])
-
-    @property
-    def scoped(self) -> bool:
-        """Whether a map of its own tells the chance of being in scope."""
-        return self.decider.scope_map is not None
-
-
-def _accepts(evidence: _Side, maps: _Side, threshold: _Side) -> bool:
-    """Whether the route would be taken with what one revision sees, another's maps and a third one's threshold."""
-    judgement, decider = evidence.judged.judgement, maps.decider
-    if judgement.candidates[0].exact:
-        return True
-    confidence = confidence_of(judgement.features, decider.confidence_map, maps.route)
-    if confidence is None:
-        return False
-    if decider.scope_map is not None and judgement.scope_features:
-        confidence *= in_scope_of(judgement.scope_features, decider.scope_map, foreign=evidence.judged.foreign)
-    return confidence >= threshold.policy.threshold
