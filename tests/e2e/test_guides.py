@@ -107,7 +107,13 @@ def blocks(page: Path, language: str = "bash", section: str | None = None) -> li
 
 def test_every_guide_is_run_or_has_a_reason() -> None:
     """A guide is either run below or listed with the reason why not."""
-    run = {"route-your-first-request.md", "add-a-route.md", "choose-a-threshold.md", "run-several-replicas.md"}
+    run = {
+        "route-your-first-request.md",
+        "add-a-route.md",
+        "choose-a-threshold.md",
+        "compare-revisions.md",
+        "run-several-replicas.md",
+    }
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
 
@@ -193,6 +199,24 @@ def test_choose_a_threshold(clone: Clone) -> None:
     assert "Route chitchat: Threshold 0.9000 is given in its file." in printed
     assert re.search(r"^metric +value +95 % interval +semantic-router", printed, re.MULTILINE)
     assert "8 cases, 2 of them out of scope" in printed
+    last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
+    assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
+
+
+def test_compare_revisions(clone: Clone) -> None:
+    """The guide's change is told by the reindex and by diff as it says, for tests and requests, and all is undone."""
+    first = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    printed = clone.run(*blocks(GUIDES / "compare-revisions.md"))
+    assert len(re.findall(r"^Since revision [0-9a-f]{12} \d+ of \d+ test texts are decided", printed, re.MULTILINE)) == 2
+    assert "the model of `maths` is now `large`, it was `reasoner`" in printed
+    assert "the model of `maths` is now `reasoner`, it was `large`" in printed
+    assert re.search(r"now falls? back that went to `chitchat`", printed)
+    assert re.search(r"^[0-9a-f]{12} +\S+ \S+ default ", printed, re.MULTILINE)
+    assert re.search(r"^Asked: the \d+ test texts of routes\.", printed, re.MULTILINE)
+    assert "Asked: the 4 texts of requests.txt, which have no labels" in printed
+    assert "at 900 input and 150 output tokens each" in printed
+    assert re.search(r"^better 0 worse \d+$", printed, re.MULTILINE)
     last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
     assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
     assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
