@@ -208,7 +208,9 @@ def test_compare_revisions(clone: Clone) -> None:
     """The guide's change is told by the reindex and by diff as it says, for tests and requests, and all is undone."""
     first = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
     printed = clone.run(*blocks(GUIDES / "compare-revisions.md"))
-    assert len(re.findall(r"^Since revision [0-9a-f]{12} \d+ of \d+ test texts are decided", printed, re.MULTILINE)) == 2
+    assert (
+        len(re.findall(r"^Since revision [0-9a-f]{12} \d+ of \d+ test texts are decided", printed, re.MULTILINE)) == 2
+    )
     assert "the model of `maths` is now `large`, it was `reasoner`" in printed
     assert "the model of `maths` is now `reasoner`, it was `large`" in printed
     assert re.search(r"now falls? back that went to `chitchat`", printed)

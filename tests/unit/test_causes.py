@@ -159,10 +159,17 @@ def test_a_threshold_that_changed_in_vain_is_no_cause() -> None:
 
 
 def test_another_kind_of_confidence() -> None:
-    """Where one revision has no calibrated confidence, nothing can be put back, and the calibration is the cause."""
+    """Where the earlier revision has no calibrated confidence and the later one has, the calibration is the cause."""
     none = ConfidenceMap(Calibration.NONE, 0.0, (0.0, 0.0, 0.0), 0, 0.9)
     found = causes(with_map(none, 0.0), with_map(DEFAULT_MAP, 0.0))
     assert found == (Cause(CauseKind.CALIBRATION_CHANGED, "code", None, None, LOW),)
+
+
+def test_the_similarity_alone_decides() -> None:
+    """Where neither revision has a calibrated confidence, what came near is the cause, not the calibration."""
+    none = ConfidenceMap(Calibration.NONE, 0.0, (0.0, 0.0, 0.0), 0, 0.5)
+    after = revision_of({"code": [*CODE, NEAR], "maths": MATHS}, confidence_map=none)
+    assert causes(with_map(none, 0.0), after) == (Cause(CauseKind.UTTERANCE_ADDED, "code", NEAR),)
 
 
 # --- Routes, models, encoders --------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from itertools import product
 
 from fingerpost.build.judging import Judged
 from fingerpost.serve.calibrate import confidence_of, in_scope_of
-from fingerpost.types import Calibration, Decider, RoutePolicy
+from fingerpost.types import Candidate, Decider
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,18 @@ def blamed_for(before: Judged, decider_before: Decider, after: Judged, decider_a
     """Those that change the acceptance alone; else those without which it would not have changed; else all.
 
     Args:
-        before: A text whose best route is the same both times, and is taken only once.
+        before: A text that has the same best route both times, which is taken only once.
         decider_before: By which it was judged.
         after: The same text later.
         decider_after: Likewise.
     """
-    one, other = _Side.of(before, decider_before), _Side.of(after, decider_after)
-    if one is None or other is None or one.scoped != other.scoped:
+    sides = (_Side(before, decider_before), _Side(after, decider_after))
+    if sides[0].best.exact != sides[1].best.exact:
+        return Blamed(
+            evidence=True, maps=False, threshold=False
+        )  # an utterance that equals the text needs no confidence
+    if sides[0].scoped != sides[1].scoped:
         return Blamed(evidence=False, maps=True, threshold=False)  # another kind of confidence altogether
-    sides = (one, other)
     taken = {(e, m, t): _accepts(sides[e], sides[m], sides[t]) for e, m, t in product((0, 1), repeat=3)}
     old, new = taken[0, 0, 0], taken[1, 1, 1]
     alone = (taken[1, 0, 0] != old, taken[0, 1, 0] != old, taken[0, 0, 1] != old)
@@ -47,16 +50,14 @@ class _Side:
 
     judged: Judged
     decider: Decider
-    route: int  # number of the best route
-    policy: RoutePolicy
 
-    @classmethod
-    def of(cls, judged: Judged, decider: Decider) -> "_Side | None":
-        """None where there is no calibrated confidence."""
-        if not judged.judgement.candidates or decider.confidence_map.calibration is Calibration.NONE:
-            return None
-        route = judged.judgement.candidates[0].route
-        return cls(judged, decider, route, decider.routes[route])
+    @property
+    def best(self) -> Candidate:
+        return self.judged.judgement.candidates[0]
+
+    @property
+    def threshold(self) -> float:
+        return self.decider.routes[self.best.route].threshold
 
     @property
     def scoped(self) -> bool:
@@ -67,11 +68,11 @@ class _Side:
 def _accepts(evidence: _Side, maps: _Side, threshold: _Side) -> bool:
     """Whether the route would be taken with what one revision sees, another's maps and a third one's threshold."""
     judgement, decider = evidence.judged.judgement, maps.decider
-    if judgement.candidates[0].exact:
+    if evidence.best.exact:
         return True
-    confidence = confidence_of(judgement.features, decider.confidence_map, maps.route)
+    confidence = confidence_of(judgement.features, decider.confidence_map, maps.best.route)
     if confidence is None:
-        return False
+        return evidence.best.similarity >= decider.confidence_map.similarity_floor
     if decider.scope_map is not None and judgement.scope_features:
         confidence *= in_scope_of(judgement.scope_features, decider.scope_map, foreign=evidence.judged.foreign)
-    return confidence >= threshold.policy.threshold
+    return confidence >= threshold.threshold
