@@ -147,12 +147,12 @@ def test_the_work_of_a_reindex_is_bounded(digest: str, most: int) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A data folder with two golden revisions, one of them active in two catalogs."""
-    for name in ("schema-1", "schema-1-head"):
+    for name in ("schema-1", "schema-1-codes"):
         [stored] = [path for path in (GOLDEN / name).iterdir() if path.is_dir()]
         files = {path.name: path.read_bytes() for path in stored.iterdir()}
         FileRevisionStore(tmp_path / "revisions").publish(stored.name, files)
     for catalog in ("default", "team"):
-        activate(FileActivationStore(tmp_path / "catalogs"), catalog, golden("schema-1-head").digest)
+        activate(FileActivationStore(tmp_path / "catalogs"), catalog, golden("schema-1-codes").digest)
     return tmp_path
 
 
@@ -160,14 +160,14 @@ def test_the_list_names_each_revision(folder: Path) -> None:
     """Counts, encoder, catalogs and accuracies as far as the report tells them; other folders are no revisions."""
     (folder / "revisions" / "quarantine-x").mkdir()
     found = {one.digest: one for one in stored_revisions(folder)}
-    head, old = found.pop(golden("schema-1-head").digest), found.pop(golden("schema-1").digest)
+    newer, old = found.pop(golden("schema-1-codes").digest), found.pop(golden("schema-1").digest)
     assert not found
-    assert (head.active_in, old.active_in) == (("default", "team"), ())
-    assert (head.routes, head.exemplars, head.encoder) == (4, 130, "hash")
+    assert (newer.active_in, old.active_in) == (("default", "team"), ())
+    assert (newer.routes, newer.exemplars, newer.encoder) == (4, 600, "hash")
     assert (old.routes, old.exemplars, old.damage) == (2, 6, None)
     assert (old.tests, old.tests_accuracy, old.left_out_accuracy) == (None, None, None), "a report of another version"
-    assert head.left_out_accuracy is not None
-    assert head.damage is None
+    assert newer.left_out_accuracy is not None
+    assert newer.damage is None
 
 
 def test_a_damaged_revision_is_listed_as_such(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,16 +186,18 @@ def test_a_damaged_revision_is_listed_as_such(folder: Path, capsys: pytest.Captu
 
 def test_the_latest_comes_first(folder: Path) -> None:
     """They are sorted by when they were stored, and the JSON says when that was."""
-    for number, name in enumerate(("schema-1-head", "schema-1")):
+    for number, name in enumerate(("schema-1-codes", "schema-1")):
         os.utime(folder / "revisions" / golden(name).digest, (1_000_000 * number, 1_000_000 * number))
-    assert [one.digest for one in stored_revisions(folder)] == [golden(n).digest for n in ("schema-1", "schema-1-head")]
+    assert [one.digest for one in stored_revisions(folder)] == [
+        golden(n).digest for n in ("schema-1", "schema-1-codes")
+    ]
 
 
 def test_the_list_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each field is there, the time in ISO 8601 with its zone."""
     print_json(stored_revisions(folder))
     rows = json.loads(capsys.readouterr().out)
-    assert {row["exemplars"] for row in rows} == {6, 130}
+    assert {row["exemplars"] for row in rows} == {6, 600}
     assert all(row["stored"].endswith("+00:00") for row in rows)
 
 
