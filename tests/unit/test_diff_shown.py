@@ -166,6 +166,7 @@ def test_what_changed_in_the_revisions_has_words(capsys: pytest.CaptureFixture[s
     before = revision_of({"a": ["one two"], "b": ["three"], "c": ["four"], "d": ["five"]}, threshold=0.5)
     after = revision_of(
         {"z": ["one two"], "b": ["three"], "c": ["four"], "e": []},
+        digest="b" * 64,
         threshold=0.25,
         models={"b": "big"},
         fallback_model="huge",
