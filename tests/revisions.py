@@ -95,5 +95,5 @@ def diff_between(
     """What changes from one revision to another on these texts."""
     cases = cases_of(labels)
     texts = Texts.of(TextsKind.FILE, "cases.jsonl", cases, labelled=labelled)
-    asked = (study_of(revision).judge(cases) for revision in (before, after))
-    return diff_of(compared(before, after), texts, *asked, tokens)
+    old, new = (study_of(revision).judge(cases) for revision in (before, after))
+    return diff_of(compared(before, after), texts, old, new, tokens)

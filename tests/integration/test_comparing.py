@@ -42,8 +42,8 @@ def test_golden_revisions_can_be_compared(earlier: str, later: str) -> None:
     recorded = json.loads((GOLDEN / later / "decisions.json").read_text(encoding="utf-8"))
     cases = [Case(Text(row["text"], "decisions.json", 0), row["route"]) for row in recorded]
     texts = Texts.of(TextsKind.FILE, "decisions.json", cases, labelled=True)
-    sides = (study_of(revision).judge(texts.cases) for revision in (before, after))
-    diff = diff_of(compared(before, after), texts, *sides)
+    old, new = (study_of(revision).judge(texts.cases) for revision in (before, after))
+    diff = diff_of(compared(before, after), texts, old, new)
     assert diff.accuracy is not None
     assert diff.accuracy.after == 1.0, "the later one decides as it was recorded"
     assert diff.better == len(cases) - round(diff.accuracy.before * len(cases))

@@ -92,7 +92,7 @@ def exact_p_value(lost: int, gained: int) -> float:
     for number in range(fewer + 1):
         chances += ways
         ways = ways * (changed - number) // (number + 1)
-    return min(1.0, 2 * chances / 2**changed)
+    return min(1.0, 2 * chances / (1 << changed))
 
 
 def precision_delta(
