@@ -120,6 +120,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "import-routes.md",
         "edit-routes.md",
         "check-routes-in-ci.md",
+        "compare-revisions.md",
     }
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
@@ -272,6 +273,26 @@ def test_import_routes(clone: Clone) -> None:
     assert "is it warm, or cold, in Oslo" in printed
     assert "fly me from Rome to Bonn" in printed
     assert "Catalog from-csv now serves" in printed
+    assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
+
+
+def test_compare_revisions(clone: Clone) -> None:
+    """The guide's change is told by the reindex and by diff as it says, for tests and requests, and all is undone."""
+    first = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    printed = clone.run(*blocks(GUIDES / "compare-revisions.md"))
+    assert (
+        len(re.findall(r"^Since revision [0-9a-f]{12} \d+ of \d+ test texts are decided", printed, re.MULTILINE)) == 2
+    )
+    assert "the model of `maths` is now `large`, it was `reasoner`" in printed
+    assert "the model of `maths` is now `reasoner`, it was `large`" in printed
+    assert re.search(r"now falls? back that went to `chitchat`", printed)
+    assert re.search(r"^[0-9a-f]{12} +\S+ \S+ default ", printed, re.MULTILINE)
+    assert re.search(r"^Asked: the \d+ test texts of routes\.", printed, re.MULTILINE)
+    assert "Asked: the 4 texts of requests.txt, which have no labels" in printed
+    assert "at 900 input and 150 output tokens each" in printed
+    assert re.search(r"^better 0 worse \d+$", printed, re.MULTILINE)
+    last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
     assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
 
 

@@ -18,6 +18,7 @@ from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.bootstrap.encoding import encoder_source as encoder_source, ready_encoder
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.opening import open_encoder
+from fingerpost.bootstrap.studying import Archive
 from fingerpost.build.linear import fit_head
 from fingerpost.build.reindex import Workshop
 from fingerpost.build.vectorise import vectorise
@@ -43,6 +44,7 @@ def open_workshop(
             activations=FileActivationStore(data.catalogs),
             progress=progress,
             tune=_CatalogTuner(data, source, cache, progress) if tuning else None,
+            study=Archive(data, cache, progress, {plain.encoder.digest: plain}).study,
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fingerpost.backends.file_store import FileRevisionStore
@@ -18,7 +18,7 @@ from fingerpost.build.report import Baseline, Report, read_report
 from fingerpost.build.study import Study
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, NotFound
 from fingerpost.integrations.semantic_router import baseline_decisions, require_installed
-from fingerpost.ports import Progress, VectorCache
+from fingerpost.ports import OpenEncoder, Progress, VectorCache
 from fingerpost.serve.revision_format import REPORT, decode
 from fingerpost.types import OUT_OF_SCOPE, Calibration, Decider
 
@@ -33,6 +33,7 @@ class Archive:
     data: DataFolder
     cache: VectorCache
     progress: Progress
+    encoders: dict[str, OpenEncoder] = field(default_factory=dict)  # that are open already, by digest
 
     def active(self, catalog: str) -> Study:
         """What the catalog serves.
@@ -66,8 +67,13 @@ class Archive:
             report = read_report(files[REPORT])
         except (KeyError, ValueError):
             report = None
-        opened = open_encoder(self.data, revision.encoder.digest)
-        return Study(digest, revision, report, retriever_of(revision, opened), self.cache, self.progress)
+        retriever = retriever_of(revision, self._encoder(revision.encoder.digest))
+        return Study(digest, revision, report, retriever, self.cache, self.progress)
+
+    def _encoder(self, digest: str) -> OpenEncoder:
+        if digest not in self.encoders:
+            self.encoders[digest] = open_encoder(self.data, digest)
+        return self.encoders[digest]
 
     def _digest(self, name: str) -> str:
         if len(name) < _SHORTEST_PREFIX:

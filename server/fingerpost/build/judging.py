@@ -48,6 +48,7 @@ class Judged:
     judgement: Judgement
     at_share: tuple[float | None, ...]  # the best route's confidence, were that share of the traffic out of scope
     nearest: tuple[Near, ...]
+    foreign: bool = False  # see `serve.spell`
 
     @property
     def confidence(self) -> float | None:
@@ -109,6 +110,7 @@ def _judged(
         judgement=judgement,
         at_share=tuple(_confidence(judge(scored(found), decider, share, foreign=foreign)) for share in SHARES),
         nearest=tuple(_near(neighbour, exemplars, decider) for neighbour in found.neighbours[:_NEAREST_COUNT]),
+        foreign=foreign,
     )
 
 

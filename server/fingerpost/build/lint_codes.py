@@ -189,5 +189,5 @@ TEXT_PERSONAL = Kind(
 
 LINT_REGISTRY: Mapping[str, Kind] = {kind.code: kind for kind in list(globals().values()) if isinstance(kind, Kind)}
 
-KINDS: Mapping[str, Kind] = {**REGISTRY, **LINT_REGISTRY}
+KINDS: Mapping[str, Kind] = dict(sorted({**REGISTRY, **LINT_REGISTRY}.items()))
 """Every kind there is, by its code."""

@@ -9,6 +9,9 @@ import structlog
 
 from fingerpost.build.activate import activate
 from fingerpost.build.background import background_texts
+from fingerpost.build.diff import Diff
+from fingerpost.build.diff_active import diff_with
+from fingerpost.build.diff_texts import Texts, TextsKind
 from fingerpost.build.evaluate import report_of
 from fingerpost.build.fit import Source
 from fingerpost.build.folds import held_from_tuning
@@ -22,6 +25,7 @@ from fingerpost.build.priors import PRIORS
 from fingerpost.build.publish import publish
 from fingerpost.build.reach import Deciding
 from fingerpost.build.report import Report, read_report, report_bytes
+from fingerpost.build.study import Study
 from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import FingerpostError
 from fingerpost.ports import (
@@ -46,6 +50,7 @@ from fingerpost.types import (
     EncoderId,
     Exemplar,
     Finding,
+    Revision,
     Route,
     RoutePolicy,
     Severity,
@@ -66,6 +71,7 @@ class Workshop:
     activations: ActivationStore
     progress: Progress
     tune: Tuner | None = None  # tunes the encoder on the catalog's own texts
+    study: Callable[[str], Study] | None = None  # opens a revision by its digest, to compare with what was active
 
     def vectors_by(self, encoder: OpenEncoder) -> Callable[[Sequence[str]], Vectors]:
         """How that encoder sees texts, known ones from the cache; see `build.vectorise`."""
@@ -82,6 +88,8 @@ class Reindexed:
     findings: tuple[Finding, ...]
     routes_count: int
     exemplars_count: int
+    diff: Diff | None = None  # from what was active before, on the test texts; None: nothing to compare
+    not_compared: str = ""  # why there is no diff, where there should be one
 
 
 def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = False) -> Reindexed:
@@ -108,7 +116,8 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
     shop.progress.step("index")
     built = build_index(source.vectors, shop.engines, DEFAULT_VOTE.neighbours)
 
-    base = None if refit or tuned else _base(catalog_name, served.encoder, shop)
+    earlier = _active(catalog_name, shop)
+    base = None if refit or tuned or earlier is None else _base(earlier, served.encoder, shop)
     lesson = carry_over(source, catalog, base, shop.progress) if base else None
     if lesson is None:
         proof = _proof(source, catalog, tuned, shop) if tuned else None
@@ -125,22 +134,23 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
     warnings = _warnings(loaded, cases, deciding, base, shop.vectors_by(served), shop.progress)
 
     shop.progress.step("publish")
-    revision = publish(
-        shop.revisions,
-        served.encoder,
-        exemplars,
-        built.indexed.kind,
-        built.data,
-        lesson.head,
-        decider,
-        report_bytes(report),
-        lesson.linears,
+    kind, data, head = built.indexed.kind, built.data, lesson.head
+    digest = publish(
+        shop.revisions, served.encoder, exemplars, kind, data, head, decider, report_bytes(report), lesson.linears
     )
 
     shop.progress.step("activate")
-    activation, changed = activate(shop.activations, catalog_name, revision)
+    activation, changed = activate(shop.activations, catalog_name, digest)
     findings = (*loaded.findings, *warnings)
-    return Reindexed(activation, changed, report, findings, len(catalog.routes), len(exemplars))
+    result = Reindexed(activation, changed, report, findings, len(catalog.routes), len(exemplars))
+    if not changed or earlier is None or shop.study is None or not cases:
+        return result
+
+    shop.progress.step("compare")
+    revision = Revision(digest, served.encoder, exemplars, kind, data, decider, head)
+    texts = Texts.of(TextsKind.TESTS, str(folder), cases, labelled=True)
+    diff, not_compared = diff_with(earlier, revision, texts, judged, shop.study)
+    return replace(result, diff=diff, not_compared=not_compared)
 
 
 def source_of(routes: Sequence[Route], exemplars: Sequence[Exemplar], by: OpenEncoder, shop: Workshop) -> Source:
@@ -176,17 +186,24 @@ def _warnings(
     return (found for found in lint(loaded, seen, deciding, progress) if found.severity is not Severity.NOTE)
 
 
-def _base(catalog_name: str, encoder: EncoderId, shop: Workshop) -> Base | None:
-    """What is active; None without a revision that this program and encoder can build on."""
+def _active(catalog_name: str, shop: Workshop) -> str | None:
+    """Digest of the active revision; None without one, or where the pointer is damaged."""
     try:
         activation = shop.activations.read(catalog_name)
-        if activation is None:
-            return None
-        files = shop.revisions.read(activation.revision)
-        base = Base(decode(activation.revision, files), read_report(files[REPORT]), linears_of(files))
+        return activation.revision if activation else None
+    except FingerpostError as error:
+        _log.warning("base_unusable", catalog=catalog_name, error=str(error), effect="everything is learned anew")
+        return None
+
+
+def _base(digest: str, encoder: EncoderId, shop: Workshop) -> Base | None:
+    """That revision; None where this program and encoder cannot build on it."""
+    try:
+        files = shop.revisions.read(digest)
+        base = Base(decode(digest, files), read_report(files[REPORT]), linears_of(files))
         return base if base.revision.encoder == encoder else None
     except (FingerpostError, ValueError) as error:
-        _log.warning("base_unusable", catalog=catalog_name, error=str(error), effect="everything is learned anew")
+        _log.warning("base_unusable", revision=digest[:12], error=str(error), effect="everything is learned anew")
         return None
 
 

@@ -126,6 +126,8 @@ def reindexed(result: "Reindexed") -> None:
         return
     _out.print(f"{report.cases} held-out texts, {report.out_of_scope_cases} of them out of scope:")
     _show_report(report)
+    if result.not_compared:
+        _out.print(escape(result.not_compared))
 
 
 def _show_carried(learned: "Learned") -> None:

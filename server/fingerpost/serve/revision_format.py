@@ -107,10 +107,13 @@ def decode(digest: str, files: Mapping[str, bytes]) -> Revision:
     return Revision(digest, manifest.encoder, exemplars, manifest.index_kind, files[_INDEX], decider, head)
 
 
-def _verified_manifest(digest: str, files: Mapping[str, bytes]) -> Manifest:
-    data = files.get(MANIFEST)
-    if data is None:
-        raise _incompatible(digest, f"{MANIFEST} is missing")
+def read_manifest(digest: str, data: bytes) -> Manifest:
+    """What a revision says that it holds.
+
+    Raises:
+        DataLoss: it is not what its digest says.
+        FailedPrecondition: ARTEFACT_INCOMPATIBLE, it is of another schema.
+    """
     if digest_of(data) != digest:
         raise DataLoss(
             f"revision {digest[:12]}: {MANIFEST} has digest {digest_of(data)[:12]}: reindex to publish it anew"
@@ -124,9 +127,15 @@ def _verified_manifest(digest: str, files: Mapping[str, bytes]) -> Manifest:
             digest, f"its schema is {version} and this program reads {SCHEMA_VERSION}: update or reindex"
         )
     try:
-        manifest = _manifest.validate_json(data)
+        return _manifest.validate_json(data)
     except ValidationError as error:
         raise _incompatible(digest, f"{MANIFEST} cannot be understood: reindex") from error
+
+
+def _verified_manifest(digest: str, files: Mapping[str, bytes]) -> Manifest:
+    if MANIFEST not in files:
+        raise _incompatible(digest, f"{MANIFEST} is missing")
+    manifest = read_manifest(digest, files[MANIFEST])
     missing, extra = set(manifest.files) - set(files), set(files) - set(manifest.files) - {MANIFEST}
     if missing or extra:
         raise _incompatible(digest, f"missing files {sorted(missing)}, unexpected files {sorted(extra)}: reindex")

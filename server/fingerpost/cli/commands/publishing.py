@@ -32,6 +32,7 @@ def reindex(
         return
     from fingerpost.bootstrap.building import encoder_source, open_workshop
     from fingerpost.build.reindex import reindex as build
+    from fingerpost.cli.diff import print_since
     from fingerpost.cli.progress import progress
     from fingerpost.serve.runtime import check_catalog_name
     from fingerpost.telemetry.logs import configure_logs
@@ -44,6 +45,8 @@ def reindex(
     if json_file is not None:
         json_file.write_text(show.reindexed_json(result), encoding="utf-8")
     show.reindexed(result)
+    if result.diff is not None:
+        print_since(result.diff)
 
 
 @app.command(epilog="Example: fingerpost evaluate cases.jsonl --data data --json report.json")
