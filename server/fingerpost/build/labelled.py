@@ -33,7 +33,7 @@ def read_labelled(source: Path) -> list[LabelledText]:
         RouteFilesInvalid: with a finding for each bad row.
     """
     findings = Findings()
-    content = _read(source, findings)
+    content = read_maybe_packed(source, findings)
     rows = [
         row
         for number, line in lines(content or "")
@@ -64,7 +64,8 @@ def _row(line: str, place: Place, findings: Findings) -> LabelledText | None:
     return LabelledText(label, Text(text.strip(), place.file, place.line))
 
 
-def _read(source: Path, findings: Findings) -> str | None:
+def read_maybe_packed(source: Path, findings: Findings) -> str | None:
+    """The text of a file, of a .gz file what it holds; None, and a finding, where it cannot be read."""
     data = read_source_bytes(source, MAX_BYTES, findings)
     if data is not None and source.suffix == ".gz":
         data = _unpacked(source.name, data, findings)
