@@ -18,8 +18,8 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from entries import Row, read
+from numpy.typing import NDArray
 from public_sets import OUT_OF_SCOPE_LABEL
 from recorded import ROOT, header
 
@@ -205,10 +205,7 @@ def needed(curve: Curve, accuracy: float) -> float | None:
         if value >= accuracy:
             share = (accuracy - best[1]) / (value - best[1])
             return best[0] + share * (labels - best[0])
-        if value > best[1]:
-            best = (labels, value)
-        else:
-            best = (labels, best[1])
+        best = (labels, value) if value > best[1] else (labels, best[1])
     return None
 
 

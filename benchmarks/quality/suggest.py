@@ -155,7 +155,7 @@ def _kind(group: Sequence[str], held: set[str]) -> str:
 
 def _alike(name: str, label: str) -> bool:
     """Whether they share a word, or its beginning of four letters."""
-    words, others = (set(part[:4] for part in one.split("_")) for one in (name, label))
+    words, others = ({part[:4] for part in one.split("_")} for one in (name, label))
     return bool(words & others)
 
 

@@ -2,8 +2,8 @@
 
 A text is worth asking for what it says of others: those that are alike and as little known. So the choice is greedy
 facility location over all texts, each weighing what is not known of it, starting from what the utterances cover
-(Nemhauser et al. 1978; Wei, Iyer & Bilmes 2015, "Submodularity in Data Subset Selection and Active Learning"): uncertain
-texts, in dense places, none like another. See docs/decisions/0015-suggestions.md.
+(Nemhauser et al. 1978; Wei, Iyer & Bilmes 2015, "Submodularity in Data Subset Selection and Active Learning"):
+uncertain texts, in dense places, none like another. See docs/decisions/0015-suggestions.md.
 """
 
 from collections.abc import Iterator

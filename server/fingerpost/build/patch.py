@@ -1,7 +1,7 @@
 """Patch: changed files as a unified diff, which `patch -p1` and `git apply` take."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _CONTEXT = 3
@@ -22,11 +22,6 @@ class Change:
 def unified(changes: Sequence[Change]) -> str:
     """The changes as one diff; line ends stand in it as in the files, so it must be written as bytes."""
     return "".join(line for change in changes for line in _diff(change))
-
-
-def applied(files: Mapping[str, str], changes: Sequence[Change]) -> dict[str, str]:
-    """The files as they are after the changes."""
-    return {**files, **{change.file: change.after for change in changes}}
 
 
 def _diff(change: Change) -> Iterator[str]:

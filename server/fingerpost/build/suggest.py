@@ -13,7 +13,7 @@ from fingerpost.build.naming import Words, described, name_of
 from fingerpost.build.study import Study
 from fingerpost.build.texts import normalised
 from fingerpost.build.traffic import Asked
-from fingerpost.types import OUT_OF_SCOPE, Catalog, Decider, Exemplar, Vectors
+from fingerpost.types import OUT_OF_SCOPE, Catalog, Exemplar, Vectors
 
 SMALLEST = 5
 """Distinct texts under which a group is no new route."""
@@ -267,7 +267,7 @@ def _proposed(one: Fresh) -> Proposed:
     return Proposed(one.asked.text.text, one.asked.count, one.opinion.confidence, near)
 
 
-def uncertainty(opinion: Opinion, decider: Decider) -> float:
+def uncertainty(opinion: Opinion) -> float:
     """How little is known of a text, [0, 1]: 1 less the margin between its two likeliest routes."""
     margin = opinion.decision.margin
     if margin is None:
