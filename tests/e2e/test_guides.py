@@ -108,6 +108,7 @@ def blocks(page: Path, language: str = "bash", section: str | None = None) -> li
 def test_every_guide_is_run_or_has_a_reason() -> None:
     """A guide is either run below or listed with the reason why not."""
     run = {"route-your-first-request.md", "add-a-route.md", "choose-a-threshold.md", "run-several-replicas.md"}
+    run |= {"learn-from-traffic.md"}
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
 
@@ -193,6 +194,18 @@ def test_choose_a_threshold(clone: Clone) -> None:
     assert "Route chitchat: Threshold 0.9000 is given in its file." in printed
     assert re.search(r"^metric +value +95 % interval +semantic-router", printed, re.MULTILINE)
     assert "8 cases, 2 of them out of scope" in printed
+    last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
+    assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
+
+
+def test_learn_from_traffic(clone: Clone) -> None:
+    """The guide's texts give two routes and a few utterances, whose patch is applied, published and taken back."""
+    first = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    printed = clone.run(*blocks(GUIDES / "learn-from-traffic.md"))
+    assert printed.count("--- /dev/null") == 2
+    assert "15 routes" in printed
+    assert printed.count('"label": ""') == 5
     last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
     assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
     assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
