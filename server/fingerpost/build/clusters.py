@@ -8,10 +8,12 @@ their routes best. See docs/decisions/0015-suggestions.md.
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerpost.build.cover import cover
 from fingerpost.types import Vectors
 
 Numbers = NDArray[np.int64]
@@ -195,10 +197,7 @@ def clusters_of(vectors: Vectors, cut: float) -> list[Numbers]:
 def representatives(
     vectors: Vectors, weights: NDArray[np.float64], count: int, known: Vectors, least: float = 0.0
 ) -> list[int]:
-    """Rows that stand for all of them, the most telling first: greedy facility location (Nemhauser et al. 1978).
-
-    Each row is as well represented as its nearest chosen or known one is similar; a choice gains what it adds over all
-    rows. So paraphrases of a choice, and of what is known, gain nothing.
+    """Rows that stand for all of them, the most telling first; no paraphrases of a choice, nor of what is known.
 
     Args:
         vectors: Shape (n, dim), float32, unit rows.
@@ -207,16 +206,11 @@ def representatives(
         known: Shape (m, dim), likewise unit rows, maybe none.
         least: Gain under which a choice is not worth it, as a share of all weights.
     """
-    similarities = (vectors @ vectors.T).astype(np.float64)
-    covered = (vectors @ known.T).max(axis=1) if len(known) else np.zeros(len(vectors))
-    covered = np.maximum(covered, 0.0)
-    chosen: list[int] = []
-    while len(chosen) < min(count, len(vectors)):
-        gains = weights @ np.maximum(similarities - covered[:, None], 0.0)
-        gains[chosen] = -1.0
-        best = int(np.argmax(gains))
-        if gains[best] < least * weights.sum() or gains[best] <= 0.0:
+    covered = np.maximum((vectors @ known.T).max(axis=1) if len(known) else np.zeros(len(vectors)), 0.0)
+    share = (weights / weights.sum()).astype(np.float32)
+    chosen = []
+    for row, gain in islice(cover(vectors @ vectors.T, share, covered.astype(np.float32)), count):
+        if gain <= 0.0 or gain < least:
             break
-        chosen.append(best)
-        covered = np.maximum(covered, similarities[best])
+        chosen.append(row)
     return chosen

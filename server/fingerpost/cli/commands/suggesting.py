@@ -19,7 +19,7 @@ def suggest(
     data: Data = Path("data"),
     catalog: Catalog = "default",
     ask: Annotated[
-        int, typer.Option(min=0, help="Print as many texts whose label would teach most, as rows to fill in.")
+        int, typer.Option(min=0, max=1000, help="Print as many texts whose label would teach most, as rows to fill in.")
     ] = 0,
     patch: Annotated[Path | None, typer.Option(help="Write the patch to this new file instead of printing it.")] = None,
     json: Json = False,
