@@ -31,7 +31,7 @@ STYLES = {
     "both": "model: coder\nutterances_file: more.txt\nutterances:\n  - first one\n",
 }
 BESIDE = {"more.txt": "beside\nbeside too", "more.jsonl": '{"text": "beside"}\r\n', "more.csv": "n,text\n1,beside\n"}
-FILES = ["code.yaml", "a b.yaml", 'q"\\.yml', "größe.yaml", "tab\t.yaml"]
+FILES = ["code.yaml", "a b.yaml", 'q"\\.yml', "größe.yaml"]
 
 wanted = st.lists(texts.filter(lambda text: not text_fault(text)), min_size=1, max_size=4, unique_by=normalised)
 
@@ -47,7 +47,7 @@ def suggestions(more: list[str], new: list[str], route: str, name: str) -> Sugge
 
 
 @given(wanted, wanted, st.sampled_from(list(STYLES)), st.sampled_from(FILES), st.sampled_from(["no", "code", "ö x"]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_patch_applies_and_loads(more: list[str], new: list[str], style: str, file: str, name: str) -> None:
     """`git apply` and `patch -p1` give the same folder, which loads with every suggested text where it belongs."""
     added = {normalised(text) for text in more}
@@ -60,7 +60,7 @@ def test_a_patch_applies_and_loads(more: list[str], new: list[str], style: str, 
         changes = changes_of(suggestions(more, new, route.name, f"{name} new"), route_sources(folder), "strong", names)
         by_git, by_patch = (Path(shutil.copytree(folder, Path(root, program))) for program in ("git", "patch"))
         patch = unified(changes).encode()
-        run(["git", "apply", "-"], by_git, patch)
+        run(["git", "apply", "--whitespace=nowarn", "-"], by_git, patch)
         run(["patch", "-p1", "--quiet", "--binary"], by_patch, patch)
         assert contents(by_git) == contents(by_patch)
         assert contents(by_git) == contents(folder) | {change.file: change.after.encode() for change in changes}
@@ -83,7 +83,7 @@ lines = st.lists(st.sampled_from(["a", "b", "", " ", "-", "+++ b/x", "@@ -1 +1 @
 
 
 @given(lines, lines, lines, st.sampled_from(["\n", "\r\n", ""]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_diff_is_what_changed(head: list[str], new: list[str], tail: list[str], end: str) -> None:
     """Lines put anywhere into a file come out by git as they were put, last lines without an end too."""
     before, after = "\n".join([*head, *tail]) + end, "\n".join([*head, *new, *tail]) + end
@@ -91,7 +91,11 @@ def test_a_diff_is_what_changed(head: list[str], new: list[str], tail: list[str]
         return
     with tempfile.TemporaryDirectory() as root:
         Path(root, "x").write_bytes(before.encode())
-        run(["git", "apply", "-"], Path(root), unified([Change("x", before, after, ("a note\n--- of two",))]).encode())
+        run(
+            ["git", "apply", "--whitespace=nowarn", "-"],
+            Path(root),
+            unified([Change("x", before, after, ("a note\n--- of two",))]).encode(),
+        )
         assert Path(root, "x").read_bytes() == after.encode()
 
 

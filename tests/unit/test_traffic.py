@@ -37,11 +37,11 @@ def test_packed_rows_and_plain_lines(tmp_path: Path) -> None:
 def test_every_bad_row_is_told(tmp_path: Path) -> None:
     """Rows that are no texts are all named by line and code."""
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"text": 5}\nno\n{"label": "x"}\n{"text": " "}\n{"text": "\\u0000"}\n[]\n{"text": "fine"}\n')
+    path.write_text('{"text": 5}\nno\n{"label": "x"}\n{"text": " "}\n{"text": "a\\u0000"}\n[]\n{"text": "fine"}\n')
     with pytest.raises(RouteFilesInvalid) as refused:
         read_traffic(path)
     assert [(one.line, one.code) for one in refused.value.findings] == [
-        (1, "FP121"), (2, "FP121"), (3, "FP121"), (4, "FP207"), (5, "FP208"), (6, "FP121"),
+        (1, "FP121"), (2, "FP121"), (3, "FP121"), (4, "FP210"), (5, "FP212"), (6, "FP121"),
     ]  # fmt: skip
 
 
