@@ -50,7 +50,9 @@ def test_the_cut_that_fits_the_routes_best() -> None:
     """Where routes are clouds apart from each other, the cut parts them without an error."""
     vectors, exemplars = clustered(6, 10, spread=0.3)
     routes = np.array([exemplar.route for exemplar in exemplars])
-    found = clusters_of(vectors, best_cut(vectors, routes))
+    cut, agreement = best_cut(vectors, routes)
+    found = clusters_of(vectors, cut)
+    assert agreement == 1.0
     assert sorted(sorted(set(routes[rows])) for rows in found) == [[route] for route in range(6)]
 
 

@@ -23,11 +23,12 @@ MAX_TEXTS = 6_000
 
 _SHRINKAGE = 0.3  # of the covariance towards a multiple of the identity, as in `build.linear`
 _MIN_FREEDOM = 50  # utterances beyond the first of their routes, under which the plain metric is kept
-_MIN_ROUTES = 8  # under which the routes teach no width
+_MIN_ROUTES = 8  # under which the usual cut is kept as well
+_MANY_ROUTES = 30  # under which the plain metric is kept, though the cut is learned
 _A_ROUTE = 12  # utterances of a route that the width is learned from
 _MOST_LEARNED = 2_000  # utterances in all
-_USUAL_CUT = 0.55  # cosine of the plain metric
-_CUTS = (0.15, 0.75)  # what is learned keeps to these
+_USUAL_CUT = 0.3  # mean cosine of a cluster where nothing is learned
+_CUTS = (0.2, 0.7)  # what is learned keeps to these
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,17 +50,33 @@ class Metric:
 def metric_of(vectors: Vectors, routes: Numbers) -> Metric:
     """What the routes teach about which texts belong together.
 
+    Half of the routes teach a metric, the other half how well and at which cut it parts texts of routes that it was not
+    taught by, and the other way round. Where the turned metric does no better than the plain one, and where routes are
+    few, the plain one is taken: few and broad routes would teach that topics do not matter.
+
     Args:
         vectors: Shape (n, dim), float32, unit rows: utterances of routes.
         routes: Shape (n,), from 0.
     """
-    dim = vectors.shape[1]
-    plain = Metric(np.zeros(dim), np.eye(dim), _USUAL_CUT)
+    plain = _plain(vectors.shape[1])
     present = np.unique(routes)
-    if len(vectors) - len(present) < _MIN_FREEDOM or len(present) < 2:
-        return plain
-    centre, turn = _turned(vectors, routes)
-    return Metric(centre, turn, _learned_cut(vectors, routes))
+    if len(vectors) - len(present) < _MIN_FREEDOM or len(present) < _MIN_ROUTES:
+        return Metric(*plain, _USUAL_CUT)
+    ways = (False, True) if len(present) >= _MANY_ROUTES else (False,)
+    tried: dict[bool, list[tuple[float, float]]] = {turned: [] for turned in ways}
+    for half in (0, 1):
+        teaching = np.isin(routes, present[half::2])
+        rows = _some(routes, present[1 - half :: 2])
+        for turned, found in tried.items():
+            space = _turned(vectors[teaching], routes[teaching]) if turned else plain
+            found.append(best_cut(Metric(*space, 0.0).of(vectors[rows]), routes[rows]))
+    better = max(tried, key=lambda turned: sum(score for _, score in tried[turned]))
+    cut = float(np.clip(np.mean([cut for cut, _ in tried[better]]), *_CUTS))
+    return Metric(*(_turned(vectors, routes) if better else plain), cut)
+
+
+def _plain(dim: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.zeros(dim), np.eye(dim)
 
 
 def _turned(vectors: Vectors, routes: Numbers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -77,20 +94,6 @@ def _turned(vectors: Vectors, routes: Numbers) -> tuple[NDArray[np.float64], NDA
     return means.mean(axis=0), (turns / np.sqrt(values)) @ turns.T
 
 
-def _learned_cut(vectors: Vectors, routes: Numbers) -> float:
-    """Half of the routes teach the metric, the other half the cut, and the other way round."""
-    present = np.unique(routes)
-    if len(present) < _MIN_ROUTES:
-        return _USUAL_CUT / 2  # the turned metric sets texts further apart
-    cuts = []
-    for half in (0, 1):
-        teaching = np.isin(routes, present[half::2])
-        centre, turn = _turned(vectors[teaching], routes[teaching])
-        rows = _some(routes, present[1 - half :: 2])
-        cuts.append(best_cut(Metric(centre, turn, 0.0).of(vectors[rows]), routes[rows]))
-    return float(np.clip(np.mean(cuts), *_CUTS))
-
-
 def _some(routes: Numbers, wanted: Numbers) -> Numbers:
     """Rows of a few utterances of each wanted route, evenly over its own."""
     most = max(2, min(_A_ROUTE, _MOST_LEARNED // len(wanted)))
@@ -101,8 +104,8 @@ def _some(routes: Numbers, wanted: Numbers) -> Numbers:
     return np.concatenate(rows)
 
 
-def best_cut(vectors: Vectors, routes: Numbers) -> float:
-    """The cut at which pairs in a cluster agree best with pairs of a route, by their F1.
+def best_cut(vectors: Vectors, routes: Numbers) -> tuple[float, float]:
+    """The cut at which pairs in a cluster agree best with pairs of a route, and their F1 there.
 
     Args:
         vectors: Shape (n, dim), float32, unit rows.
@@ -122,7 +125,7 @@ def best_cut(vectors: Vectors, routes: Numbers) -> float:
         if score > best:
             following = merges[place + 1].similarity if place + 1 < len(merges) else merge.similarity
             best, cut = score, (merge.similarity + following) / 2
-    return cut
+    return cut, best
 
 
 @dataclass(frozen=True, slots=True)

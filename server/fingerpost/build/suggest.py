@@ -19,7 +19,8 @@ SMALLEST = 5
 """Distinct texts under which a group is no new route."""
 
 _FEWEST = 3  # requests that were near a route and unsure, under which nothing is suggested for it
-_NEAR = 0.5  # mean confidence at which texts are a route's own, whatever their distance
+_NEAR = 0.5  # mean confidence at which texts can be a route's own although they are far from most of it
+_AS_NEAR = 0.75  # share of their likeness to each other that they must then have to its utterances
 _FOR_ROUTE = 5  # most utterances for a route that is there
 _FOR_NEW = 10  # and for a new one
 _LEAST_GAIN = 0.01  # see `representatives`
@@ -181,13 +182,15 @@ class _Sorting:
         self._routes = np.array([exemplar.route for exemplar in routed], dtype=np.int64)
         self._words = [exemplar.text for exemplar in routed]
         self._metric: Metric = metric_of(self._own, self._routes)
+        self._seen = self._metric.of(self._own)
+        self._by_name = {self._decider.routes[number].name: int(number) for number in np.unique(self._routes)}
         self._vectors = self._metric.of(study.vectors([one.asked.text.text for one in texts]))
         self._best = [one.opinion.best for one in texts]
         self._sureness = np.array([one.opinion.confidence or 0.0 for one in texts])
 
     def sort(self) -> _Sorted:
         groups = clusters_of(self._vectors, self._metric.cut)
-        seen = self._metric.of(self._own)
+        seen = self._seen
         centres = {number: seen[self._routes == number].mean(axis=0) for number in np.unique(self._routes)}
         homes: dict[str, list[int]] = {}
         strange = []
@@ -223,9 +226,20 @@ class _Sorting:
         if links[nearest] >= self._metric.cut:
             return self._decider.routes[nearest].name
         if self._sureness[rows].mean() >= _NEAR:
-            names = [self._best[row] for row in rows]
-            return max(set(names), key=lambda name: (names.count(name), name or ""))
+            likely = _most_common([self._best[row] for row in rows])
+            return likely if self._as_near(rows, likely) else None
         return None
+
+    def _as_near(self, rows: Numbers, route: str | None) -> bool:
+        """Whether the texts are nearly as like the route's utterances as each other: those of another route are not."""
+        own = self._by_name.get(route) if route else None
+        if own is None or len(rows) < SMALLEST:
+            return own is not None
+        group = self._vectors[rows]
+        among = group @ group.T
+        np.fill_diagonal(among, -1.0)
+        nearest = (group @ self._seen[self._routes == own].T).max(axis=1)
+        return float(nearest.mean()) >= _AS_NEAR * float(among.max(axis=1).mean())
 
     def _route_texts(self) -> Iterator[list[str]]:
         for number in np.unique(self._routes):
