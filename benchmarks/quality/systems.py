@@ -15,19 +15,20 @@ from public_sets import OUT_OF_SCOPE_LABEL
 
 from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.bootstrap.building import encoder_source, open_workshop
-from fingerpost.bootstrap.studying import evaluate_active
+from fingerpost.bootstrap.studying import evaluate_active, open_archive
 from fingerpost.build.imports.formats import import_file
 from fingerpost.build.load import load
 from fingerpost.build.metrics import Rows
 from fingerpost.build.reindex import Workshop, reindex
 from fingerpost.build.report import Report
+from fingerpost.build.study import Study
 from fingerpost.build.vectorise import vectorise
 from fingerpost.cli.local import local_server
 from fingerpost.client import Client, Options
 from fingerpost.errors import FingerpostError
 from fingerpost.integrations.semantic_router import baseline_decisions
 from fingerpost.ports import NoProgress, Progress
-from fingerpost.types import Exemplar
+from fingerpost.types import Catalog, Exemplar
 
 CATALOG = "quality"
 _BATCH = 128
@@ -98,6 +99,12 @@ class Bench:
     def evaluate(self, cases: Sequence[Row]) -> Report:
         """What `fingerpost evaluate` says of the active catalog."""
         return evaluate_active(self._folder, CATALOG, _write(self._folder / "cases.jsonl", cases), NoProgress())
+
+    @contextmanager
+    def studied(self) -> Iterator[tuple[Study, Catalog]]:
+        """The active catalog, opened to be looked at, and its route files."""
+        with open_archive(self._folder, NoProgress()) as archive:
+            yield archive.active(CATALOG), load(self._routes).catalog
 
     def ask_semantic_router(self, cases: Sequence[Row]) -> Answers:
         """The utterances of the active catalog and the cases, in an IndexedRouter with its own settings."""

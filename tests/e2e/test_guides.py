@@ -121,6 +121,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "edit-routes.md",
         "check-routes-in-ci.md",
         "compare-revisions.md",
+        "learn-from-traffic.md",
     }
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
@@ -291,6 +292,15 @@ def test_compare_revisions(clone: Clone) -> None:
     assert "Asked: the 4 texts of requests.txt, which have no labels" in printed
     assert "at 900 input and 150 output tokens each" in printed
     assert re.search(r"^better 0 worse \d+$", printed, re.MULTILINE)
+
+
+def test_learn_from_traffic(clone: Clone) -> None:
+    """The guide's texts give two routes and a few utterances, whose patch is applied, published and taken back."""
+    first = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    printed = clone.run(*blocks(GUIDES / "learn-from-traffic.md"))
+    assert printed.count("--- /dev/null") == 2
+    assert "15 routes" in printed
+    assert printed.count('"label": ""') == 5
     last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
     assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
     assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]

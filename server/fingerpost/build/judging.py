@@ -65,6 +65,35 @@ class Judged:
         return self.decision.route == self.case.route
 
 
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What is decided for a text that nobody has labelled; `best` is the best route before the threshold."""
+
+    text: Text
+    decision: Decision
+    best: str | None
+    judgement: Judgement
+    nearest: tuple[Near, ...]
+
+    @property
+    def confidence(self) -> float | None:
+        """Of the best route."""
+        return _confidence(self.judgement)
+
+    @property
+    def fell_back(self) -> bool:
+        return self.decision.outcome is Outcome.FALLBACK
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a text's surest view shows."""
+
+    found: Found
+    judgement: Judgement
+    foreign: bool
+
+
 def judge_cases(
     cases: Sequence[Case],
     speller: Speller,
@@ -83,35 +112,77 @@ def judge_cases(
         vectors_of: Embeds m texts; shape (m, d), float32, unit rows.
         progress: Hears the step "evaluate", counted in cases.
     """
-    spelled = [speller.read(case.text.text) for case in cases]
+    texts = [case.text for case in cases]
+    looked = _look(texts, speller, space, decider, vectors_of, progress)
+    return [_judged(case, one, space.exemplars, decider) for case, one in zip(cases, looked, strict=True)]
+
+
+def judge_texts(
+    texts: Sequence[Text],
+    speller: Speller,
+    space: Space,
+    decider: Decider,
+    vectors_of: Callable[[Sequence[str]], Vectors],
+    progress: Progress,
+) -> list[Opinion]:
+    """Decide every text as the server would; the arguments are those of `judge_cases`."""
+    looked = _look(texts, speller, space, decider, vectors_of, progress)
+    return [
+        Opinion(
+            text=text,
+            decision=decide(one.judgement, decider),
+            best=_best(one.judgement, decider),
+            judgement=one.judgement,
+            nearest=_nearest(one.found, space.exemplars, decider),
+        )
+        for text, one in zip(texts, looked, strict=True)
+    ]
+
+
+def _look(
+    texts: Sequence[Text],
+    speller: Speller,
+    space: Space,
+    decider: Decider,
+    vectors_of: Callable[[Sequence[str]], Vectors],
+    progress: Progress,
+) -> list[_Looked]:
+    spelled = [speller.read(text.text) for text in texts]
     views = [view for read in spelled for view in read.views]
     vectors = dict(zip(views, vectors_of(views), strict=True))
-    progress.step("evaluate", len(cases))
-    judged = []
-    for case, read in zip(cases, spelled, strict=True):
+    progress.step("evaluate", len(texts))
+    looked = []
+    for read in spelled:
         found = [find(space, vectors[view], decider.vote.neighbours) for view in read.views]
-        judged.append(_judged(case, found, space.exemplars, decider, foreign=read.foreign))
+        judged = [(one, judge(_scored(one, space.exemplars, decider), decider, foreign=read.foreign)) for one in found]
+        looked.append(_Looked(*surest(judged), read.foreign))
         progress.advance()
-    return judged
+    return looked
 
 
-def _judged(
-    case: Case, views: Sequence[Found], exemplars: Sequence[Exemplar], decider: Decider, *, foreign: bool
-) -> Judged:
-    def scored(found: Found) -> Scores:
-        return score(found, exemplars, decider.vote, decider.blend)
-
-    found, judgement = surest([(found, judge(scored(found), decider, foreign=foreign)) for found in views])
-    best = judgement.candidates[0] if judgement.candidates else None
+def _judged(case: Case, looked: _Looked, exemplars: Sequence[Exemplar], decider: Decider) -> Judged:
+    scores = _scored(looked.found, exemplars, decider)
     return Judged(
         case=case,
-        decision=decide(judgement, decider),
-        best=decider.routes[best.route].name if best else None,
-        judgement=judgement,
-        at_share=tuple(_confidence(judge(scored(found), decider, share, foreign=foreign)) for share in SHARES),
-        nearest=tuple(_near(neighbour, exemplars, decider) for neighbour in found.neighbours[:_NEAREST_COUNT]),
-        foreign=foreign,
+        decision=decide(looked.judgement, decider),
+        best=_best(looked.judgement, decider),
+        judgement=looked.judgement,
+        at_share=tuple(_confidence(judge(scores, decider, share, foreign=looked.foreign)) for share in SHARES),
+        nearest=_nearest(looked.found, exemplars, decider),
+        foreign=looked.foreign,
     )
+
+
+def _scored(found: Found, exemplars: Sequence[Exemplar], decider: Decider) -> Scores:
+    return score(found, exemplars, decider.vote, decider.blend)
+
+
+def _best(judgement: Judgement, decider: Decider) -> str | None:
+    return decider.routes[judgement.candidates[0].route].name if judgement.candidates else None
+
+
+def _nearest(found: Found, exemplars: Sequence[Exemplar], decider: Decider) -> tuple[Near, ...]:
+    return tuple(_near(neighbour, exemplars, decider) for neighbour in found.neighbours[:_NEAREST_COUNT])
 
 
 def _near(neighbour: Neighbour, exemplars: Sequence[Exemplar], decider: Decider) -> Near:

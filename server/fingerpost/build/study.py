@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fingerpost.build.judging import Case, Judged, judge_cases
+from fingerpost.build.judging import Case, Judged, Opinion, judge_cases, judge_texts
 from fingerpost.build.report import Report
 from fingerpost.build.vectorise import vectorise
 from fingerpost.ports import Progress, VectorCache
 from fingerpost.serve.retrieve import Retriever
-from fingerpost.types import Decider, Exemplar, Revision, Vectors
+from fingerpost.types import Decider, Exemplar, Revision, Text, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +39,10 @@ class Study:
         """What the server would decide for each."""
         return judge_cases(
             cases, self.retriever.speller, self.retriever.space, self.decider, self.vectors, self.progress
+        )
+
+    def opinions(self, texts: Sequence[Text]) -> list[Opinion]:
+        """What the server would decide for texts that nobody has labelled."""
+        return judge_texts(
+            texts, self.retriever.speller, self.retriever.space, self.decider, self.vectors, self.progress
         )

@@ -1,0 +1,125 @@
+"""Suggesting: what a catalog's routes could learn from a file of texts, with the engines that it takes."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from fingerpost.bootstrap.studying import open_archive
+from fingerpost.build.ask import choose
+from fingerpost.build.load import load
+from fingerpost.build.patch import Change, unified
+from fingerpost.build.route_sources import route_sources
+from fingerpost.build.study import Study
+from fingerpost.build.suggest import Fresh, Suggestions, fresh_texts, suggest, uncertainty
+from fingerpost.build.suggested_files import changes_of
+from fingerpost.build.traffic import read_traffic
+from fingerpost.errors import InternalError
+from fingerpost.ports import Progress
+
+_READ = {".yaml", ".yml", ".jsonl", ".csv", ".txt"}  # endings of what route folders are read from
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A text whose route a person should tell."""
+
+    text: str
+    count: int
+    best: str | None
+    confidence: float | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """What came of a file of texts."""
+
+    revision: str
+    suggestions: Suggestions
+    patch: str  # a unified diff of the route folder; empty where nothing is suggested
+    missing: tuple[str, ...]  # routes of the revision that the folder lacks: nothing is suggested for them
+    questions: tuple[Question, ...]  # the most telling first
+
+
+def suggest_from(source: Path, routes: Path, data: Path, catalog: str, questions: int, progress: Progress) -> Suggested:
+    """Judge the texts by what the catalog serves, and suggest changes of its route files; nothing is written.
+
+    Args:
+        source: Texts: see `build.traffic`.
+        routes: The catalog's route folder.
+        data: Data folder with its active revision.
+        catalog: Its name.
+        questions: Texts to ask a person for; 0: none.
+        progress: Hears how far it has come.
+
+    Raises:
+        RouteFilesInvalid: the texts or the route files have errors.
+        InvalidRequest: the texts are in a file of another kind; or that is no name of a catalog.
+        NotFound: the catalog has no active revision.
+        DataLoss, FailedPrecondition: it cannot be read.
+    """
+    asked = read_traffic(source)
+    loaded = load(routes).catalog
+    sources = route_sources(routes)
+    with open_archive(data, progress) as archive, threadpool_limits(1, user_api="blas"):
+        study = archive.active(catalog)
+        fresh = fresh_texts(asked, study, loaded)
+        names = [*(route.name for route in loaded.routes), *(Path(file.yaml.name).stem for file in sources.values())]
+        found = suggest(asked, fresh, study, names)
+        telling = _questions(fresh, study, questions)
+    files = [path.name for path in routes.iterdir()]
+    changes = changes_of(found, sources, loaded.policy.fallback_model, files)
+    _prove(routes, changes)
+    missing = tuple(one.route for one in found.for_routes if one.route not in sources)
+    return Suggested(study.digest, found, unified(changes), missing, telling)
+
+
+def _questions(fresh: Sequence[Fresh], study: Study, count: int) -> tuple[Question, ...]:
+    if not count or not fresh:
+        return ()
+    vectors = study.vectors([one.asked.text.text for one in fresh])
+    known = study.vectors([exemplar.text for exemplar in study.exemplars])
+    unknown = np.array([uncertainty(one.opinion) for one in fresh])
+    weights = np.array([float(one.asked.count) for one in fresh])
+    study.progress.step("ask", count)
+    chosen = choose(vectors, unknown, np.log1p(weights), known, count)
+    return tuple(_question(fresh[row], study) for row in chosen)
+
+
+def _question(one: Fresh, study: Study) -> Question:
+    return Question(one.asked.text.text, one.asked.count, one.opinion.best, one.opinion.confidence, _why(one, study))
+
+
+def _why(one: Fresh, study: Study) -> str:
+    candidates = one.opinion.judgement.candidates
+    if not candidates:
+        return "no route is near it"
+    names = [study.decider.routes[candidate.route].name for candidate in candidates[:2]]
+    sure = [candidate.confidence for candidate in candidates[:2]]
+    told = [name if c is None else f"{name} {c:.2f}" for name, c in zip(names, sure, strict=True)]
+    reasons = ", ".join(one.opinion.decision.reasons) or "accepted"
+    return f"{' or '.join(told)}; {reasons}"
+
+
+def _prove(folder: Path, changes: Sequence[Change]) -> None:
+    """Load a copy of the folder with the changes in it: no patch is shown that could not be published.
+
+    Raises:
+        InternalError: it cannot be loaded.
+    """
+    with tempfile.TemporaryDirectory(prefix="fingerpost-suggest-") as name:
+        copy = Path(name)
+        for path in folder.iterdir():
+            if path.suffix.lower() in _READ and path.is_file():
+                shutil.copyfile(path, copy / path.name)
+        for change in changes:
+            (copy / change.file).write_bytes(change.after.encode())
+        try:
+            load(copy)
+        except Exception as error:
+            raise InternalError("the suggestions would make the route files invalid: please report this") from error
