@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -49,6 +50,24 @@ def put_file(path: Path, data: bytes) -> None:
     scratch = path.with_name(f".{path.name}.new")
     try:
         _write(scratch, data)
+        scratch.rename(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def put_unlocked(path: Path, data: bytes) -> None:
+    """Write or replace one file for which nobody holds a lock: of two writers the last one wins, whole.
+
+    A file that is there keeps its mode.
+    """
+    mode = path.stat().st_mode if path.exists() else 0o644
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+    os.close(handle)
+    scratch = Path(name)
+    try:
+        _write(scratch, data)
+        scratch.chmod(stat.S_IMODE(mode))  # mkstemp makes it private
         scratch.rename(path)
     finally:
         scratch.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from fingerpost.cli.commands import publishing  # noqa: F401, I001  each module adds its commands to the app
 from fingerpost.cli.commands import asking  # noqa: F401
 from fingerpost.cli.commands import carrying  # noqa: F401
+from fingerpost.cli.commands import reporting  # noqa: F401
 from fingerpost.cli.commands.app import app, run
 
 __all__ = ["app", "run"]
