@@ -57,17 +57,15 @@ def put_file(path: Path, data: bytes) -> None:
 
 
 def put_unlocked(path: Path, data: bytes) -> None:
-    """Write or replace one file for which nobody holds a lock: of two writers the last one wins, whole.
+    """Write or replace one file for which nobody holds a lock: of two processes the last one wins, whole.
 
-    A file that is there keeps its mode.
+    A file that is there keeps its mode, a new one has what the process's mask allows.
     """
-    mode = path.stat().st_mode if path.exists() else 0o644
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
-    os.close(handle)
-    scratch = Path(name)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         _write(scratch, data)
-        scratch.chmod(stat.S_IMODE(mode))  # mkstemp makes it private
+        if path.exists():
+            scratch.chmod(stat.S_IMODE(path.stat().st_mode))
         scratch.rename(path)
     finally:
         scratch.unlink(missing_ok=True)

@@ -29,7 +29,9 @@ def check_place(out: Path, *, force: bool) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(out))
     if not out.exists():
         return
-    if not out.is_file() or not (force or is_report(out)):
+    if not out.is_file():
+        raise FailedPrecondition(f"{out} is no place for a file: choose another", ErrorReason.INVALID_FIELD)
+    if not (force or is_report(out)):
         raise FailedPrecondition(
             f"{out} is there already and no report: choose another file, or replace it with --force",
             ErrorReason.INVALID_FIELD,
