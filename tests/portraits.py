@@ -14,7 +14,7 @@ from fingerpost.build.scatter import scatter_of
 from fingerpost.build.threshold import Point
 from fingerpost.ports import NoProgress
 from fingerpost.types import Catalog, Finding, Promise, Text, Vectors
-from tests.fakes import HASH_ENCODER, HashEmbedder, LocalRevision, snapshot
+from tests.fakes import DIM, HASH_ENCODER, HashEmbedder, LocalRevision, snapshot
 
 PROMISE = Promise(0.95, 0.6, 90, 85, 0.88, kept=False, texts_needed=400)
 CURVE = tuple(Point(0.95 - 0.09 * n, 0.1 + 0.09 * n, 1.0 - 0.01 * n, 0.9 - 0.005 * n) for n in range(10))
@@ -55,6 +55,7 @@ def portrait_of(
     report = report_of(judged, snap.decider)
     built = replace(report, held_out=HeldOut(100, {}, promise, CURVE))
     subject = Subject("default", "r" * 64, HASH_ENCODER, snap.decider, snap.exemplars, built, files, tuple(findings))
-    vectors = HashEmbedder().embed([exemplar.text for exemplar in snap.exemplars])
+    texts = [exemplar.text for exemplar in snap.exemplars]
+    vectors = HashEmbedder().embed(texts) if texts else np.empty((0, DIM), np.float32)
     source = CaseSource(Origin.ROUTES if cases else Origin.REVISION, "routes" if cases else "")
     return portray(subject, source, report, judged, scatter_of(snap.exemplars, vectors, flat), comparison)

@@ -16,18 +16,24 @@
   };
   const hide = () => { tip.hidden = true; };
 
+  const tell = (target) => {
+    const box = (target.querySelector(".value") ?? target).getBoundingClientRect();
+    show(box.left + box.width / 2, box.top, target.dataset.tip);
+  };
   const about = (event) => {
     const target = event.target.closest?.("[data-tip]");
-    if (!target) return;
-    const mark = target.querySelector(".value") ?? target;
-    const box = mark.getBoundingClientRect();
-    show(box.left + box.width / 2, box.top, target.dataset.tip);
+    if (target) tell(target);
   };
   document.addEventListener("pointerover", about);
   document.addEventListener("focusin", about);
   document.addEventListener("pointerout", hide);
   document.addEventListener("focusout", hide);
-  document.addEventListener("scroll", hide, { passive: true, capture: true });
+  // What was reached by the keyboard keeps its tip while the page scrolls to it.
+  let follow = () => {
+    const target = document.activeElement;
+    if (!tip.hidden && target.dataset.tip === body.textContent) tell(target); else hide();
+  };
+  document.addEventListener("scroll", () => follow(), { passive: true, capture: true });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 
   // The map: the point nearest to the pointer, or the next one in an arrow's direction, says what it is.
@@ -91,6 +97,8 @@
       point(next);
       spoken.textContent = `${head.textContent}: ${body.textContent}`;
     });
+    const others = follow;
+    follow = () => { if (!tip.hidden && document.activeElement === map && current >= 0) point(current); else others(); };
 
     for (const key of document.querySelectorAll(".key")) {
       key.addEventListener("click", () => {
