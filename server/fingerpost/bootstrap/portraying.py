@@ -131,4 +131,5 @@ def _compared(judged: Sequence[Judged], study: Study) -> Comparison:
         chosen = [judged[row] for row in sorted(rows.tolist())]
     cases: list[Case] = [j.case for j in chosen]
     theirs = baseline_of(_BASELINE, cases, study)
-    return Comparison(_BASELINE, report_of(chosen, study.decider).metrics, theirs.metrics, len(chosen), len(judged))
+    ours = report_of(chosen, study.decider)
+    return Comparison(_BASELINE, ours.metrics, theirs.metrics, ours.cases, ours.out_of_scope_cases, len(judged))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fingerpost.build.portrait import Portrait, RoutePortrait
+from fingerpost.build.portrait import Origin, Portrait, RoutePortrait
 from fingerpost.types import Severity
 
 _MOST = 3
@@ -25,7 +25,7 @@ class Advice:
 def advise(portrait: Portrait) -> tuple[Advice, ...]:
     """At most three, the most useful first: what concerns most of the cases."""
     weighed = [*_first(portrait), *_mixed_up(portrait), *_unsure(portrait), *_outside(portrait), *_proof(portrait)]
-    weighed += [*_tests(portrait), *_found(portrait)]
+    weighed += [*_harder(portrait), *_tests(portrait), *_found(portrait)]
     weighed.sort(key=lambda item: (-item[0], item[1].title))
     return tuple(advice for _, advice in weighed[:_MOST])
 
@@ -92,7 +92,7 @@ def _unsure(portrait: Portrait) -> _Weighed:
     def fell_back(route: RoutePortrait) -> int:
         return route.counts.best - route.counts.accepted_right
 
-    for route in sorted(portrait.routes, key=fell_back, reverse=True)[:1]:
+    for route in sorted(portrait.routes, key=fell_back, reverse=True)[:2]:
         count = fell_back(route)
         if count > 1:
             yield (
@@ -147,6 +147,18 @@ def _proof(portrait: Portrait) -> _Weighed:
             "Prove the target", f"A precision of {target} is aimed at and not proven yet. {more}", section="confidence"
         ),
     )
+
+
+def _harder(portrait: Portrait) -> _Weighed:
+    if portrait.report.cases and portrait.source.origin is Origin.ROUTES and not portrait.report.mistakes:
+        yield (
+            1.0,
+            Advice(
+                "Try real requests",
+                "No test text got a wrong route. Tests are often worded like the utterances, by the same hand: give "
+                "some hundred real requests with --cases and see whether it holds.",
+            ),
+        )
 
 
 def _tests(portrait: Portrait) -> _Weighed:

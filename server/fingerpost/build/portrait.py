@@ -83,6 +83,7 @@ class Comparison:
     ours: dict[str, Measured]
     theirs: dict[str, Measured]
     cases: int  # that were compared
+    outside: int  # of these out of scope
     of: int  # that there are
 
 

@@ -68,8 +68,8 @@ class ReliabilityChart:
 
 def reliability_chart(reliability: Reliability) -> ReliabilityChart:
     most = max(bin_.count for bin_ in reliability.bins)
-    frame = Frame(54, 16, 444, 292)
-    below = Frame(54, 304, 444, 352, y_high=most)
+    frame = Frame(54, 16, 444, 284)
+    below = Frame(54, 306, 444, 352, y_high=most)
     bars = tuple(
         Bar(
             x=frame.x(bin_.low) + 1.5,
@@ -152,8 +152,8 @@ class MapChart:
 
 
 _WIDE, _HIGH, _EDGE = 1000, 600, 22
-WIDE_LETTERS, NARROW_LETTERS = 17.0, 36.0
-"""Sizes of the names, in the units of the view box: a phone shows it at a third."""
+WIDE_LETTERS, NARROW_LETTERS = 17.0, 22.0
+"""Sizes of the names, in the units of the view box: a phone shows a part of it, smaller."""
 
 
 def map_chart(scatter: Scatter, names: Sequence[str]) -> MapChart:
