@@ -16,7 +16,9 @@ from benchmarks.family import Family
 _COMMAND = [sys.executable, "-m", "fingerpost"]
 
 
-def fingerpost(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+def fingerpost(
+    *arguments: object, code: int = 0, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command and require its exit code."""
     done = subprocess.run(
         [*_COMMAND, *map(str, arguments)],
@@ -24,6 +26,7 @@ def fingerpost(*arguments: object, code: int = 0, **environment: str) -> subproc
         text=True,
         timeout=120,
         check=False,
+        cwd=cwd,
         env={**os.environ, **environment},
     )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -76,6 +77,22 @@ def put_file(path: Path, data: bytes, mode: int | None = None) -> None:
         _write(scratch, data)
         if mode is not None:
             scratch.chmod(mode)
+        scratch.rename(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def put_unlocked(path: Path, data: bytes) -> None:
+    """Write or replace one file for which nobody holds a lock: of two processes the last one wins, whole.
+
+    A file that is there keeps its mode, a new one has what the process's mask allows.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        _write(scratch, data)
+        if path.exists():
+            scratch.chmod(stat.S_IMODE(path.stat().st_mode))
         scratch.rename(path)
     finally:
         scratch.unlink(missing_ok=True)

@@ -122,6 +122,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "check-routes-in-ci.md",
         "compare-revisions.md",
         "learn-from-traffic.md",
+        "read-the-report.md",
     }
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
@@ -174,6 +175,13 @@ def test_route_your_first_request(clone: Clone) -> None:
     assert "FALLBACK: model large" in printed
     assert "translate -> model polyglot" in printed
     assert printed.splitlines()[-2:] == ["maths", "PROMPT_EMPTY text"]
+
+
+def test_read_the_report(clone: Clone) -> None:
+    """The guide's blocks make a page about the tests of the route files, and one about cases of one's own."""
+    printed = clone.run(*blocks(GUIDES / "read-the-report.md"))
+    assert len(re.findall(r"^Report on catalog default, revision \w{12}: report.html", printed, re.MULTILINE)) == 2
+    assert not (clone.folder / "report.html").exists()
 
 
 def test_add_a_route(clone: Clone) -> None:
