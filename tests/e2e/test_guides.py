@@ -300,6 +300,9 @@ def test_compare_revisions(clone: Clone) -> None:
     assert "Asked: the 4 texts of requests.txt, which have no labels" in printed
     assert "at 900 input and 150 output tokens each" in printed
     assert re.search(r"^better 0 worse \d+$", printed, re.MULTILINE)
+    last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
+    assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
+    assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
 
 
 def test_learn_from_traffic(clone: Clone) -> None:

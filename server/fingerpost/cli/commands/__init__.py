@@ -4,10 +4,10 @@ from fingerpost.cli.commands import publishing  # noqa: F401, I001  each module 
 from fingerpost.cli.commands import editing  # noqa: F401
 from fingerpost.cli.commands import linting  # noqa: F401
 from fingerpost.cli.commands import comparing  # noqa: F401
+from fingerpost.cli.commands import reporting  # noqa: F401
+from fingerpost.cli.commands import suggesting  # noqa: F401
 from fingerpost.cli.commands import asking  # noqa: F401
 from fingerpost.cli.commands import carrying  # noqa: F401
-from fingerpost.cli.commands import suggesting  # noqa: F401
-from fingerpost.cli.commands import reporting  # noqa: F401
 from fingerpost.cli.commands.app import app, run
 
 __all__ = ["app", "run"]
