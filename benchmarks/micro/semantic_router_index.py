@@ -61,7 +61,7 @@ def _rows(sets: Path) -> list[tuple[str, str]]:
     """Routes and texts."""
     with gzip.open(existing(sets, f"clinc150/{SIZES[_UTTERANCES]}"), "rt", encoding="utf-8") as lines:
         parsed = [json.loads(line) for line in lines]
-    return [(row["label"], row["text"]) for row in parsed]
+    return [(row["label"], row["text"]) for row in parsed if row["label"] != "oos"]
 
 
 def _time(rows: Sequence[tuple[str, str]], vectors: Vectors, queried: Vectors) -> None:

@@ -54,7 +54,7 @@ class FaissIndex(BaseIndex):  # type: ignore[misc]  # the library is not typed f
         metadata = check_records(embeddings, routes, utterances, metadata_list)
         if not len(routes):
             return
-        given = map(Record, routes, utterances, metadata)
+        given = map(Record.of, routes, utterances, metadata)
         vectors = _unit_rows(embeddings)
         with self._writing:
             self._check_dimension(vectors.shape[1], self._records, "the vectors to add")
@@ -193,18 +193,18 @@ def _unit_rows(embeddings: Sequence[Sequence[float]] | NDArray[Any]) -> Vectors:
         ValueError: they differ in length, hold no numbers, or one has no direction.
     """
     try:
-        rows = np.asarray(embeddings, dtype=np.float64)
+        rows = np.array(embeddings, dtype=np.float64)  # a copy, to be scaled in place
     except (TypeError, ValueError) as error:
         raise ValueError("the vectors must be numbers, and as many in each") from error
     if rows.ndim != 2 or not rows.shape[1]:
         raise ValueError(f"n vectors have the shape (n, dim), not {rows.shape}")
     with np.errstate(over="ignore"):  # what is too large to be squared is refused below
-        lengths = np.linalg.norm(rows, axis=1)
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0.0))
     if len(bad):
         raise ValueError(f"vector {bad[0]} is all zeros or not finite, so it has no cosine")
-    unit: Vectors = (rows / lengths[:, np.newaxis]).astype(np.float32)
-    return unit
+    rows /= lengths[:, np.newaxis]
+    return rows.astype(np.float32)
 
 
 def _metadata(record: Record) -> dict[str, Any]:

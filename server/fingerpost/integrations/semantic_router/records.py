@@ -20,13 +20,17 @@ _Key = tuple[str, str]
 class Record:
     """One utterance of a route; the utterance is mostly a text, but the library allows anything."""
 
-    route: str
+    key: _Key
     utterance: Any
     metadata: Mapping[str, Any]
 
+    @classmethod
+    def of(cls, route: str, utterance: Any, metadata: Mapping[str, Any]) -> "Record":  # noqa: ANN401
+        return cls((route, str(utterance)), utterance, metadata)
+
     @property
-    def key(self) -> _Key:
-        return self.route, str(self.utterance)
+    def route(self) -> str:
+        return self.key[0]
 
     @property
     def id(self) -> str:
@@ -59,7 +63,7 @@ class Records:
         targets = np.empty(len(records), dtype=np.int64)
         for number, record in enumerate(records):
             targets[number] = place = places.setdefault(record.key, len(rows))
-            rows[place : place + 1] = [record]
+            rows[place : place + 1] = (record,)
         matrix = np.empty((len(rows), vectors.shape[1]), dtype=np.float32)
         if self.index is not None:
             matrix[: len(self.rows)] = self.index.vectors
@@ -70,9 +74,9 @@ class Records:
         """As these, less the records of a route."""
         if self.index is None or route not in self.route_rows:
             return self
-        kept = np.delete(np.arange(len(self.rows)), self.route_rows[route])
-        rows = [self.rows[row] for row in kept]
-        return _records(rows, self.index.vectors[kept], {record.key: row for row, record in enumerate(rows)})
+        rows = [record for record in self.rows if record.key[0] != route]
+        kept = np.delete(self.index.vectors, self.route_rows[route], axis=0)
+        return _records(rows, kept, {record.key: row for row, record in enumerate(rows)})
 
     def rows_of(self, routes: Sequence[str]) -> NDArray[np.int64]:
         """Ascending rows of the routes; those that there are not have none."""
@@ -83,7 +87,7 @@ class Records:
 def _records(rows: Sequence[Record], vectors: Vectors, places: Mapping[_Key, int]) -> Records:
     by_route: dict[str, list[int]] = {}
     for row, record in enumerate(rows):
-        by_route.setdefault(record.route, []).append(row)
+        by_route.setdefault(record.key[0], []).append(row)
     return Records(
         dim=vectors.shape[1],
         rows=tuple(rows),
