@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -272,6 +273,14 @@ def test_a_change_by_somebody_else_is_kept(folder: Path) -> None:
         with pytest.raises(Conflict):
             stage.commit()
     assert (folder / "new.yaml").read_text() == "theirs"
+
+
+def test_edits_at_the_same_time_wait_for_each_other(folder: Path) -> None:
+    """None of several edits that begin at once is lost or refused."""
+    own = [f"question number {number}" for number in range(8)]
+    with ThreadPoolExecutor(len(own)) as threads:
+        list(threads.map(lambda text: add_texts(folder, "code", [text]), own))
+    assert sorted(texts(folder)[0][2:]) == own
 
 
 def test_errors_that_were_there_do_not_stop_an_edit_elsewhere(folder: Path) -> None:

@@ -77,7 +77,8 @@ def mv(
         typer.Option("--from", help="The route that has them; else whichever has.", autocompletion=complete_route),
     ] = None,
     test: Annotated[
-        bool | None, typer.Option("--test/--utterance", help="What they become; else what they are.")
+        bool | None,
+        typer.Option("--test/--utterance", help="Into the tests, or by --utterance into those; else as they are."),
     ] = None,
     routes: Routes = Path("routes"),
     reindex: _Reindex = False,
