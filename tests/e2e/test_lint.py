@@ -109,7 +109,7 @@ def test_many_findings_are_counted(published: Path, tmp_path: Path) -> None:
     digests = [f"{number:064x}" for number in range(10**30, 10**30 + 27)]
     routes = write_folder(tmp_path / "routes", {"code.yaml": json.dumps({"model": "coder", "utterances": digests})})
     shown = fingerpost("lint", "--routes", routes, "--data", published)
-    assert sum("FP408:" in line for line in shown.stderr.splitlines()) == 20
+    assert sum("warning FP408:" in line for line in shown.stderr.splitlines()) == 20
     assert "and 7 more FP408" in shown.stderr
     assert "27 warnings" in shown.stdout
     told = found(routes, published)
@@ -118,7 +118,8 @@ def test_many_findings_are_counted(published: Path, tmp_path: Path) -> None:
 
 def test_a_reindex_warns_too(routes: Path, data: Path) -> None:
     """What lint would warn of is printed by the reindex, which publishes all the same; notes are left to lint."""
-    add(routes / "chitchat.yaml", "please write a function that reverses a linked list", "hello there", "hello there.")
+    greeting = "good morning to you, how are you doing on this fine day"
+    add(routes / "chitchat.yaml", "please write a function that reverses a linked list", greeting, f"{greeting}.")
     done = fingerpost("reindex", "--routes", routes, "--data", data)
     assert "warning FP401" in done.stderr
     assert "FP403" not in done.stderr
