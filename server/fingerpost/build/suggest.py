@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fingerpost.build.clusters import MAX_TEXTS, Metric, Numbers, clusters_of, metric_of, representatives
 from fingerpost.build.judging import Opinion
@@ -19,8 +18,12 @@ SMALLEST = 5
 """Distinct texts under which a group is no new route."""
 
 _FEWEST = 3  # requests that were near a route and unsure, under which nothing is suggested for it
-_NEAR = 0.5  # mean confidence at which texts can be a route's own although they are far from most of it
-_AS_NEAR = 0.75  # share of their likeness to each other that they must then have to its utterances
+_CLEAR = 0.75  # confidence from which a text is near its best route, whatever others are like it
+_LIKELY = 0.5  # and from which it is, where it belongs to no strange group
+_OWN = 0.6  # mean confidence of a group that is a route's own
+_MAYBE_OWN = 0.45  # and of one that is if it is near enough:
+_AS_NEAR = 0.7  # as like the route's utterances as this share of its likeness to itself
+_WIDER = 0.85  # of the learned cut: what was asked is more mixed than what was written
 _FOR_ROUTE = 5  # most utterances for a route that is there
 _FOR_NEW = 10  # and for a new one
 _LEAST_GAIN = 0.01  # see `representatives`
@@ -189,51 +192,41 @@ class _Sorting:
         self._sureness = np.array([one.opinion.confidence or 0.0 for one in texts])
 
     def sort(self) -> _Sorted:
-        groups = clusters_of(self._vectors, self._metric.cut)
-        seen = self._seen
-        centres = {number: seen[self._routes == number].mean(axis=0) for number in np.unique(self._routes)}
+        unclear = np.flatnonzero(self._sureness < _CLEAR)
+        groups = [unclear[rows] for rows in clusters_of(self._vectors[unclear], self._metric.cut * _WIDER)]
         homes: dict[str, list[int]] = {}
         strange = []
+        at_home = set(np.flatnonzero(self._sureness >= _LIKELY).tolist())
         for rows in groups:
-            home = self._home(rows, centres)
-            for row in rows:
-                # A group's home counts for those that would go there by themselves; the others may be strays.
-                if self._best[row] is not None and (self._best[row] == home or self._sureness[row] >= _NEAR):
-                    homes.setdefault(str(self._best[row]), []).append(int(row))
+            home = self._home(rows)
             if home is None and len(rows) >= SMALLEST:
                 strange.append(rows)
-        lost = {int(row) for rows in strange for row in rows}
+                at_home -= set(rows.tolist())
+            else:  # its home counts for those that would go there by themselves; the others may be strays
+                at_home |= {int(row) for row in rows if home is not None and self._best[row] == home}
+        for row in sorted(at_home):
+            homes.setdefault(str(self._best[row]), []).append(row)
         return _Sorted(
             texts=self._texts,
             vectors=self._vectors,
-            routes={self._decider.routes[number].name: seen[self._routes == number] for number in centres},
-            homes={
-                name: np.array(own, dtype=np.int64)
-                for name, rows in homes.items()
-                if (own := [row for row in rows if row not in lost])
-            },
+            routes={name: self._seen[self._routes == number] for name, number in self._by_name.items()},
+            homes={name: np.array(rows, dtype=np.int64) for name, rows in homes.items()},
             strange=strange,
             group_words=Words([*self._route_texts(), *([self._text(row) for row in rows] for rows in groups)]),
         )
 
-    def _home(self, rows: Numbers, centres: dict[int, NDArray[np.float32]]) -> str | None:
-        """The route that a group belongs to: near enough to have been merged with it, or sure enough on the whole."""
-        if not centres:
-            return None
-        centre = self._vectors[rows].mean(axis=0)
-        links = {number: float(centre @ other) for number, other in centres.items()}
-        nearest = max(links, key=lambda number: links[number])
-        if links[nearest] >= self._metric.cut:
-            return self._decider.routes[nearest].name
-        if self._sureness[rows].mean() >= _NEAR:
-            likely = _most_common([self._best[row] for row in rows])
-            return likely if self._as_near(rows, likely) else None
+    def _home(self, rows: Numbers) -> str | None:
+        """The route that a group belongs to: sure enough on the whole, or less so and near enough."""
+        sureness = float(self._sureness[rows].mean())
+        likely = _most_common([self._best[row] for row in rows])
+        if sureness >= _OWN or (sureness >= _MAYBE_OWN and self._as_near(rows, likely)):
+            return likely
         return None
 
     def _as_near(self, rows: Numbers, route: str | None) -> bool:
         """Whether the texts are nearly as like the route's utterances as each other: those of another route are not."""
         own = self._by_name.get(route) if route else None
-        if own is None or len(rows) < SMALLEST:
+        if own is None or len(rows) < 2:
             return own is not None
         group = self._vectors[rows]
         among = group @ group.T
