@@ -12,7 +12,7 @@ import pytest
 from fingerpost.build.load import load
 from fingerpost.build.portrait import Comparison, Portrait
 from fingerpost.build.reindex import exemplars_of
-from fingerpost.cli.page.render import Made, render
+from fingerpost.cli.page.render import Made, render, shortened
 from fingerpost.types import Finding, Severity
 from tests.browser import Browser
 from tests.e2e.conftest import ROUTES
@@ -192,7 +192,7 @@ def test_pointing_at_a_dot_shows_its_text(browser: Browser, page: Path) -> None:
     browser.open(page, WIDE)
     exemplars, names = exemplars_of(load(ROUTES).catalog), [route.name for route in load(ROUTES).catalog.routes]
     browser.point(*middle(browser, "#dots .d", 100))
-    assert tip(browser) in {f"{names[e.route]}|{e.text}" for e in exemplars if e.route >= 0}
+    assert tip(browser) in {f"{names[e.route]}|{shortened(e.text)}" for e in exemplars if e.route >= 0}
     box = sizes(browser, "#tip")["#tip"]
     assert 0 <= box["x"]
     assert box["x"] + box["width"] <= WIDE
@@ -221,17 +221,18 @@ def test_the_map_by_keyboard(browser: Browser, page: Path) -> None:
         said.append(tip(browser))
         assert browser.run("document.getElementById('spoken').textContent") == str(said[-1]).replace("|", ": ", 1)
     assert None not in said
-    assert len(set(said)) == 3
+    assert said[0] != said[1] != said[2]
     browser.press("Escape")
     assert tip(browser) is None
 
 
-def test_numbers_of_the_plots_by_keyboard(browser: Browser, page: Path) -> None:
-    """A focused bin tells its numbers, and so does a cell of the confusion map."""
+def test_numbers_of_the_plots_by_keyboard(browser: Browser, page: Path, hostile: Path) -> None:
+    """A focused bin tells its numbers, and so does a cell of the confusion map of a page with confusions."""
     browser.open(page, WIDE)
     middle(browser, "#reliability .bin")
     browser.run("document.querySelector('#reliability .bin').focus({preventScroll: true})")
     assert re.search(r"Confidence \d+% to \d+%: [\d,]+ texts?", str(tip(browser)))
+    browser.open(hostile, WIDE)
     middle(browser, "#heat [data-tip]")
     browser.run("document.querySelector('#heat [data-tip]').focus({preventScroll: true})")
     assert "best guess" in str(tip(browser))

@@ -91,7 +91,7 @@
       const [next] = best(([x, y], n) => {
         const along = (x - from[0]) * dx + (y - from[1]) * dy;
         const aside = Math.abs((x - from[0]) * dy) + Math.abs((y - from[1]) * dx);
-        return n !== current && along > 0 ? along + 2 * aside : Infinity;
+        return n !== current && along > 0 && along >= aside ? along + 2 * aside : Infinity;
       });
       if (next < 0) return;
       point(next);
