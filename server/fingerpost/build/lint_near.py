@@ -28,8 +28,8 @@ from fingerpost.types import OUT_OF_SCOPE, Exemplar, Text, Vectors
 MIN_LEAD = 0.55
 """Share of the votes by which another route must lead an utterance's own one for the utterance to be called astray.
 
-Of CLINC150's 1,500 texts of ten a route lint names 21 as they are, most of them rightly; of 45 that were moved to a random
-route it finds 29. `benchmarks/quality/misplaced.py` measures it on other sets as well.
+Of CLINC150's 1,500 texts of ten a route lint names 21 as they stand, and 29 of 45 that were moved to a random route:
+`benchmarks/quality/misplaced.py` measures it, on other sets as well.
 """
 
 MIN_CONFUSED, MIN_CONFUSED_SHARE = 3, 0.1
