@@ -26,7 +26,11 @@ from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.types import OUT_OF_SCOPE, Exemplar, Text, Vectors
 
 MIN_LEAD = 0.55
-"""Share of the votes by which another route must lead an utterance's own one for the utterance to be called astray."""
+"""Share of the votes by which another route must lead an utterance's own one for the utterance to be called astray.
+
+Of CLINC150's 1,500 texts of ten a route lint names 21 as they stand, and 29 of 45 that were moved to a random route:
+`benchmarks/quality/misplaced.py` measures it, on other sets as well.
+"""
 
 MIN_CONFUSED, MIN_CONFUSED_SHARE = 3, 0.1
 """Utterances of two routes, and their share, that make the two a confused pair."""
