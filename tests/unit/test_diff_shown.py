@@ -74,6 +74,15 @@ def test_quality_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
     assert "`sql` has no price in _models.yaml: its texts are left out of the cost, before and now." in out
 
 
+def test_many_models_without_a_price_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line names a few of them, and how many more there are."""
+    routes = {f"route{number}": [f"word{number}"] for number in range(8)}
+    out = shown(
+        capsys, diff_between(revision_of(routes), revision_of(routes), dict.fromkeys(map("word{}".format, range(8))))
+    )
+    assert "`route4` and 3 more models have no price in _models.yaml: their texts are left out" in out
+
+
 def test_nothing_changed(capsys: pytest.CaptureFixture[str]) -> None:
     """One sentence says so, in a diff and in a reindex."""
     same = diff_between(BEFORE, replace(BEFORE, digest="b" * 64), LABELS)

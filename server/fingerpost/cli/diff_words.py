@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fingerpost.build.paired import Delta
     from fingerpost.build.prices import Cost
 
-_NAMED = 5  # routes that a line names at most
+_NAMED = 5  # routes or models that a line names at most
 
 _NOUNS = {
     TextsKind.TESTS: ("test text", "test texts"),
@@ -185,7 +185,8 @@ def cost_lines(cost: "Cost") -> Iterator[str]:
             f"{cost.tokens.output:,} output tokens each (assumed: --input-tokens, --output-tokens)."
         )
     if cost.unpriced:
-        names = ", ".join(f"`{name}`" for name in cost.unpriced)
+        named, more = cost.unpriced[:_NAMED], len(cost.unpriced) - _NAMED
+        names = ", ".join(f"`{name}`" for name in named) + (f" and {more:,} more models" if more > 0 else "")
         lacks = "have no price" if len(cost.unpriced) > 1 else "has no price"
         left = "its texts are" if len(cost.unpriced) == 1 else "their texts are"
         yield f"{names} {lacks} in _models.yaml: {left} left out of the cost, before and now."
