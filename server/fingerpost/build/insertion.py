@@ -74,13 +74,15 @@ class _Root:
 
 
 def _utterances(content: str) -> _Listed | None:
-    depth, key, start = 0, None, None
+    depth = 0
+    key: str | None = None
+    start: yaml.SequenceStartEvent | None = None
     last: yaml.Event | None = None
     for event in yaml.parse(content, Loader=yaml.CSafeLoader):
         if start is not None:
             if isinstance(event, yaml.SequenceEndEvent):
-                end = last.end_mark if last else start.end_mark
-                return _Listed(bool(start.flow_style), start.start_mark.column, (end.line, end.column), last is None)
+                column = _place(start.start_mark)[1]
+                return _Listed(bool(start.flow_style), column, _place((last or start).end_mark), last is None)
             last = event
         elif isinstance(event, yaml.CollectionStartEvent):
             if depth == 1 and key == _KEY and isinstance(event, yaml.SequenceStartEvent):
@@ -95,16 +97,15 @@ def _utterances(content: str) -> _Listed | None:
 
 def _root(content: str) -> _Root:
     """Of a file that is a mapping with at least one key."""
-    start = last = None
-    for event in yaml.parse(content, Loader=yaml.CSafeLoader):
-        if start is None and isinstance(event, yaml.MappingStartEvent):
-            start = event
-        elif isinstance(event, yaml.DocumentEndEvent):
-            break
-        elif start is not None:
-            before, last = last, event
-    assert start is not None and before is not None  # noqa: S101, PT018  `load` accepts nothing else
-    return _Root(bool(start.flow_style), start.start_mark.column, (before.end_mark.line, before.end_mark.column))
+    events = list(yaml.parse(content, Loader=yaml.CSafeLoader))
+    start = next(event for event in events if isinstance(event, yaml.MappingStartEvent))
+    last_value = events[-4]  # before the ends of mapping, document and stream
+    return _Root(bool(start.flow_style), _place(start.start_mark)[1], _place(last_value.end_mark))
+
+
+def _place(mark: object) -> tuple[int, int]:
+    """Line and column; the parser's two kinds of marks share no type."""
+    return int(getattr(mark, "line", 0)), int(getattr(mark, "column", 0))
 
 
 def _with_key(content: str, texts: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from fingerpost.build.files import fits_name
 
@@ -12,7 +13,7 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _POSSESSIVE = re.compile(r"['’]s$")
 _SHORTEST = 2  # characters of a word that can stand in a name
 _LONGEST = 24
-_WORDS_IN_NAME = 2
+_STEM = 4  # letters that forms of a word share
 _WORDS_TOLD = 5
 _NEEDED_SHARE = 0.15  # of the group's texts that have a word, under which it does not speak for them
 _ADDED_SHARE = 0.5  # of the first word's weight, under which a second word only makes the name longer
@@ -69,9 +70,18 @@ def name_of(texts: Sequence[str], words: Words, taken: Iterable[str]) -> Named:
         taken: Names that are in use; case makes no difference.
     """
     telling = words.telling(texts)[:_WORDS_TOLD]
-    chosen = [word for word, weight in telling[:_WORDS_IN_NAME] if weight >= _ADDED_SHARE * telling[0][1]]
+    chosen = _chosen(telling)
     wanted = "_".join(_in_order(chosen, texts)) or _NO_NAME
     return Named(_free(wanted if fits_name(wanted) else _NO_NAME, taken), tuple(word for word, _ in telling))
+
+
+def _chosen(telling: Sequence[tuple[str, float]]) -> list[str]:
+    """The first word, and the next that tells nearly as much and is no other form of it."""
+    if not telling:
+        return []
+    first, most = telling[0]
+    others = (w for w, weight in telling[1:] if weight >= _ADDED_SHARE * most and w[:_STEM] != first[:_STEM])
+    return [first, *islice(others, 1)]
 
 
 def described(words: Sequence[str]) -> str:

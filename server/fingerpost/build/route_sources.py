@@ -42,7 +42,7 @@ def route_sources(folder: Path) -> Mapping[str, RouteSource]:
         if path.suffix.lower() not in {".yaml", ".yml"} or path.name.startswith("_"):
             continue
         source = _read(path, MAX_BYTES, findings)
-        document = source and parse(path.name, source.content, findings)
+        document = parse(path.name, source.content, findings) if source else None
         if source is None or document is None or not isinstance(document.value, dict):
             continue
         beside = document.value.get("utterances_file")

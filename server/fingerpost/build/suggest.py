@@ -23,7 +23,7 @@ _LIKELY = 0.5  # and from which it is, where it belongs to no strange group
 _OWN = 0.6  # mean confidence of a group that is a route's own
 _MAYBE_OWN = 0.45  # and of one that is if it is near enough:
 _AS_NEAR = 0.7  # as like the route's utterances as this share of its likeness to itself
-_WIDER = 0.85  # of the learned cut: what was asked is more mixed than what was written
+_WIDER = 0.8  # of the learned cut: what was asked is more mixed than what was written
 _FOR_ROUTE = 5  # most utterances for a route that is there
 _FOR_NEW = 10  # and for a new one
 _LEAST_GAIN = 0.01  # see `representatives`
@@ -204,6 +204,8 @@ class _Sorting:
                 at_home -= set(rows.tolist())
             else:  # its home counts for those that would go there by themselves; the others may be strays
                 at_home |= {int(row) for row in rows if home is not None and self._best[row] == home}
+        strange = self._grown(strange)
+        at_home -= {int(row) for rows in strange for row in rows}
         for row in sorted(at_home):
             homes.setdefault(str(self._best[row]), []).append(row)
         return _Sorted(
@@ -214,6 +216,18 @@ class _Sorting:
             strange=strange,
             group_words=Words([*self._route_texts(), *([self._text(row) for row in rows] for rows in groups)]),
         )
+
+    def _grown(self, strange: list[Numbers]) -> list[Numbers]:
+        """The strange groups with the other texts that are near one, and nearer to it than to their best route."""
+        others = np.setdiff1d(np.arange(len(self._texts)), np.concatenate([*strange, np.empty(0, dtype=np.int64)]))
+        if not strange or not len(others):
+            return strange
+        links = self._vectors[others] @ np.stack([self._vectors[rows].mean(axis=0) for rows in strange]).T
+        centres = {name: self._seen[self._routes == number].mean(axis=0) for name, number in self._by_name.items()}
+        own = np.array([self._vectors[row] @ centres[best] if (best := self._best[row]) else -1.0 for row in others])
+        nearest = links.argmax(axis=1)
+        drawn = (links.max(axis=1) >= self._metric.cut) & (links.max(axis=1) > own)
+        return [np.sort(np.append(rows, others[drawn & (nearest == n)])) for n, rows in enumerate(strange)]
 
     def _home(self, rows: Numbers) -> str | None:
         """The route that a group belongs to: sure enough on the whole, or less so and near enough."""
