@@ -16,17 +16,22 @@ from benchmarks.family import Family
 _COMMAND = [sys.executable, "-m", "fingerpost"]
 
 
-def fingerpost(
-    *arguments: object, code: int = 0, cwd: Path | None = None, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def fingerpost(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command and require its exit code."""
+    return fingerpost_in(Path.cwd(), *arguments, code=code, **environment)
+
+
+def fingerpost_in(
+    folder: Path, *arguments: object, code: int = 0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in that folder and require its exit code."""
     done = subprocess.run(
         [*_COMMAND, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
-        cwd=cwd,
+        cwd=folder,
         env={**os.environ, **environment},
     )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"

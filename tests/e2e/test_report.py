@@ -17,7 +17,7 @@ from fingerpost.types import Finding, Severity
 from tests.browser import Browser
 from tests.e2e.conftest import ROUTES
 from tests.portraits import case, portrait_of
-from tests.processes import fingerpost
+from tests.processes import fingerpost, fingerpost_in
 
 WIDE, NARROW = 1280, 360
 LOOKS = pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_a_catalog_with_next_to_nothing(browser: Browser, tmp_path: Path, width:
 
 def report(data: Path, out: Path, *options: object, code: int = 0, folder: Path | None = None) -> str:
     """What the command says."""
-    done = fingerpost("report", "--data", data, "--html", out, *options, code=code, cwd=folder)
+    done = fingerpost_in(folder or Path.cwd(), "report", "--data", data, "--html", out, *options, code=code)
     return done.stdout + done.stderr
 
 

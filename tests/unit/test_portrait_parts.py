@@ -115,7 +115,7 @@ def test_of_many_routes_only_the_confused_are_shown() -> None:
 @given(st.dictionaries(st.tuples(st.sampled_from("abcdefg"), st.sampled_from("abcdefg")), st.integers(1, 9)))
 def test_the_order_keeps_every_name_and_the_heaviest_pair_together(counted: dict[tuple[str, str], int]) -> None:
     """Any confusions: the order is a permutation, and the pair that is confused most often stands side by side."""
-    order = side_by_side(list("abcdefg"), counted)
+    order = side_by_side(list("abcdefg"), dict(counted.items()))
     assert sorted(order) == list("abcdefg")
     weight: dict[tuple[str, str], int] = {}
     for (row, column), count in counted.items():

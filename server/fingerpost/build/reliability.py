@@ -63,7 +63,8 @@ def reliability_of(judged: Sequence[Judged], outside_share: float) -> Reliabilit
 
 
 def _weights(inside: Flags, outside_share: float) -> Floats:
-    return np.where(inside, (1.0 - outside_share) / inside.sum(), outside_share / (~inside).sum())
+    weights: Floats = np.where(inside, (1.0 - outside_share) / inside.sum(), outside_share / (~inside).sum())
+    return weights
 
 
 def _bin(number: int, own: NDArray[np.bool_], confidence: Floats, right: Flags, weights: Floats) -> Bin:
