@@ -1,7 +1,8 @@
 """How many utterances that were moved to a wrong route does lint find, and how often is it wrong? A table.
 
 Of each set's training texts 3 of 100, at random, are moved to another route; lint is asked before and after. Found is a
-moved text that FP401 or FP402 names; alarms are texts that they name although nothing was moved.
+moved text that FP401 or FP402 names; alarms are texts that they name although nothing was moved, some of them since the
+sets themselves are wrong there. The two similarities of the yardstick stand beside.
 
     .venv/bin/python benchmarks/quality/misplaced.py --sets ../shared/data --data data
 """

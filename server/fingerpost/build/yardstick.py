@@ -2,8 +2,8 @@
 
 No cosine means the same to two encoders, so none is written down. Instead some of the catalog's own texts are varied in
 ways that change no meaning, and the similarities of texts and variants are what other pairs are measured by. Short
-texts lie further from their variants than long ones: `benchmarks/quality/misplaced.py` prints .96 and .92 for CLINC150's
-training texts of ten a route, .91 and .85 for HWU64's.
+texts lie further from their variants than long ones: `benchmarks/quality/misplaced.py` prints .96 and .92 for
+CLINC150's training texts of ten a route, .91 and .85 for HWU64's.
 """
 
 import hashlib
