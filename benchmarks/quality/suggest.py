@@ -49,9 +49,8 @@ def main() -> None:
             bar.step(f"draw {seed}")
             results["draws"].append(_draw(rows["train.jsonl.gz"], rows["validation.jsonl"], seed, bench, given))
             _print(results["draws"][-1])
+            results["summary"] = _summary(results["draws"])
             given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    results["summary"] = _summary(results["draws"])
-    given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(results["summary"], indent=1))
 
 

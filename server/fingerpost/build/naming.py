@@ -71,7 +71,7 @@ def name_of(texts: Sequence[str], words: Words, taken: Iterable[str]) -> Named:
     """
     telling = words.telling(texts)[:_WORDS_TOLD]
     chosen = _chosen(telling)
-    wanted = "_".join(_in_order(chosen, texts)) or _NO_NAME
+    wanted = re.sub("['’]", "", "_".join(_in_order(chosen, texts))) or _NO_NAME
     return Named(_free(wanted if fits_name(wanted) else _NO_NAME, taken), tuple(word for word, _ in telling))
 
 
