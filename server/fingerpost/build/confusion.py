@@ -9,7 +9,7 @@ _EVERY_ROUTE = 16
 """Routes that are all shown; of more, only those that are confused."""
 
 _MOST_ROUTES = 30
-"""That a person can still read; the most confused ones."""
+"""That a person can still read; those of the most frequent confusions."""
 
 Pair = tuple[str | None, str]
 """The route that a case belongs to (None: to none) and the one that was best."""
@@ -66,14 +66,12 @@ def confusion_map(
 def _shown(names: Sequence[str], counted: Mapping[Pair, int]) -> list[str]:
     if len(names) <= _EVERY_ROUTE:
         return list(names)
-    weight = dict.fromkeys(names, 0)
-    for pair, count in counted.items():
-        for name in pair:
-            if name in weight:
-                weight[name] += count
-    confused = [name for name in names if weight[name]]
-    kept = set(sorted(confused, key=lambda name: (-weight[name], name))[:_MOST_ROUTES])
-    return [name for name in confused if name in kept]
+    kept: set[str] = set()
+    for pair, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0][0] or "", item[0][1])):
+        both = kept | {name for name in pair if name in names}
+        if len(both) <= _MOST_ROUTES:  # a route is shown with the one that it is confused with, or not at all
+            kept = both
+    return [name for name in names if name in kept]
 
 
 def side_by_side(names: Sequence[str], counted: Mapping[Pair, int]) -> list[str]:

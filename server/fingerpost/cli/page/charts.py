@@ -10,7 +10,7 @@ from fingerpost.build.scatter import Scatter, Spot
 from fingerpost.build.threshold import Point
 from fingerpost.cli.promises import in_force
 
-_LETTER = 0.56  # width of a letter of the page's font, in its size
+_LETTER = 0.66  # width of a bold letter of the widest of the page's fonts, in its size
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
 _MOST_TICKS = 6
 
@@ -149,17 +149,24 @@ class MapChart:
     dots: tuple[Dot, ...]
     wide: tuple[Label, ...]
     narrow: tuple[Label, ...]
+    many: bool  # routes; then dots and names are smaller
 
 
 _WIDE, _HIGH, _EDGE = 1000, 600, 22
-WIDE_LETTERS, NARROW_LETTERS = 17.0, 22.0
-"""Sizes of the names, in the units of the view box: a phone shows a part of it, smaller."""
+_MANY_ROUTES = 24
+_LETTERS = {False: (17.0, 22.0), True: (12.0, 20.0)}
+"""Sizes of the names for a wide and a narrow screen, for few and for many routes, in the units of the view box.
+
+They stand in the page's style as well.
+"""
 
 
 def map_chart(scatter: Scatter, names: Sequence[str]) -> MapChart:
     across, down = _WIDE - 2 * _EDGE, _HIGH - 2 * _EDGE
     dots = tuple(Dot(round(_EDGE + s.x * across, 1), round(_EDGE + s.y * down, 1), s) for s in scatter.spots)
-    return MapChart(_WIDE, _HIGH, dots, labels(dots, names, WIDE_LETTERS), labels(dots, names, NARROW_LETTERS))
+    many = len(names) > _MANY_ROUTES
+    wide, narrow = _LETTERS[many]
+    return MapChart(_WIDE, _HIGH, dots, labels(dots, names, wide), labels(dots, names, narrow), many)
 
 
 def labels(dots: Sequence[Dot], names: Sequence[str], size: float) -> tuple[Label, ...]:
