@@ -289,9 +289,7 @@ def _proposed(one: Fresh) -> Proposed:
 
 
 def uncertainty(opinion: Opinion) -> float:
-    """How little is known of a text, [0, 1]: 1 less the margin between its two likeliest routes."""
-    margin = opinion.decision.margin
-    if margin is None:
-        scores = [candidate.score for candidate in opinion.judgement.candidates[:2]]
-        margin = (scores[0] - (scores[1] if len(scores) > 1 else 0.0)) if scores else 0.0
+    """How little is known of a text, [0, 1]: 1 less the margin between the scores of its two best routes."""
+    scores = [candidate.score for candidate in opinion.judgement.candidates[:2]]
+    margin = scores[0] - (scores[1] if len(scores) > 1 else 0.0) if scores else 0.0
     return min(max(1.0 - margin, 0.0), 1.0)
