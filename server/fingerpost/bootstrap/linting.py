@@ -1,6 +1,5 @@
 """Linting: a route folder looked at with an encoder, and with what its catalog serves."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 import structlog
@@ -9,7 +8,7 @@ from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.bootstrap.building import open_workshop
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.studying import Archive
-from fingerpost.build.lint import lint, see
+from fingerpost.build.lint import VectorsOf, lint, see
 from fingerpost.build.load import Loaded, load
 from fingerpost.build.reach import Deciding
 from fingerpost.build.reindex import Workshop, cases_of, exemplars_of
@@ -41,21 +40,31 @@ def lint_folder(
     check_catalog_name(catalog)
     loaded = load(routes)
     with open_workshop(folder, source, progress) as shop:
-        exemplars, vectors_of = exemplars_of(loaded.catalog), shop.vectors_by(shop.plain)
-        vectors = vectors_of([exemplar.text for exemplar in exemplars])
-        seen = see(loaded, exemplars, vectors, cases_of(loaded.catalog), vectors_of)
-        found = lint(loaded, seen, _deciding(loaded, DataFolder(folder), catalog, shop), progress)
+        deciding = _deciding(loaded, DataFolder(folder), catalog, shop)
+        return _all_findings(loaded, shop.vectors_by(shop.plain), deciding, progress)
+
+
+def findings_beside(loaded: Loaded, study: Study) -> tuple[Finding, ...]:
+    """All findings about a route folder, by file, then line, as the encoder of a published revision sees it."""
+    return _all_findings(loaded, study.vectors, _deciding_of(study, loaded.catalog), study.progress)
+
+
+def _all_findings(
+    loaded: Loaded, vectors_of: VectorsOf, deciding: Deciding | None, progress: Progress
+) -> tuple[Finding, ...]:
+    exemplars = exemplars_of(loaded.catalog)
+    vectors = vectors_of([exemplar.text for exemplar in exemplars])
+    seen = see(loaded, exemplars, vectors, cases_of(loaded.catalog), vectors_of)
+    found = lint(loaded, seen, deciding, progress)
     return tuple(sorted((*loaded.findings, *found), key=lambda one: (one.file, one.line, one.code)))
 
 
 def _deciding(loaded: Loaded, data: DataFolder, catalog: str, shop: Workshop) -> Deciding | None:
-    """What the catalog decides with; None where no route asks for a confidence, or nothing usable is published."""
-    wanted = {route.name for route in loaded.catalog.routes if route.min_confidence is not None}
-    if not wanted:
+    """What the catalog decides with; None where nobody asks for a confidence, or nothing usable is published."""
+    if all(route.min_confidence is None for route in loaded.catalog.routes):
         return None
     try:
-        study = Archive(data, shop.cache, shop.progress).active(catalog)
-        return _deciding_of(study, loaded.catalog, wanted)
+        return _deciding_of(Archive(data, shop.cache, shop.progress).active(catalog), loaded.catalog)
     except NotFound:
         return None
     except FingerpostError as error:
@@ -63,7 +72,11 @@ def _deciding(loaded: Loaded, data: DataFolder, catalog: str, shop: Workshop) ->
         return None
 
 
-def _deciding_of(study: Study, catalog: Catalog, wanted: Collection[str]) -> Deciding:
+def _deciding_of(study: Study, catalog: Catalog) -> Deciding | None:
+    """What a revision decides with; None where no route asks for a confidence."""
+    wanted = {route.name for route in catalog.routes if route.min_confidence is not None}
+    if not wanted:
+        return None
     return Deciding(
         decider=study.decider,
         exemplars=study.exemplars,

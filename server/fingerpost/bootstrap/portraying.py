@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fingerpost.backends.projection import project
+from fingerpost.bootstrap.linting import findings_beside
 from fingerpost.bootstrap.studying import BASELINES, baseline_of, open_archive
 from fingerpost.build.evaluate import report_of
 from fingerpost.build.judging import Case, Judged
@@ -20,7 +21,6 @@ from fingerpost.build.scatter import scatter_of
 from fingerpost.build.study import Study
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.ports import Progress
-from fingerpost.types import Finding
 
 _BASELINE = BASELINES[0]
 _COMPARED_PAIRS = 4_000_000  # of a case and an utterance: about six seconds of the other system
@@ -113,13 +113,8 @@ def _subject(catalog: str, study: Study, loaded: Loaded | None) -> Subject:
         exemplars=study.exemplars,
         built=study.report,
         files=loaded.catalog if loaded else None,
-        findings=_findings(loaded),
+        findings=findings_beside(loaded, study) if loaded else (),
     )
-
-
-def _findings(loaded: Loaded | None) -> tuple[Finding, ...]:
-    """What is wrong with the route files: whatever checks them adds its findings here."""
-    return loaded.findings if loaded else ()
 
 
 def _compared(judged: Sequence[Judged], study: Study) -> Comparison:
