@@ -395,7 +395,7 @@ def test_a_report_again_and_on_cases(published: Path, page: Path, tmp_path: Path
 
 
 def test_route_files_of_another_catalog_are_left_alone(published: Path, tmp_path: Path) -> None:
-    """A folder `routes` of other routes is not taken for the catalog's: the page has the counts of the reindex alone."""
+    """A folder `routes` of other routes is not taken for the catalog's: the page has the counts of the reindex."""
     shutil.copytree(ROUTES, tmp_path / "routes")
     for file in (tmp_path / "routes").glob("[a-z]*.yaml"):
         text = file.read_text(encoding="utf-8")
