@@ -68,7 +68,7 @@ def _shown(names: Sequence[str], counted: Mapping[Pair, int]) -> list[str]:
         return list(names)
     kept: set[str] = set()
     for pair, _ in sorted(counted.items(), key=lambda item: (-item[1], item[0][0] or "", item[0][1])):
-        both = kept | {name for name in pair if name in names}
+        both = kept | {name for name in pair if name is not None and name in names}
         if len(both) <= _MOST_ROUTES:  # a route is shown with the one that it is confused with, or not at all
             kept = both
     return [name for name in names if name in kept]
