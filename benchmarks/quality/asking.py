@@ -102,7 +102,7 @@ Way = Callable[[State, int], Sequence[int]]
 
 
 def at_random(state: State, count: int) -> Sequence[int]:
-    return state.rng.permutation(len(state.pool))[:count].tolist()
+    return [int(row) for row in state.rng.permutation(len(state.pool))[:count]]
 
 
 def ours(state: State, count: int) -> Sequence[int]:
@@ -110,11 +110,12 @@ def ours(state: State, count: int) -> Sequence[int]:
 
 
 def margin(state: State, count: int) -> Sequence[int]:
-    return np.argsort(-state.uncertainty, kind="stable")[:count].tolist()
+    return [int(row) for row in np.argsort(-state.uncertainty, kind="stable")[:count]]
 
 
 def entropy(state: State, count: int) -> Sequence[int]:
-    return np.argsort((state.scores * np.log(state.scores + 1e-12)).sum(axis=1), kind="stable")[:count].tolist()
+    information = (state.scores * np.log(state.scores + 1e-12)).sum(axis=1)
+    return [int(row) for row in np.argsort(information, kind="stable")[:count]]
 
 
 def filtered(state: State, count: int) -> Sequence[int]:
