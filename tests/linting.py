@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fingerpost.build.lint import lint, see
+from fingerpost.build.lint.lint import lint, see
 from fingerpost.build.load import load
 from fingerpost.build.reindex import cases_of, exemplars_of
 from fingerpost.build.vectorise import vectorise

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from fingerpost.build.evaluate import report_of
 from fingerpost.build.judging import Case, Judged, judge_cases
-from fingerpost.build.portrait import CaseSource, Comparison, Origin, Portrait, Subject, portray
+from fingerpost.build.portrait.portrait import CaseSource, Comparison, Origin, Portrait, Subject, portray
+from fingerpost.build.portrait.scatter import scatter_of
 from fingerpost.build.report import HeldOut
-from fingerpost.build.scatter import scatter_of
 from fingerpost.build.threshold import Point
 from fingerpost.ports import NoProgress
 from fingerpost.types import Catalog, Finding, Promise, Text, Vectors

@@ -7,11 +7,11 @@ import numpy as np
 
 from fingerpost.backends.index.engines import ENGINES
 from fingerpost.backends.index.flat import FaissFlatEngine
-from fingerpost.build.changes import compared
-from fingerpost.build.diff import Diff, diff_of
-from fingerpost.build.diff_texts import Texts, TextsKind
+from fingerpost.build.diff.changes import compared
+from fingerpost.build.diff.diff import Diff, diff_of
+from fingerpost.build.diff.prices import Tokens
+from fingerpost.build.diff.texts import Texts, TextsKind
 from fingerpost.build.judging import Case, Judged
-from fingerpost.build.prices import Tokens
 from fingerpost.build.study import Study
 from fingerpost.ports import NoProgress
 from fingerpost.serve.retrieve import Retriever

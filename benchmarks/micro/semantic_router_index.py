@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -68,7 +69,7 @@ def _time(rows: Sequence[tuple[str, str]], vectors: Vectors, queried: Vectors) -
     indexes: dict[str, Any] = {"LocalIndex": LocalIndex(), "FaissIndex": FaissIndex()}
     routes = sorted({route for route, _ in rows})
     given = ([vector.tolist() for vector in vectors], [route for route, _ in rows], [text for _, text in rows])
-    spent = {name: {"add all": [_seconds(lambda index=index: index.add(*given))]} for name, index in indexes.items()}
+    spent = {name: {"add all": [_seconds(partial(index.add, *given))]} for name, index in indexes.items()}
     works: dict[str, Callable[[Any, int], object]] = {
         "query": lambda index, number: index.query(queried[number].astype(np.float64)),
         "query, of 1 route": lambda index, number: index.query(queried[number], route_filter=routes[:1]),
@@ -78,12 +79,12 @@ def _time(rows: Sequence[tuple[str, str]], vectors: Vectors, queried: Vectors) -
     for name, work in works.items():
         for number in range(len(queried) if name == "query" else min(50, len(queried))):
             for key, index in indexes.items():
-                spent[key].setdefault(name, []).append(_seconds(lambda i=index, n=number, w=work: w(i, n)))
+                spent[key].setdefault(name, []).append(_seconds(partial(work, index, number)))
     for number in range(_CHANGES):
         one = ([queried[number].tolist()], [routes[number]], [f"a new text {number}"])
         for key, index in indexes.items():
-            spent[key].setdefault("add one", []).append(_seconds(lambda i=index, o=one: i.add(*o)))
-            spent[key].setdefault("delete a route", []).append(_seconds(lambda i=index, n=number: i.delete(routes[n])))
+            spent[key].setdefault("add one", []).append(_seconds(partial(index.add, *one)))
+            spent[key].setdefault("delete a route", []).append(_seconds(partial(index.delete, routes[number])))
     table = Table("milliseconds", *indexes, title=f"{len(rows):,} records of {vectors.shape[1]} dimensions", box=None)
     for name in spent["FaissIndex"]:
         table.add_row(name, *(f"{median(spent[key][name]) * 1e3:.3f}" for key in indexes))
@@ -142,7 +143,7 @@ def _differing(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _encoder_alone(embedder: OnnxEmbedder, asked: Sequence[str]) -> None:
-    taken = median(_seconds(lambda text=text: embedder.embed_one(text)) for text in asked)
+    taken = median(_seconds(partial(embedder.embed_one, text)) for text in asked)
     Console().print(f"for comparison, the encoder takes {taken * 1e3:.3f} ms a text")
 
 

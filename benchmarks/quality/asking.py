@@ -24,10 +24,10 @@ from public_sets import OUT_OF_SCOPE_LABEL
 from recorded import ROOT, header
 
 from fingerpost.bootstrap.building import encoder_source, open_workshop
-from fingerpost.build.ask import choose
 from fingerpost.build.linear import train_linear
 from fingerpost.build.recipe import Part, vote_shares
 from fingerpost.build.reindex import Workshop
+from fingerpost.build.suggest.ask import choose
 from fingerpost.build.vectorise import vectorise
 from fingerpost.cli.progress import progress
 from fingerpost.ports import NoProgress

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from fingerpost.build.import_labelled import import_labelled_jsonl
 from public_sets import OUT_OF_SCOPE_LABEL, arguments, in_scope
 
 from fingerpost.bootstrap.building import encoder_source, open_workshop
-from fingerpost.build.import_labelled import import_labelled_jsonl
-from fingerpost.build.lint import lint, see
+from fingerpost.build.lint.lint import lint, see
+from fingerpost.build.lint.yardstick import Yardstick
 from fingerpost.build.load import load
 from fingerpost.build.reindex import Workshop, cases_of, exemplars_of
-from fingerpost.build.yardstick import Yardstick
 from fingerpost.ports import NoProgress
 
 FILES = ("clinc150/train_10shot.jsonl", "banking77/train_10shot.jsonl", "hwu64/train_10shot.jsonl", "hwu64/train.jsonl")

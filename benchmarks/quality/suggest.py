@@ -25,11 +25,11 @@ from public_sets import OUT_OF_SCOPE_LABEL
 from recorded import ROOT, header
 from systems import Bench, open_bench
 
-from fingerpost.build.clusters import Metric, clusters_of, metric_of
 from fingerpost.build.study import Study
-from fingerpost.build.suggest import SMALLEST, Fresh, Suggestions, fresh_texts, is_sure, suggest
+from fingerpost.build.suggest.clusters import Metric, clusters_of, metric_of
+from fingerpost.build.suggest.suggest import SMALLEST, Fresh, Suggestions, fresh_texts, is_sure, suggest
+from fingerpost.build.suggest.traffic import Asked
 from fingerpost.build.texts import normalised
-from fingerpost.build.traffic import Asked
 from fingerpost.cli.progress import progress
 from fingerpost.telemetry.logs import configure_logs
 from fingerpost.types import OUT_OF_SCOPE, Text, Vectors

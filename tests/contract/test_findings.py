@@ -15,7 +15,7 @@ from fingerpost.backends.encoder.embedder import OnnxEncoder
 from fingerpost.build.finding_codes import REGISTRY, Kind
 from fingerpost.build.finding_pages import finding_pages
 from fingerpost.build.json_schema import json_schemas
-from fingerpost.build.lint_codes import KINDS, LINT_REGISTRY
+from fingerpost.build.lint.codes import KINDS, LINT_REGISTRY
 from fingerpost.types import Severity
 from tests.linting import Linter
 from tests.route_folders import MODELS, POLICY, ROUTE, findings_of, write_folder
@@ -119,7 +119,7 @@ def test_the_starter_routes_are_clean(linter: Linter) -> None:
 def test_codes_are_well_formed_and_explained() -> None:
     """Codes are FP and three digits, unique and in order; titles are short and explanations are sentences."""
     assert list(KINDS) == sorted(KINDS)
-    for registry, file in (REGISTRY, "finding_codes.py"), (LINT_REGISTRY, "lint_codes.py"):
+    for registry, file in (REGISTRY, "finding_codes.py"), (LINT_REGISTRY, "lint/codes.py"):
         source = (ROOT / "server/fingerpost/build" / file).read_text()
         assert len(re.findall(r'^    "FP\d{3}",$', source, re.MULTILINE)) == len(registry)
     for code, kind in KINDS.items():

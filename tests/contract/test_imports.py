@@ -40,7 +40,7 @@ def test_the_engine_needs_no_grpc_and_nothing_of_the_build() -> None:
 def test_editing_needs_no_engine() -> None:
     """What edits route files, watches them and completes names loads no engine and nothing that builds encoders."""
     loaded = loaded_after(
-        "import fingerpost.build.editor, fingerpost.cli, fingerpost.cli.edit, fingerpost.cli.watching"
+        "import fingerpost.build.edit.editor, fingerpost.cli, fingerpost.cli.edit, fingerpost.cli.watching"
     )
     assert "yaml" in loaded
     assert loaded.isdisjoint(["grpc", "faiss", "onnxruntime", "tokenizers", *_BUILD_ONLY])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fingerpost.build.load import load
-from fingerpost.build.portrait import Comparison, Portrait
+from fingerpost.build.portrait.portrait import Comparison, Portrait
 from fingerpost.build.reindex import exemplars_of
 from fingerpost.cli.page.render import Made, render, shortened
 from fingerpost.types import Finding, Severity

@@ -10,10 +10,10 @@ import pytest
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.bootstrap.listing import stored_revisions
 from fingerpost.build.activate import activate
-from fingerpost.build.changes import compared
-from fingerpost.build.diff import diff_of
-from fingerpost.build.diff_active import MOST_TEXTS, MOST_TEXTS_ANEW, diff_with
-from fingerpost.build.diff_texts import Texts, TextsKind
+from fingerpost.build.diff.active import MOST_TEXTS, MOST_TEXTS_ANEW, diff_with
+from fingerpost.build.diff.changes import compared
+from fingerpost.build.diff.diff import diff_of
+from fingerpost.build.diff.texts import Texts, TextsKind
 from fingerpost.build.judging import Case
 from fingerpost.build.reindex import Reindexed, Workshop, reindex
 from fingerpost.build.study import Study

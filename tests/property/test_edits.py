@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from hypothesis import given, settings, strategies as st
 
-from fingerpost.build.edit import added, removed
-from fingerpost.build.edit_rows import added_rows, removed_rows
+from fingerpost.build.edit.edit import added, removed
+from fingerpost.build.edit.rows import added_rows, removed_rows
 from fingerpost.build.findings import Findings
 from fingerpost.build.text_files import rows_of
 from fingerpost.build.texts import normalised, text_fault

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from fingerpost.build.neighbourhood import NOTHING, neighbourhood, pairs_above
+from fingerpost.build.lint.neighbourhood import NOTHING, neighbourhood, pairs_above
 from fingerpost.ports import NoProgress
 from fingerpost.types import VoteParameters
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import given, settings, strategies as st
 
 from fingerpost.build.load import load
-from fingerpost.build.patch import Change, unified
-from fingerpost.build.route_sources import route_sources
-from fingerpost.build.suggest import ForRoute, NewRoute, Proposed, Suggestions
-from fingerpost.build.suggested_files import changes_of
+from fingerpost.build.suggest.files import changes_of
+from fingerpost.build.suggest.patch import Change, unified
+from fingerpost.build.suggest.route_sources import route_sources
+from fingerpost.build.suggest.suggest import ForRoute, NewRoute, Proposed, Suggestions
 from fingerpost.build.texts import normalised, text_fault
 from tests.property.test_route_files import texts
 from tests.route_folders import write_folder

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fingerpost.build import ask
-from fingerpost.build.ask import choose
+from fingerpost.build.suggest import ask
+from fingerpost.build.suggest.ask import choose
 from tests.clouds import clustered, unit_rows
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fingerpost.build.causes import Cause, CauseKind, causes_of
-from fingerpost.build.changes import compared
+from fingerpost.build.diff.causes import Cause, CauseKind, causes_of
+from fingerpost.build.diff.changes import compared
 from fingerpost.types import Calibration, ConfidenceMap, Revision
 from tests.fakes import DEFAULT_MAP, HASH_ENCODER, HashEmbedder
 from tests.revisions import diff_between, judged_by, revision_of

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fingerpost.build.changes import Changed, compared
+from fingerpost.build.diff.changes import Changed, compared
 from fingerpost.types import Calibration, ConfidenceMap, EncoderId, Head
 from tests.fakes import HASH_ENCODER
 from tests.revisions import revision_of

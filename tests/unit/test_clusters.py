@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fingerpost.build.clusters import average_linkage, best_cut, clusters_of, metric_of, representatives
+from fingerpost.build.suggest.clusters import average_linkage, best_cut, clusters_of, metric_of, representatives
 from fingerpost.types import Vectors
 from tests.clouds import clustered, unit_rows
 

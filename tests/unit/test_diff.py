@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fingerpost.build.diff import ChangeKind, Diff, Effect
-from fingerpost.build.prices import Tokens
+from fingerpost.build.diff.diff import ChangeKind, Diff, Effect
+from fingerpost.build.diff.prices import Tokens
 from fingerpost.types import Model, Revision
 from tests.revisions import diff_between, revision_of
 

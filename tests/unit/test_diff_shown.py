@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from fingerpost.build.causes import Cause, CauseKind
-from fingerpost.build.diff import Diff
-from fingerpost.build.diff_texts import TextsKind
-from fingerpost.build.prices import Tokens
+from fingerpost.build.diff.causes import Cause, CauseKind
+from fingerpost.build.diff.diff import Diff
+from fingerpost.build.diff.prices import Tokens
+from fingerpost.build.diff.texts import TextsKind
 from fingerpost.cli.diff import print_diff, print_json, print_since
 from fingerpost.cli.diff_words import cause_words
 from fingerpost.types import EncoderId, Model

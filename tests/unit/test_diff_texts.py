@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from fingerpost.build.changes import compared
-from fingerpost.build.diff_texts import Texts, TextsKind, differing_utterances, evenly, texts_of_file
+from fingerpost.build.diff.changes import compared
+from fingerpost.build.diff.texts import Texts, TextsKind, differing_utterances, evenly, texts_of_file
 from fingerpost.build.findings import RouteFilesInvalid
 from tests.revisions import cases_of, revision_of
 

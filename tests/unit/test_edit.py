@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fingerpost.build.edit import added, list_of, removed
+from fingerpost.build.edit.edit import added, list_of, removed
 from fingerpost.build.findings import RouteFilesInvalid
 from fingerpost.errors import InvalidRequest
 

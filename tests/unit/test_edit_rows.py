@@ -2,7 +2,7 @@
 
 import pytest
 
-from fingerpost.build.edit_rows import added_rows, removed_rows
+from fingerpost.build.edit.rows import added_rows, removed_rows
 from fingerpost.errors import InvalidRequest
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fingerpost.build.editor import Edited, add_texts, create_route, move_texts, remove_texts
+from fingerpost.build.edit.editor import Edited, add_texts, create_route, move_texts, remove_texts
+from fingerpost.build.edit.staging import staging
+from fingerpost.build.edit.survey import OUT_OF_SCOPE_NAME, TextKind
 from fingerpost.build.findings import RouteFilesInvalid
 from fingerpost.build.load import load
-from fingerpost.build.staging import staging
-from fingerpost.build.survey import OUT_OF_SCOPE_NAME, TextKind
 from fingerpost.errors import Conflict, InvalidRequest
 from tests.route_folders import write_folder
 

@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from fingerpost.build.insertion import fits_file, with_rows, with_utterances
+from fingerpost.build.suggest.insertion import fits_file, with_rows, with_utterances
 
 NEW = ["what: is it", "b, c]"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from fingerpost.backends.encoder.embedder import OnnxEncoder
-from fingerpost.build.lint import WHOLE_TEXTS, see
+from fingerpost.build.lint.lint import WHOLE_TEXTS, see
+from fingerpost.build.lint.yardstick import SAMPLE_TEXTS, measure_yardstick
 from fingerpost.build.load import load
 from fingerpost.build.reindex import cases_of, exemplars_of, reindex
-from fingerpost.build.yardstick import SAMPLE_TEXTS, measure_yardstick
 from fingerpost.types import Finding, Severity, Vectors
 from tests.fakes import HashEmbedder, MemoryCache, workshop
 from tests.linting import Linter

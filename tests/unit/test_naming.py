@@ -1,7 +1,7 @@
 """Naming: words that a group has and others have not, as a name that a route file may have."""
 
 from fingerpost.build.files import fits_name
-from fingerpost.build.naming import Words, described, name_of
+from fingerpost.build.suggest.naming import Words, described, name_of
 
 REFUNDS = [
     "I want a refund for my order",

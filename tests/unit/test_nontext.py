@@ -2,7 +2,7 @@
 
 import pytest
 
-from fingerpost.build.nontext import nontext
+from fingerpost.build.lint.nontext import nontext
 
 DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 BASE64 = "aGVsbG8gd29ybGQsIHRoaXMgaXMgYSB0ZXN0IG9mIEJhc2U2NCBkYXRhIQ=="

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fingerpost.build.paired import exact_p_value, paired_interval, precision_delta, share_delta, wilson
+from fingerpost.build.diff.paired import exact_p_value, paired_interval, precision_delta, share_delta, wilson
 
 counts = st.integers(0, 40)
 flags = st.lists(st.tuples(*[st.booleans()] * 4), min_size=1, max_size=80)

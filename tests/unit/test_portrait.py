@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from fingerpost.build.advice import advise
 from fingerpost.build.judging import Case
-from fingerpost.build.portrait import Drift, Portrait, Verdict
+from fingerpost.build.portrait.advice import advise
+from fingerpost.build.portrait.portrait import Drift, Portrait, Verdict
 from fingerpost.types import Catalog, Finding, Policy, Route, Severity, Text
 from tests.portraits import PROMISE, case, portrait_of
 

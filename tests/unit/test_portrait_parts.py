@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from fingerpost.build.confusion import Cell, confusion_map, side_by_side
-from fingerpost.build.reliability import reliability_of, wilson
+from fingerpost.build.portrait.confusion import Cell, confusion_map, side_by_side
+from fingerpost.build.portrait.reliability import reliability_of, wilson
+from fingerpost.build.portrait.scatter import sample, scatter_of
 from fingerpost.build.report import Confusion, RouteReport
-from fingerpost.build.scatter import sample, scatter_of
 from fingerpost.types import OUT_OF_SCOPE, Exemplar
 from tests.portraits import case, flat, judged_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fingerpost.build.prices import Tokens, cost_of
+from fingerpost.build.diff.prices import Tokens, cost_of
 from fingerpost.types import Model
 
 CHEAP = Model("cheap", "cheap-1", input_price_usd_micros=100_000, output_price_usd_micros=400_000)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from fingerpost.build.lint_codes import KINDS
-from fingerpost.build.sarif import sarif
+from fingerpost.build.lint.codes import KINDS
+from fingerpost.build.lint.sarif import sarif
 from fingerpost.types import Finding, Severity
 
 _TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}

@@ -9,8 +9,8 @@ from fingerpost.bootstrap.opening import retriever_of
 from fingerpost.build.load import load
 from fingerpost.build.reindex import reindex
 from fingerpost.build.study import Study
-from fingerpost.build.suggest import Suggestions, fresh_texts, suggest, uncertainty
-from fingerpost.build.traffic import Asked
+from fingerpost.build.suggest.suggest import Suggestions, fresh_texts, suggest, uncertainty
+from fingerpost.build.suggest.traffic import Asked
 from fingerpost.ports import NoProgress
 from fingerpost.serve.revision_format import decode
 from fingerpost.types import Catalog, Text

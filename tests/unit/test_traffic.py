@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fingerpost.build import traffic
+from fingerpost.build.files import MAX_TEXTS
 from fingerpost.build.findings import RouteFilesInvalid
-from fingerpost.build.traffic import read_traffic
+from fingerpost.build.suggest.traffic import read_traffic
 from fingerpost.errors import InvalidRequest
 
 ROWS = '{"text": "Reset my password", "label": "x"}\n\n{"text": " reset  my PASSWORD "}\n{"text": "hello", "n": 1}\n'
@@ -63,7 +63,7 @@ def test_a_file_of_another_kind(tmp_path: Path) -> None:
 def test_too_many_rows(tmp_path: Path) -> None:
     """There is a limit, and the finding names the first row beyond."""
     path = tmp_path / "many.txt"
-    path.write_text("x\n" * (traffic.MAX_TEXTS + 5))
+    path.write_text("x\n" * (MAX_TEXTS + 5))
     with pytest.raises(RouteFilesInvalid) as refused:
         read_traffic(path)
-    assert [(one.line, one.code) for one in refused.value.findings] == [(traffic.MAX_TEXTS + 1, "FP122")]
+    assert [(one.line, one.code) for one in refused.value.findings] == [(MAX_TEXTS + 1, "FP122")]

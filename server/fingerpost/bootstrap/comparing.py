@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fingerpost.bootstrap.studying import Archive, open_archive
-from fingerpost.build.changes import Compared, compared
-from fingerpost.build.diff import Diff, diff_of
-from fingerpost.build.diff_texts import Texts, TextsKind, differing_utterances, texts_of_file
+from fingerpost.build.diff.changes import Compared, compared
+from fingerpost.build.diff.diff import Diff, diff_of
+from fingerpost.build.diff.prices import Tokens
+from fingerpost.build.diff.texts import Texts, TextsKind, differing_utterances, texts_of_file
 from fingerpost.build.load import load
-from fingerpost.build.prices import Tokens
 from fingerpost.build.reindex import cases_of
 from fingerpost.build.study import Study
 from fingerpost.ports import Progress

@@ -8,9 +8,9 @@ from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.bootstrap.building import open_workshop
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.studying import Archive
-from fingerpost.build.lint import VectorsOf, lint, see
+from fingerpost.build.lint.lint import VectorsOf, lint, see
+from fingerpost.build.lint.reach import Deciding
 from fingerpost.build.load import Loaded, load
-from fingerpost.build.reach import Deciding
 from fingerpost.build.reindex import Workshop, cases_of, exemplars_of
 from fingerpost.build.study import Study
 from fingerpost.errors import FingerpostError, NotFound

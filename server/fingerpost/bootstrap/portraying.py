@@ -14,10 +14,10 @@ from fingerpost.build.evaluate import report_of
 from fingerpost.build.judging import Case, Judged
 from fingerpost.build.labelled import read_cases
 from fingerpost.build.load import Loaded, load
-from fingerpost.build.portrait import CaseSource, Comparison, Origin, Portrait, Subject, portray
+from fingerpost.build.portrait.portrait import CaseSource, Comparison, Origin, Portrait, Subject, portray
+from fingerpost.build.portrait.scatter import scatter_of
 from fingerpost.build.reindex import cases_of
 from fingerpost.build.report import Report
-from fingerpost.build.scatter import scatter_of
 from fingerpost.build.study import Study
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.ports import Progress

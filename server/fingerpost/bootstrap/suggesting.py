@@ -10,14 +10,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from fingerpost.bootstrap.studying import open_archive
-from fingerpost.build.ask import choose
 from fingerpost.build.load import load
-from fingerpost.build.patch import Change, unified
-from fingerpost.build.route_sources import route_sources
 from fingerpost.build.study import Study
-from fingerpost.build.suggest import Fresh, Suggestions, fresh_texts, suggest, uncertainty
-from fingerpost.build.suggested_files import changes_of
-from fingerpost.build.traffic import read_traffic
+from fingerpost.build.suggest.ask import choose
+from fingerpost.build.suggest.files import changes_of
+from fingerpost.build.suggest.patch import Change, unified
+from fingerpost.build.suggest.route_sources import route_sources
+from fingerpost.build.suggest.suggest import Fresh, Suggestions, fresh_texts, suggest, uncertainty
+from fingerpost.build.suggest.traffic import read_traffic
 from fingerpost.errors import InternalError
 from fingerpost.ports import Progress
 
@@ -50,7 +50,7 @@ def suggest_from(source: Path, routes: Path, data: Path, catalog: str, questions
     """Judge the texts by what the catalog serves, and suggest changes of its route files; nothing is written.
 
     Args:
-        source: Texts: see `build.traffic`.
+        source: Texts: see `build.suggest.traffic`.
         routes: The catalog's route folder.
         data: Data folder with its active revision.
         catalog: Its name.

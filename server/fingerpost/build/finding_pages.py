@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from fingerpost.build.finding_codes import REGISTRY, Files, Kind
-from fingerpost.build.lint_codes import KINDS
+from fingerpost.build.lint.codes import KINDS
 
 _INDEX = """# Findings
 
@@ -32,7 +32,7 @@ def finding_pages() -> dict[str, str]:
 
 
 def _registry(kind: Kind | None = None) -> str:
-    return "lint_codes.py" if kind is not None and kind.code not in REGISTRY else "finding_codes.py"
+    return "lint/codes.py" if kind is not None and kind.code not in REGISTRY else "finding_codes.py"
 
 
 def _page(kind: Kind) -> str:

@@ -9,9 +9,9 @@ import structlog
 
 from fingerpost.build.activate import activate
 from fingerpost.build.background import background_texts
-from fingerpost.build.diff import Diff
-from fingerpost.build.diff_active import diff_with
-from fingerpost.build.diff_texts import Texts, TextsKind
+from fingerpost.build.diff.active import diff_with
+from fingerpost.build.diff.diff import Diff
+from fingerpost.build.diff.texts import Texts, TextsKind
 from fingerpost.build.evaluate import report_of
 from fingerpost.build.fit import Source
 from fingerpost.build.folds import held_from_tuning
@@ -19,11 +19,11 @@ from fingerpost.build.hints import hints_of
 from fingerpost.build.index import build_index
 from fingerpost.build.judging import Case, judge_cases
 from fingerpost.build.learn import Base, Lesson, carry_over, learn
-from fingerpost.build.lint import lint, see
+from fingerpost.build.lint.lint import lint, see
+from fingerpost.build.lint.reach import Deciding
 from fingerpost.build.load import Loaded, load
 from fingerpost.build.priors import PRIORS
 from fingerpost.build.publish import publish
-from fingerpost.build.reach import Deciding
 from fingerpost.build.report import Report, read_report, report_bytes
 from fingerpost.build.study import Study
 from fingerpost.build.vectorise import vectorise

@@ -15,7 +15,7 @@ _MAX_BYTES = 4 * 1024 * 1024  # what `load` takes
 
 def complete_route(context: Context, incomplete: str) -> list[str]:
     """Routes of the folder that the command will use, and the texts that belong to none."""
-    from fingerpost.build.survey import OUT_OF_SCOPE_NAME
+    from fingerpost.build.edit.survey import OUT_OF_SCOPE_NAME
 
     names = sorted(set(_route_names(_folder(context, "routes"))))
     return [name for name in [*names, OUT_OF_SCOPE_NAME] if name.startswith(incomplete)]

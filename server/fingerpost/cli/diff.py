@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fingerpost.build.diff_texts import TextsKind
+from fingerpost.build.diff.texts import TextsKind
 from fingerpost.cli import diff_words as words
 from fingerpost.cli.show import short, to_json
 
 if TYPE_CHECKING:
-    from fingerpost.build.diff import ChangedDecision, Diff, Group
+    from fingerpost.build.diff.diff import ChangedDecision, Diff, Group
 
 _FEW = 3  # texts of a group that are shown
 _FEW_GROUPS = 5  # groups that a reindex shows

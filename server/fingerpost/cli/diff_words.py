@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from fingerpost.build.causes import CauseKind
-from fingerpost.build.diff import ChangeKind
-from fingerpost.build.diff_texts import TextsKind
+from fingerpost.build.diff.causes import CauseKind
+from fingerpost.build.diff.diff import ChangeKind
+from fingerpost.build.diff.texts import TextsKind
 from fingerpost.cli.show import short
 
 if TYPE_CHECKING:
-    from fingerpost.build.causes import Cause
-    from fingerpost.build.changes import Changes
-    from fingerpost.build.diff import Diff, Group
-    from fingerpost.build.paired import Delta
-    from fingerpost.build.prices import Cost
+    from fingerpost.build.diff.causes import Cause
+    from fingerpost.build.diff.changes import Changes
+    from fingerpost.build.diff.diff import Diff, Group
+    from fingerpost.build.diff.paired import Delta
+    from fingerpost.build.diff.prices import Cost
 
 _NAMED = 5  # routes or models that a line names at most
 

@@ -11,8 +11,8 @@ from rich.markup import escape
 from fingerpost.cli import show
 
 if TYPE_CHECKING:
-    from fingerpost.build.editor import Edited
-    from fingerpost.build.survey import Placed
+    from fingerpost.build.edit.editor import Edited
+    from fingerpost.build.edit.survey import Placed
 
 _out = Console(highlight=False, soft_wrap=True, emoji=False)
 

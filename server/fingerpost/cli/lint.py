@@ -34,7 +34,7 @@ def write_sarif(findings: "Sequence[Finding]", routes: Path, out: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    from fingerpost.build.sarif import sarif
+    from fingerpost.build.lint.sarif import sarif
 
     relative = os.path.relpath(routes)
     folder = Path(routes.resolve().name if relative.startswith("..") else relative).as_posix()

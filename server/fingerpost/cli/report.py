@@ -9,7 +9,7 @@ import typer
 
 from fingerpost import __version__
 from fingerpost.bootstrap.portraying import baseline_installed
-from fingerpost.build.portrait import Portrait
+from fingerpost.build.portrait.portrait import Portrait
 from fingerpost.cli.page.render import Made, is_report, render
 from fingerpost.durable import put_unlocked, storing
 from fingerpost.errors import ErrorReason, FailedPrecondition

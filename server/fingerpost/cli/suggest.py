@@ -13,7 +13,7 @@ from fingerpost.durable import put_file, storing
 
 if TYPE_CHECKING:
     from fingerpost.bootstrap.suggesting import Suggested
-    from fingerpost.build.suggest import ForRoute, NewRoute, Suggestions
+    from fingerpost.build.suggest.suggest import ForRoute, NewRoute, Suggestions
 
 # Beside the output, so that it can be sent to a file or another program.
 _err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)

@@ -125,8 +125,8 @@ class _Trial:
         self._keep(route, test=True)
 
     def _keep(self, route: str, *, test: bool) -> None:
-        from fingerpost.build.editor import add_texts
-        from fingerpost.build.survey import TextKind
+        from fingerpost.build.edit.editor import add_texts
+        from fingerpost.build.edit.survey import TextKind
         from fingerpost.cli import edit
 
         if self._routes is None:

@@ -40,7 +40,7 @@ def diff(
 ) -> None:
     """Show which decisions change from one revision to another, why, and what that does to quality and cost."""
     from fingerpost.bootstrap.comparing import Asked, compare_revisions
-    from fingerpost.build.prices import Tokens
+    from fingerpost.build.diff.prices import Tokens
     from fingerpost.cli.diff import print_diff, print_json
     from fingerpost.cli.progress import progress
     from fingerpost.errors import InvalidRequest

@@ -14,7 +14,7 @@ from fingerpost.cli.completing import complete_model, complete_route
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
 
 if TYPE_CHECKING:
-    from fingerpost.build.editor import Edited
+    from fingerpost.build.edit.editor import Edited
 
 _Route = Annotated[
     str,
@@ -38,8 +38,8 @@ def add(
     json: Json = False,
 ) -> None:
     """Add utterances to a route's file; everything else in the file stays as it is."""
-    from fingerpost.build.editor import add_texts
-    from fingerpost.build.survey import TextKind
+    from fingerpost.build.edit.editor import add_texts
+    from fingerpost.build.edit.survey import TextKind
 
     _check_output(json, reindex)
     result = add_texts(routes, route, _read(texts), TextKind.TEST if test else TextKind.UTTERANCE)
@@ -60,7 +60,7 @@ def rm(
     json: Json = False,
 ) -> None:
     """Remove texts from a route's utterances and tests; everything else in the file stays as it is."""
-    from fingerpost.build.editor import remove_texts
+    from fingerpost.build.edit.editor import remove_texts
 
     _check_output(json, reindex)
     result = remove_texts(routes, route, _read(texts))
@@ -89,8 +89,8 @@ def mv(
     json: Json = False,
 ) -> None:
     """Move texts to another route, or between a route's utterances and its tests."""
-    from fingerpost.build.editor import move_texts
-    from fingerpost.build.survey import TextKind
+    from fingerpost.build.edit.editor import move_texts
+    from fingerpost.build.edit.survey import TextKind
 
     _check_output(json, reindex)
     kind = None if test is None else TextKind.TEST if test else TextKind.UTTERANCE
@@ -118,7 +118,7 @@ def new(
     json: Json = False,
 ) -> None:
     """Write the file of a new route."""
-    from fingerpost.build.editor import create_route
+    from fingerpost.build.edit.editor import create_route
 
     _check_output(json, reindex)
     result = create_route(routes, route, model, description, _read(texts) if texts else [])

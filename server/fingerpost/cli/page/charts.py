@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from fingerpost.build.reliability import Bin, Reliability
-from fingerpost.build.scatter import Scatter, Spot
+from fingerpost.build.portrait.reliability import Bin, Reliability
+from fingerpost.build.portrait.scatter import Scatter, Spot
 from fingerpost.build.threshold import Point
 from fingerpost.cli.promises import in_force
 

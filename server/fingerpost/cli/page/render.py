@@ -11,10 +11,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fingerpost.build.advice import advise
 from fingerpost.build.finding_codes import REGISTRY
 from fingerpost.build.metrics import Measured
-from fingerpost.build.portrait import Comparison, Origin, Outcome, Portrait, RoutePortrait, Verdict
+from fingerpost.build.portrait.advice import advise
+from fingerpost.build.portrait.portrait import Comparison, Origin, Outcome, Portrait, RoutePortrait, Verdict
 from fingerpost.cli.page import charts, words
 from fingerpost.cli.page.colours import route_styles
 from fingerpost.cli.promises import promised

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fingerpost.build.metrics import Measured
-from fingerpost.build.portrait import Origin, Portrait
-from fingerpost.build.reliability import wilson
+from fingerpost.build.portrait.portrait import Origin, Portrait
+from fingerpost.build.portrait.reliability import wilson
 
 _NOT_MEASURED = Measured(None, None, None)
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fingerpost.build.clusters import MAX_TEXTS, Metric, Numbers, clusters_of, metric_of, representatives
 from fingerpost.build.judging import Opinion
-from fingerpost.build.naming import Words, described, name_of
 from fingerpost.build.study import Study
+from fingerpost.build.suggest.clusters import MAX_TEXTS, Metric, Numbers, clusters_of, metric_of, representatives
+from fingerpost.build.suggest.naming import Words, described, name_of
+from fingerpost.build.suggest.traffic import Asked
 from fingerpost.build.texts import normalised
-from fingerpost.build.traffic import Asked
 from fingerpost.types import OUT_OF_SCOPE, Catalog, Exemplar, Vectors
 
 SMALLEST = 5

@@ -1,6 +1,6 @@
 """Edit: texts put into an utterances file (.txt, .jsonl, .csv) and taken out, with every other row left as it is.
 
-Pure, and proven like `build.edit`.
+Pure, and proven like `build.edit.edit`.
 """
 
 import csv

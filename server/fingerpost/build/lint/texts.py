@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator, Sequence
 
 from fingerpost.build.findings import Findings, Place, quoted
 from fingerpost.build.folds import FOLDS
-from fingerpost.build.lint_codes import ROUTE_SMALL, TEXT_PERSONAL, TEXT_SECRET, TEXT_WITHOUT_WORDS
+from fingerpost.build.lint.codes import ROUTE_SMALL, TEXT_PERSONAL, TEXT_SECRET, TEXT_WITHOUT_WORDS
+from fingerpost.build.lint.nontext import nontext
 from fingerpost.build.load import Loaded
-from fingerpost.build.nontext import nontext
 from fingerpost.build.sensitive import disclosed
 from fingerpost.types import Text
 

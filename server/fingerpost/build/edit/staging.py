@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fingerpost.build.edit.survey import Survey, new_findings, survey
 from fingerpost.build.findings import Findings, RouteFilesInvalid
 from fingerpost.build.source import Drafts, decode, read_source_bytes
-from fingerpost.build.survey import Survey, new_findings, survey
 from fingerpost.build.text_files import MAX_BYTES
 from fingerpost.durable import lock_folder, put_file, storing
 from fingerpost.errors import Conflict

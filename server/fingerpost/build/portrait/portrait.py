@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fingerpost.build.confusion import ConfusionMap, Pair, confusion_map
 from fingerpost.build.judging import Judged
 from fingerpost.build.metrics import Measured
-from fingerpost.build.reliability import Reliability, reliability_of
+from fingerpost.build.portrait.confusion import ConfusionMap, Pair, confusion_map
+from fingerpost.build.portrait.reliability import Reliability, reliability_of
+from fingerpost.build.portrait.scatter import Scatter
 from fingerpost.build.report import Mistake, Near, Report, RouteReport
-from fingerpost.build.scatter import Scatter
 from fingerpost.types import OUT_OF_SCOPE, Catalog, Decider, EncoderId, Exemplar, Finding, Promise
 
 _WORST_COUNT = 20

@@ -8,10 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from fingerpost.build.findings import Findings, RouteFilesInvalid
-from fingerpost.build.texts import normalised
-from fingerpost.build.yaml_lines import parse
-from fingerpost.build.yaml_lists import (
+from fingerpost.build.edit.yaml_lists import (
     KeyedList,
     Layout,
     Span,
@@ -22,6 +19,9 @@ from fingerpost.build.yaml_lists import (
     line_start,
     next_line,
 )
+from fingerpost.build.findings import Findings, RouteFilesInvalid
+from fingerpost.build.texts import normalised
+from fingerpost.build.yaml_lines import parse
 from fingerpost.build.yaml_scalars import written
 from fingerpost.errors import InvalidRequest
 

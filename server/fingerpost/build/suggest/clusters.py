@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerpost.build.cover import cover
+from fingerpost.build.suggest.cover import cover
 from fingerpost.types import Vectors
 
 Numbers = NDArray[np.int64]

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from fingerpost.build.edit import added, list_of, removed
-from fingerpost.build.edit_rows import added_rows, removed_rows
+from fingerpost.build.edit.edit import added, list_of, removed
+from fingerpost.build.edit.rows import added_rows, removed_rows
+from fingerpost.build.edit.staging import Stage, staging
+from fingerpost.build.edit.survey import OUT_OF_SCOPE_NAME, Placed, Survey, TextKind
 from fingerpost.build.files import fits_name
 from fingerpost.build.findings import QUOTE_LIMIT, RouteFilesInvalid, quoted
 from fingerpost.build.load import OUT_OF_SCOPE_FILE
-from fingerpost.build.staging import Stage, staging
-from fingerpost.build.survey import OUT_OF_SCOPE_NAME, Placed, Survey, TextKind
 from fingerpost.build.texts import normalised, text_fault
 from fingerpost.build.yaml_scalars import written
 from fingerpost.errors import InvalidRequest

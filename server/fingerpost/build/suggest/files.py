@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from fingerpost.build.insertion import fits_file, with_rows, with_utterances
-from fingerpost.build.patch import Change
-from fingerpost.build.route_sources import RouteSource, SourceFile
-from fingerpost.build.suggest import ForRoute, NewRoute, Proposed, Suggestions
+from fingerpost.build.suggest.insertion import fits_file, with_rows, with_utterances
+from fingerpost.build.suggest.patch import Change
+from fingerpost.build.suggest.route_sources import RouteSource, SourceFile
+from fingerpost.build.suggest.suggest import ForRoute, NewRoute, Proposed, Suggestions
 from fingerpost.build.yaml_scalars import written
 
 _MAX_STEM = 100  # characters of a file's name

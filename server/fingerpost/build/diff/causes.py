@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fingerpost.build.acceptance import blamed_for
-from fingerpost.build.changes import Compared, Moves, Placed
+from fingerpost.build.diff.acceptance import blamed_for
+from fingerpost.build.diff.changes import Compared, Moves, Placed
 from fingerpost.build.judging import Judged
 from fingerpost.build.report import Near
 from fingerpost.types import Reason

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from fingerpost.build.finding_codes import Kind
 from fingerpost.build.findings import Findings, Place, quoted
 from fingerpost.build.judging import Case
-from fingerpost.build.lint_codes import (
+from fingerpost.build.lint.codes import (
     ROUTES_CONFUSED,
     TEST_ALIKE,
     UTTERANCE_ALIKE,
     UTTERANCE_ASTRAY,
     UTTERANCES_ALIKE,
 )
+from fingerpost.build.lint.neighbourhood import NOTHING, Neighbourhood, neighbourhood, pairs_above
+from fingerpost.build.lint.yardstick import Yardstick
 from fingerpost.build.load import Loaded
-from fingerpost.build.neighbourhood import NOTHING, Neighbourhood, neighbourhood, pairs_above
 from fingerpost.build.texts import normalised
-from fingerpost.build.yardstick import Yardstick
 from fingerpost.ports import Progress
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.types import OUT_OF_SCOPE, Exemplar, Text, Vectors

@@ -10,12 +10,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from fingerpost.build.causes import Cause, causes_of
-from fingerpost.build.changes import Changes, Compared
-from fingerpost.build.diff_texts import Texts, TextsKind
+from fingerpost.build.diff.causes import Cause, causes_of
+from fingerpost.build.diff.changes import Changes, Compared
+from fingerpost.build.diff.paired import Delta, Flags, precision_delta, share_delta
+from fingerpost.build.diff.prices import Cost, Tokens, cost_of
+from fingerpost.build.diff.texts import Texts, TextsKind
 from fingerpost.build.judging import Judged
-from fingerpost.build.paired import Delta, Flags, precision_delta, share_delta
-from fingerpost.build.prices import Cost, Tokens, cost_of
 from fingerpost.types import Model
 
 

@@ -1,7 +1,7 @@
 """Ask: which texts would teach most if a person told their routes?
 
 A text is worth asking for what it says of others: those that are alike and as little known. So the choice is greedy
-facility location (`build.cover`) over all texts, each weighing what is not known of it, starting from what the
+facility location (`build.suggest.cover`) over all texts, each weighing what is not known of it, starting from what the
 utterances cover: uncertain texts, in dense places, none like another. It follows Wei, Iyer & Bilmes (2015,
 "Submodularity in Data Subset Selection and Active Learning"); see docs/decisions/0015-suggestions.md.
 """
@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerpost.build.cover import cover
+from fingerpost.build.suggest.cover import cover
 from fingerpost.types import Vectors
 
 MAX_CANDIDATES = 4_000

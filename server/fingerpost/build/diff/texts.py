@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from fingerpost.build.changes import Compared
+from fingerpost.build.diff.changes import Compared
 from fingerpost.build.findings import Findings, Place
 from fingerpost.build.judging import Case
 from fingerpost.build.labelled import read_cases

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fingerpost.build.portrait import Origin, Portrait, RoutePortrait
+from fingerpost.build.portrait.portrait import Origin, Portrait, RoutePortrait
 from fingerpost.types import Severity
 
 _MOST = 3

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from fingerpost.build.findings import Findings, Place, quoted
 from fingerpost.build.judging import Case
-from fingerpost.build.lint_codes import CONFIDENCE_UNREACHED
-from fingerpost.build.lint_near import Seen, lint_near
-from fingerpost.build.lint_texts import lint_texts
+from fingerpost.build.lint.codes import CONFIDENCE_UNREACHED
+from fingerpost.build.lint.near import Seen, lint_near
+from fingerpost.build.lint.reach import Deciding, reach
+from fingerpost.build.lint.texts import lint_texts
+from fingerpost.build.lint.yardstick import Yardstick, measure_yardstick
 from fingerpost.build.load import Loaded
-from fingerpost.build.reach import Deciding, reach
-from fingerpost.build.yardstick import Yardstick, measure_yardstick
 from fingerpost.ports import Progress
 from fingerpost.types import Exemplar, Finding, Text, Vectors
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fingerpost.build.finding_codes import FOLDER_MISSING, ROUTES_NONE, Kind
-from fingerpost.build.lint_codes import KINDS
+from fingerpost.build.lint.codes import KINDS
 from fingerpost.types import Finding, Severity
 
 _LEVELS: Mapping[Severity, str] = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}

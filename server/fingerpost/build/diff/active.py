@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from fingerpost.build.changes import compared
-from fingerpost.build.diff import Diff, diff_of
-from fingerpost.build.diff_texts import Texts, evenly
+from fingerpost.build.diff.changes import compared
+from fingerpost.build.diff.diff import Diff, diff_of
+from fingerpost.build.diff.texts import Texts, evenly
 from fingerpost.build.judging import Judged
 from fingerpost.build.study import Study
 from fingerpost.errors import FingerpostError

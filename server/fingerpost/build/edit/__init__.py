@@ -1,0 +1,1 @@
+"""Edit: one text more or less in a route file, and every other byte as it was."""

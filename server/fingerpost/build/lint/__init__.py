@@ -1,0 +1,1 @@
+"""Lint: what is wrong with route files that load well."""

@@ -1,0 +1,1 @@
+"""Portrait: all numbers of a report on one revision."""

@@ -1,0 +1,1 @@
+"""Suggest: what do requests that were not sure say about the routes?"""
