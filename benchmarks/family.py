@@ -25,8 +25,10 @@ class Family:
 
     @property
     def anonymous_bytes(self) -> int:
-        """What of it they took for themselves: by this growth is told. Pages of files are read again when they are
-        needed, and what they count for depends on which other programs on the machine have the same files open.
+        """What of it they took for themselves: by this growth is told.
+
+        Pages of files are read again when they are needed, and what they count for depends on which other programs on
+        the machine have the same files open.
         """
         return sum(_kilobytes(pid, "smaps_rollup", "Pss_Anon") for pid in self) * 1024
 
