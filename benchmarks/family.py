@@ -24,6 +24,15 @@ class Family:
         return sum(_kilobytes(pid, "smaps_rollup", "Pss") for pid in self) * 1024
 
     @property
+    def anonymous_bytes(self) -> int:
+        """What of it they took for themselves: by this growth is told.
+
+        Pages of files are read again when they are needed, and what they count for depends on which other programs on
+        the machine have the same files open.
+        """
+        return sum(_kilobytes(pid, "smaps_rollup", "Pss_Anon") for pid in self) * 1024
+
+    @property
     def peak_bytes(self) -> int:
         """The most resident memory since `forget_peak`, of each for itself, added up."""
         return sum(_kilobytes(pid, "status", "VmHWM") for pid in self) * 1024

@@ -40,7 +40,7 @@ def _slope(bench: Bench, server: ServerUnderTest) -> dict[str, float]:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             calls.append(server.metrics().sum("fingerpost_calls_total"))
-            sizes.append(server.family.memory_bytes / 1e6)
+            sizes.append(server.family.anonymous_bytes / 1e6)
             time.sleep(0.25)
         running.wait()
     settled = len(calls) // 5  # the flood itself warms up

@@ -150,7 +150,7 @@ class _Phases:
         seconds = self._bench.seconds(5, 1_001 * _ACTIVATION_SECONDS)
         target = replace(self._target, service_config=SERVICE_CONFIG)
         load = Open(0.8 * self._knee, seconds, 0.0, seed=80)
-        before, found_before = self._server.metrics(), self._server.family.memory_bytes / 1e6
+        before, found_before = self._server.metrics(), self._server.family.anonymous_bytes / 1e6
         with Activating(self._bench.small, revisions, _ACTIVATION_SECONDS) as activating:
             found = self._watched(lambda: self._bench.generator.run(target, load))
         counted = self._server.metrics().since(before)
@@ -158,7 +158,7 @@ class _Phases:
         return {
             **found,
             "memory_before_mb": found_before,
-            "memory_afterwards_mb": self._server.family.memory_bytes / 1e6,
+            "memory_afterwards_mb": self._server.family.anonymous_bytes / 1e6,
             "activations": activating.count,
             "swaps": counted.sum("fingerpost_active_generation"),
             "refused_reloads": counted.sum("fingerpost_refused_reloads_total"),

@@ -70,7 +70,7 @@ class _Soak:
 
     def sample(self, began: float) -> Sample:
         family = self.family
-        return Sample(time.monotonic() - began, family.memory_bytes / 1e6, family.descriptors, family.threads)
+        return Sample(time.monotonic() - began, family.anonymous_bytes / 1e6, family.descriptors, family.threads)
 
     def mixed(self, rate: float, seconds: float, seed: int, tick: Tick) -> dict[str, Any]:
         """Traffic at a rate, from the process of its own."""
@@ -182,9 +182,9 @@ def _grown(soak: _Soak, calls: int, bars: Progress) -> float:
     """MB of memory over so many calls that are given up at random points, after a warm-up."""
     tick = _ticking(bars, "calls given up", _WARM_UP + calls)
     asyncio.run(_give_up(soak, _WARM_UP, tick))
-    before = soak.family.memory_bytes
+    before = soak.family.anonymous_bytes
     asyncio.run(_give_up(soak, calls, tick))
-    return (soak.family.memory_bytes - before) / 1e6
+    return (soak.family.anonymous_bytes - before) / 1e6
 
 
 async def _give_up(soak: _Soak, calls: int, tick: Tick) -> None:
@@ -202,10 +202,10 @@ def _lengths(soak: _Soak, texts: int, bars: Progress) -> float:
     """Memory after so many texts of any length over that after one of each size."""
     tick = _ticking(bars, "texts of every length", texts)
     asyncio.run(_ask(soak, [1, 8, 64, 256, 512] * 4, lambda _: None))
-    before = soak.family.memory_bytes
+    before = soak.family.anonymous_bytes
     chance = random.Random(1)  # noqa: S311
     asyncio.run(_ask(soak, [chance.randint(1, 512) for _ in range(texts)], tick))
-    return soak.family.memory_bytes / before
+    return soak.family.anonymous_bytes / before
 
 
 async def _ask(soak: _Soak, lengths: Sequence[int], tick: Tick) -> None:

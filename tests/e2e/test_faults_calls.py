@@ -73,12 +73,12 @@ def test_cancelled_at_random_points(small: Watched) -> None:
 def test_cancelled_calls_leave_no_memory(small: Watched) -> None:
     """Two thousand more of them take no memory, descriptor or thread that stays."""
     asyncio.run(_cancelled(small.address, 1_000, seed=2))
-    before, descriptors, threads = small.family.memory_bytes, small.family.descriptors, small.family.threads
+    before, descriptors, threads = small.family.anonymous_bytes, small.family.descriptors, small.family.threads
     asyncio.run(_cancelled(small.address, 2_000, seed=3))
     until(lambda: small.left == (0, 0), 10)
     until(lambda: small.family.descriptors <= descriptors + _OWN, 10)
     assert small.family.threads <= threads + _OWN
-    assert small.family.memory_bytes - before < 15_000_000
+    assert small.family.anonymous_bytes - before < 15_000_000
 
 
 async def _at_once(address: str, calls: int, connections: int) -> list[tuple[str, bool, float]]:

@@ -119,23 +119,23 @@ def test_the_cache_keeps_to_its_bytes(lean: Watched) -> None:
     """Many times what it holds is asked: it never occupies more than it may, and the process grows no more either."""
     kept: list[float] = []
     ask_all(lean, [f"first {number}" for number in range(100)])
-    memory = lean.family.memory_bytes
+    memory = lean.family.anonymous_bytes
     for turn in range(4):
         ask_all(lean, [f"turn {turn} text {number}" for number in range(100)])
         kept.append(lean.metric("fingerpost_cache_bytes"))
     assert 0 < max(kept) <= _CACHE_BYTES
     assert lean.metric("fingerpost_cache_lookups_total", result="miss") >= 500
     assert lean.metric("fingerpost_cache_entries") < 250  # most of them had to go
-    assert lean.family.memory_bytes - memory < 15_000_000
+    assert lean.family.anonymous_bytes - memory < 15_000_000
 
 
 def test_texts_of_every_length_leave_no_memory(lean: Watched) -> None:
     """After texts of 1 to 512 tokens in random order the process is at most 1.3 times what it was."""
     chance = random.Random(1)  # noqa: S311
     ask_all(lean, [words(length, 0) for length in (1, 8, 64, 256, 512)])
-    before = lean.family.memory_bytes
+    before = lean.family.anonymous_bytes
     ask_all(lean, [words(chance.randint(1, 512), number) for number in range(1, 121)])
-    assert lean.family.memory_bytes <= 1.3 * before
+    assert lean.family.anonymous_bytes <= 1.3 * before
 
 
 _WORDS = ["does", "my", "loop", "never", "end"]
