@@ -119,6 +119,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "from-semantic-router.md",
         "import-routes.md",
         "edit-routes.md",
+        "improve-your-routes.md",
         "check-routes-in-ci.md",
         "compare-revisions.md",
         "learn-from-traffic.md",
@@ -219,6 +220,29 @@ def test_edit_routes(clone: Clone) -> None:
     assert {path.name: path.read_bytes() for path in (clone.folder / "routes").glob("*.yaml")} == before
     last = (clone.folder / "data" / "catalogs" / "default.json").read_text(encoding="utf-8")
     assert last.partition(",")[0] == first.partition(",")[0], "the same files give the same revision"
+
+
+def test_improve_your_routes(clone: Clone) -> None:
+    """A poor set becomes a good one as the guide says: what lint finds goes, what was to get better does."""
+    before = sorted(path.name for path in clone.folder.iterdir())
+    page = GUIDES / "improve-your-routes.md"
+    *work, tidy = blocks(page)
+    printed = clone.run(*(f"({block}) 2>&1" if "lint --routes" in block else block for block in work), tidy)
+    assert set(re.findall(r"warning (FP\d+)", printed)) == {"FP402", "FP404", "FP410"}
+    assert "4111" not in "".join(re.findall(r"^.*warning FP.*$", printed, re.MULTILINE))
+    assert printed.count("Nothing found.") == 2
+    coverage = [float(share) for share in re.findall(r"^coverage +(\S+)", printed, re.MULTILINE)]
+    assert coverage[0] < 0.5 < coverage[1] < coverage[2]
+    assert set(re.findall(r"^precision +(\S+)", printed, re.MULTILINE)) == {"1.000"}
+    [told] = blocks(page, "text")
+    numbers = re.compile(r"\d+\.\d+")  # another processor's differ in the last digits
+    first, *others = numbers.sub("0", told).splitlines()
+    shown = numbers.sub("0", printed)
+    assert first in shown
+    assert set(others) <= set(shown.splitlines())
+    assert "21 texts: 0 known" in printed
+    assert "4 routes, 58 exemplars" in printed
+    assert sorted(path.name for path in clone.folder.iterdir()) == before
 
 
 def test_check_routes_in_ci(clone: Clone) -> None:
