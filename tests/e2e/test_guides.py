@@ -240,7 +240,7 @@ def test_improve_your_routes(clone: Clone) -> None:
     shown = numbers.sub("0", printed)
     assert first in shown
     assert set(others) <= set(shown.splitlines())
-    assert "21 texts: 0 known" in printed
+    assert "+++ b/orders.yaml" in printed
     assert "4 routes, 58 exemplars" in printed
     assert sorted(path.name for path in clone.folder.iterdir()) == before
 
