@@ -31,6 +31,7 @@ STYLES = {
     "both": "model: coder\nutterances_file: more.txt\nutterances:\n  - first one\n",
 }
 BESIDE = {"more.txt": "beside\nbeside too", "more.jsonl": '{"text": "beside"}\r\n', "more.csv": "n,text\n1,beside\n"}
+BRACES = "{model: coder}\n"
 FILES = ["code.yaml", "a b.yaml", 'q"\\.yml', "größe.yaml"]
 
 wanted = st.lists(texts.filter(lambda text: not text_fault(text)), min_size=1, max_size=4, unique_by=normalised)
@@ -57,13 +58,16 @@ def test_a_patch_applies_and_loads(more: list[str], new: list[str], style: str, 
         folder = write_folder(Path(root, "routes"), {file: STYLES[style], **used})
         [route] = load(folder).catalog.routes
         names = [path.name for path in folder.iterdir()]
-        changes = changes_of(suggestions(more, new, route.name, f"{name} new"), route_sources(folder), "strong", names)
+        sources = route_sources(folder, load(folder).drafts)
+        made = changes_of(suggestions(more, new, route.name, f"{name} new"), sources, "strong", names)
+        assert not made.refused
+        changes = [Change(file, BRACES, BRACES, ("by hand",)), *made.changes]
         by_git, by_patch = (Path(shutil.copytree(folder, Path(root, program))) for program in ("git", "patch"))
         patch = unified(changes).encode()
         run(["git", "apply", "--whitespace=nowarn", "-"], by_git, patch)
         run(["patch", "-p1", "--quiet", "--binary"], by_patch, patch)
         assert contents(by_git) == contents(by_patch)
-        assert contents(by_git) == contents(folder) | {change.file: change.after.encode() for change in changes}
+        assert contents(by_git) == contents(folder) | {change.file: change.after.encode() for change in made.changes}
         routes = {one.name: [text.text for text in one.utterances] for one in load(by_git).catalog.routes}
         before = [text.text for text in route.utterances]
         assert set(routes[route.name]) == {*before, *(text.strip() for text in more)}

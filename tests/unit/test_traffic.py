@@ -7,7 +7,7 @@ import pytest
 
 from fingerpost.build.files import MAX_TEXTS
 from fingerpost.build.findings import RouteFilesInvalid
-from fingerpost.build.suggest.traffic import read_traffic
+from fingerpost.build.suggest.traffic import harmless, read_traffic
 from fingerpost.errors import InvalidRequest
 
 ROWS = '{"text": "Reset my password", "label": "x"}\n\n{"text": " reset  my PASSWORD "}\n{"text": "hello", "n": 1}\n'
@@ -67,3 +67,12 @@ def test_too_many_rows(tmp_path: Path) -> None:
     with pytest.raises(RouteFilesInvalid) as refused:
         read_traffic(path)
     assert [(one.line, one.code) for one in refused.value.findings] == [(MAX_TEXTS + 1, "FP122")]
+
+
+def test_secrets_and_personal_data_are_no_proposals(tmp_path: Path) -> None:
+    """Texts that disclose something are left out; examples that are nobody's stay."""
+    path = tmp_path / "rows.txt"
+    harmful = ["write to jane.doe@gmail.com", "why is AKIAQYLPMN5HFIQR7XYA refused", "call +49 30 12345678 back"]
+    fine = ["write to me@example.com", "what is a key"]
+    path.write_text("\n".join([*harmful, *fine]), encoding="utf-8")
+    assert [one.text.text for one in harmless(read_traffic(path))] == fine

@@ -1,7 +1,5 @@
 """Suggesting: what a catalog's routes could learn from a file of texts, with the engines that it takes."""
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +8,17 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from fingerpost.bootstrap.studying import open_archive
+from fingerpost.build.edit.survey import survey
 from fingerpost.build.load import load
 from fingerpost.build.study import Study
 from fingerpost.build.suggest.ask import choose
-from fingerpost.build.suggest.files import changes_of
+from fingerpost.build.suggest.files import Refused, changes_of
 from fingerpost.build.suggest.patch import Change, unified
 from fingerpost.build.suggest.route_sources import route_sources
 from fingerpost.build.suggest.suggest import Fresh, Suggestions, fresh_texts, suggest, uncertainty
-from fingerpost.build.suggest.traffic import read_traffic
+from fingerpost.build.suggest.traffic import harmless, read_traffic
 from fingerpost.errors import InternalError
 from fingerpost.ports import Progress
-
-_READ = {".yaml", ".yml", ".jsonl", ".csv", ".txt"}  # endings of what route folders are read from
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +40,8 @@ class Suggested:
     suggestions: Suggestions
     patch: str  # a unified diff of the route folder; empty where nothing is suggested
     missing: tuple[str, ...]  # routes of the revision that the folder lacks: nothing is suggested for them
+    refused: tuple[Refused, ...]  # routes whose files must be edited by hand: the patch leaves them as they are
+    sensitive: int  # texts with secrets or personal data: nothing is made of them, and they are in no other count
     questions: tuple[Question, ...]  # the most telling first
 
 
@@ -63,20 +62,22 @@ def suggest_from(source: Path, routes: Path, data: Path, catalog: str, questions
         NotFound: the catalog has no active revision.
         DataLoss, FailedPrecondition: it cannot be read.
     """
-    asked = read_traffic(source)
-    loaded = load(routes).catalog
-    sources = route_sources(routes)
+    read = read_traffic(source)
+    asked = harmless(read)
+    loaded = load(routes)
+    current = loaded.catalog
+    sources = route_sources(routes, loaded.drafts)
     with open_archive(data, progress) as archive, threadpool_limits(1, user_api="blas"):
         study = archive.active(catalog)
-        fresh = fresh_texts(asked, study, loaded)
-        names = [*(route.name for route in loaded.routes), *(Path(file.yaml.name).stem for file in sources.values())]
+        fresh = fresh_texts(asked, study, current)
+        names = [*(route.name for route in current.routes), *(Path(file.yaml.name).stem for file in sources.values())]
         found = suggest(asked, fresh, study, names)
         telling = _questions(fresh, study, questions)
     files = [path.name for path in routes.iterdir()]
-    changes = changes_of(found, sources, loaded.policy.fallback_model, files)
-    _prove(routes, changes)
+    made = changes_of(found, sources, current.policy.fallback_model, files)
+    _prove(routes, made.changes)
     missing = tuple(one.route for one in found.for_routes if one.route not in sources)
-    return Suggested(study.digest, found, unified(changes), missing, telling)
+    return Suggested(study.digest, found, unified(made.changes), missing, made.refused, len(read) - len(asked), telling)
 
 
 def _questions(fresh: Sequence[Fresh], study: Study, count: int) -> tuple[Question, ...]:
@@ -107,19 +108,10 @@ def _why(one: Fresh, study: Study) -> str:
 
 
 def _prove(folder: Path, changes: Sequence[Change]) -> None:
-    """Load a copy of the folder with the changes in it: no patch is shown that could not be published.
+    """Look at the folder with the changes in it: no patch is shown that could not be published.
 
     Raises:
-        InternalError: it cannot be loaded.
+        InternalError: it could not.
     """
-    with tempfile.TemporaryDirectory(prefix="fingerpost-suggest-") as name:
-        copy = Path(name)
-        for path in folder.iterdir():
-            if path.suffix.lower() in _READ and path.is_file():
-                shutil.copyfile(path, copy / path.name)
-        for change in changes:
-            (copy / change.file).write_bytes(change.after.encode())
-        try:
-            load(copy)
-        except Exception as error:
-            raise InternalError("the suggestions would make the route files invalid: please report this") from error
+    if survey(folder, {change.file: change.after.encode() for change in changes}).errors:
+        raise InternalError("the suggestions would make the route files invalid: please report this")

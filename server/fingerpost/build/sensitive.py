@@ -47,6 +47,12 @@ def disclosed(text: str) -> Disclosed:
     return Disclosed(text, tuple(dict.fromkeys(found[Nature.SECRET])), tuple(dict.fromkeys(found[Nature.PERSONAL])))
 
 
+def discloses(text: str) -> bool:
+    """Whether a text holds anything of the sort."""
+    found = disclosed(text)
+    return bool(found.secrets or found.personal)
+
+
 def masked(text: str) -> str:
     """The text as a message may show it."""
     return disclosed(text).shown

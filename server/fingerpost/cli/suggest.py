@@ -23,6 +23,10 @@ def summary(found: "Suggested", routes: Path, patch: Path | None) -> None:
     """What was found, and what to do next."""
     made = found.suggestions
     _err.print(_counts(made))
+    if found.sensitive:
+        hold = "1 text holds" if found.sensitive == 1 else f"{found.sensitive:,} texts hold"
+        _err.print(f"{hold} secrets or personal data and {'was' if found.sensitive == 1 else 'were'} left out.")
+    refused = {one.route: one.why for one in found.refused}
     for one in made.for_routes:
         if one.route in found.missing:
             _err.print(
@@ -30,6 +34,8 @@ def summary(found: "Suggested", routes: Path, patch: Path | None) -> None:
             )
         else:
             _err.print(_for_route(one))
+            if one.route in refused:
+                _err.print(f"  [yellow]The patch lacks them[/]: {escape(refused[one.route])}")
     for new in made.new_routes:
         _err.print(_new_route(new))
     if made.left_out:

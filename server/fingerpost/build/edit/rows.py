@@ -35,6 +35,11 @@ def added_rows(name: str, content: str, texts: Sequence[str]) -> str:
     return _proven(name, new, [*before, *texts])
 
 
+def fits(name: str, text: str) -> bool:
+    """Whether a file of that name can hold the text: a line of a .txt file is one."""
+    return _format(name) != ".txt" or not ("\n" in text or "\r" in text)
+
+
 def removed_rows(name: str, content: str, texts: Collection[str]) -> str:
     """The content without the rows that hold the same as one of the texts.
 
@@ -77,7 +82,7 @@ def _row(name: str, content: str, text: str) -> str:
         return json.dumps({"text": text}, ensure_ascii=False)
     if _format(name) == ".csv":
         return _csv_row(content, text)
-    if "\n" in text or "\r" in text:
+    if not fits(name, text):
         raise InvalidRequest(
             f"{quoted(text)} has several lines and {name} one text a line: put it under utterances: in the route file"
         )

@@ -2,20 +2,40 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from fingerpost.build.suggest.insertion import fits_file, with_rows, with_utterances
+from fingerpost.build.edit.edit import added, list_of
+from fingerpost.build.edit.rows import added_rows, fits
+from fingerpost.build.edit.survey import TextKind
 from fingerpost.build.suggest.patch import Change
 from fingerpost.build.suggest.route_sources import RouteSource, SourceFile
 from fingerpost.build.suggest.suggest import ForRoute, NewRoute, Proposed, Suggestions
 from fingerpost.build.yaml_scalars import written
+from fingerpost.errors import InvalidRequest
 
 _MAX_STEM = 100  # characters of a file's name
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A route whose files are written in a way that only a person can add to, and why."""
+
+    route: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The changes of a folder's files, and the routes for which there is none."""
+
+    changes: tuple[Change, ...]  # those of refused routes change nothing: their notes say what a person could add
+    refused: tuple[Refused, ...]
+
+
 def changes_of(
     found: Suggestions, sources: Mapping[str, RouteSource], fallback_model: str, files: Sequence[str]
-) -> list[Change]:
-    """A change for each file that would be another, new routes last.
+) -> Changes:
+    """A change for each file that would be another; what must be done by hand stands first, new routes last.
 
     Args:
         found: What is suggested; routes that the folder lacks are left alone.
@@ -23,31 +43,48 @@ def changes_of(
         fallback_model: What new routes name until a person names another.
         files: Names of all files of the folder: none of them is taken for a new route.
     """
-    changes = [change for one in found.for_routes if one.route in sources for change in _more(one, sources[one.route])]
+    by_hand, changes, refused = [], [], []
+    for one in found.for_routes:
+        if (source := sources.get(one.route)) is None:
+            continue
+        try:
+            changes += list(_more(one, source))
+        except InvalidRequest as error:
+            refused.append(Refused(one.route, str(error)))
+            whole = source.yaml.mark + source.yaml.content
+            by_hand.append(Change(source.yaml.name, whole, whole, (f"{one.route}: {error}", *_notes(one))))
     taken = {file.casefold() for file in files}
     for new in found.new_routes:
         file = _free_file(new.name, taken)
         taken.add(file.casefold())
         changes.append(Change(file, None, _new_file(new, fallback_model), (_new_note(new),)))
-    return changes
+    return Changes((*by_hand, *changes), tuple(refused))
 
 
 def _more(one: ForRoute, source: RouteSource) -> Iterator[Change]:
-    """Into the list of the YAML file where it has one, else into the file beside."""
-    notes = (_note(one), *(f"  {_why(text)}" for text in one.utterances))
+    """Into the utterances file where there is one, as `build.edit.editor` does, and what it cannot hold into the YAML.
+
+    Raises:
+        InvalidRequest: a file must be edited by hand.
+    """
+    notes = _notes(one)
     texts = [text.text for text in one.utterances]
-    beside = None if source.listed else source.beside
-    fitting = [text for text in texts if beside and fits_file(beside.name, text)]
+    beside, yaml = source.beside, source.yaml
+    fitting = [text for text in texts if beside and fits(beside.name, text)]
     others = [text for text in texts if text not in fitting]
     if beside and fitting:
-        yield _change(beside, with_rows(beside.name, beside.content, fitting), notes)
+        yield _change(beside, added_rows(beside.name, beside.content, fitting), notes)
         notes = ()
     if others:
-        yield _change(source.yaml, with_utterances(source.yaml.content, others), notes)
+        yield _change(yaml, added(yaml.name, yaml.content, TextKind.UTTERANCE.key, others), notes)
 
 
 def _change(file: SourceFile, after: str, notes: tuple[str, ...]) -> Change:
     return Change(file.name, file.mark + file.content, file.mark + after, notes)
+
+
+def _notes(one: ForRoute) -> tuple[str, ...]:
+    return _note(one), *(f"  {_why(text)}" for text in one.utterances)
 
 
 def _note(one: ForRoute) -> str:
@@ -73,7 +110,7 @@ def _new_file(new: NewRoute, model: str) -> str:
         f"name: {written(new.name)}\n"
         f"description: {written(new.description)}\n"
         f"model: {written(model)}  # the fallback, which answers them today: name the model that should\n"
-        "utterances:\n" + "".join(f"  - {written(text.text)}\n" for text in new.utterances)
+        + list_of(TextKind.UTTERANCE.key, [text.text for text in new.utterances])
     )
 
 

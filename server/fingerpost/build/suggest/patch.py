@@ -20,16 +20,21 @@ class Change:
 
 
 def unified(changes: Sequence[Change]) -> str:
-    """The changes as one diff; line ends stand in it as in the files, so it must be written as bytes."""
+    """The changes as one diff; line ends stand in it as in the files, so it must be written as bytes.
+
+    Of a file that stays as it is there are only the words about it; where all do, there is no diff.
+    """
+    if all(change.before == change.after for change in changes):
+        return ""
     return "".join(line for change in changes for line in _diff(change))
 
 
 def _diff(change: Change) -> Iterator[str]:
     old, new = _lines(change.before or ""), _lines(change.after)
-    if old == new:
-        return
     for note in change.notes:
         yield f"# {' '.join(note.split())}\n"
+    if old == new:
+        return
     yield "--- /dev/null\n" if change.before is None else f"--- {_name('a/' + change.file)}\n"
     yield f"+++ {_name('b/' + change.file)}\n"
     same_before = _shared(old, new)

@@ -1,15 +1,15 @@
 """Route sources: which file of a folder holds which route, with its very characters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fingerpost.build.findings import Findings
-from fingerpost.build.source import read_source
-from fingerpost.build.text_files import MAX_BYTES as MAX_TEXTS_BYTES
-from fingerpost.build.yaml_lines import MAX_BYTES, parse
+from fingerpost.build.source import decode, read_source_bytes
+from fingerpost.build.text_files import MAX_BYTES
+from fingerpost.build.validate import DraftRoute
 
-BYTE_ORDER_MARK = "\ufeff"
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,39 +26,37 @@ class RouteSource:
     """Where a route is written."""
 
     yaml: SourceFile
-    listed: bool  # the YAML file has utterances of its own
     beside: SourceFile | None  # its utterances file
 
 
-def route_sources(folder: Path) -> Mapping[str, RouteSource]:
-    """The routes of a folder that `build.load` accepts, by name.
+def route_sources(folder: Path, routes: Sequence[DraftRoute]) -> Mapping[str, RouteSource]:
+    """The files of routes, by the routes' names.
+
+    Args:
+        folder: Of route files.
+        routes: What `build.load` found in it.
 
     Raises:
-        RouteFilesInvalid: a file has changed since.
+        RouteFilesInvalid: a file has changed since, so that it cannot be read.
     """
     findings = Findings()
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in {".yaml", ".yml"} or path.name.startswith("_"):
-            continue
-        source = _read(path, MAX_BYTES, findings)
-        document = parse(path.name, source.content, findings) if source else None
-        if source is None or document is None or not isinstance(document.value, dict):
-            continue
-        beside = document.value.get("utterances_file")
-        found[str(document.value.get("name") or path.stem)] = RouteSource(
-            yaml=source,
-            listed=bool(document.value.get("utterances")),
-            beside=_read(folder / beside, MAX_TEXTS_BYTES, findings) if isinstance(beside, str) else None,
-        )
+    read = {
+        name: _read(folder / name, findings)
+        for entry in routes
+        for name in (entry.named.file, entry.utterances_file)
+        if name is not None
+    }
     findings.check()
-    return found
+    files = {name: file for name, file in read.items() if file is not None}
+    return {
+        entry.route.name: RouteSource(files[entry.named.file], files.get(entry.utterances_file or ""))
+        for entry in routes
+    }
 
 
-def _read(path: Path, limit: int, findings: Findings) -> SourceFile | None:
-    content = read_source(path, limit, findings)
-    if content is None:
+def _read(path: Path, findings: Findings) -> SourceFile | None:
+    data = read_source_bytes(path, MAX_BYTES, findings)
+    content = None if data is None else decode(path.name, data, findings)
+    if data is None or content is None:
         return None
-    with path.open("rb") as file:
-        marked = file.read(3) == BYTE_ORDER_MARK.encode()
-    return SourceFile(path.name, BYTE_ORDER_MARK if marked else "", content)
+    return SourceFile(path.name, _BYTE_ORDER_MARK if data.startswith(_BYTE_ORDER_MARK.encode()) else "", content)

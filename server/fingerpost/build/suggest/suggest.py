@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fingerpost.build.judging import Opinion
+from fingerpost.build.sensitive import masked
 from fingerpost.build.study import Study
 from fingerpost.build.suggest.clusters import MAX_TEXTS, Metric, Numbers, clusters_of, metric_of, representatives
 from fingerpost.build.suggest.naming import Words, described, name_of
@@ -45,7 +46,7 @@ class Proposed:
     text: str
     count: int  # times it was asked
     confidence: float | None
-    nearest: str  # the nearest utterance of any route; empty without one
+    nearest: str  # the nearest utterance of any route, as a message may show it; empty without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +286,7 @@ def _most_common(names: Sequence[str | None]) -> str | None:
 
 def _proposed(one: Fresh) -> Proposed:
     near = next((near.text for near in one.opinion.nearest if near.route is not None), "")
-    return Proposed(one.asked.text.text, one.asked.count, one.opinion.confidence, near)
+    return Proposed(one.asked.text.text, one.asked.count, one.opinion.confidence, masked(near))
 
 
 def uncertainty(opinion: Opinion) -> float:

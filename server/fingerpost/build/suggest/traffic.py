@@ -1,6 +1,6 @@
 """Traffic: texts that were asked, with or without labels; equal ones are one text with a count."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from fingerpost.build.finding_codes import TEXTS_ROW, TEXTS_ROWS
 from fingerpost.build.findings import Findings, Place
 from fingerpost.build.labelled import read_content
 from fingerpost.build.rows import RowFault, json_row, lines, string_of
+from fingerpost.build.sensitive import discloses
 from fingerpost.build.texts import normalised, text_fault
 from fingerpost.errors import InvalidRequest
 from fingerpost.types import Text
@@ -43,6 +44,11 @@ def read_traffic(source: Path) -> list[Asked]:
     texts = list(_texts(source.name, content or "", findings))
     findings.check()
     return _merged(texts)
+
+
+def harmless(asked: Sequence[Asked]) -> list[Asked]:
+    """Those without a secret or personal data: what people type must not go into route files, nor into their names."""
+    return [one for one in asked if not discloses(one.text.text)]
 
 
 def _texts(file: str, content: str, findings: Findings) -> Iterator[Text]:
