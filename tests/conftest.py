@@ -1,7 +1,8 @@
-"""What all tests share: the default encoder, built once and kept between runs."""
+"""What all tests share: the default encoder, built once and kept between runs, and who runs beside whom."""
 
 import fcntl
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no test may wait for a network
@@ -12,8 +13,28 @@ from fingerpost.backends.encoder.embedder import OnnxEncoder
 from fingerpost.backends.encoder.folder import find
 from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.ports import NoProgress
+from tests.turns import turn
 
 _CACHE = Path(__file__).parents[1] / ".cache" / "encoders"
+_TURNS = Path(__file__).parents[1] / ".cache" / "turns"
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that run alone come last, so that fewer of the others wait for them."""
+    items.sort(key=_is_alone)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """The wait for a turn is outside a test's time limit."""
+    _TURNS.mkdir(parents=True, exist_ok=True)
+    with turn(_TURNS, alone=_is_alone(item)):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,9 @@
 """A published starter set and real server processes."""
 
+import fcntl
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,11 +17,23 @@ ROUTES = Path(__file__).parents[2] / "routes"
 
 
 @pytest.fixture(scope="session")
-def published(encoders_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of the whole run, the same for all processes that it is spread over."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def published(encoders_folder: Path, run_folder: Path) -> Path:
     """A data folder that holds the encoder and the published starter routes; tests must not change it."""
-    data = tmp_path_factory.mktemp("published") / "data"
-    shutil.copytree(encoders_folder, data / "encoders")
-    fingerpost("reindex", "--routes", ROUTES, "--data", data)
+    data = run_folder / "published"
+    with (run_folder / ".publishing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # processes of the run wait for one publication
+        if not data.exists():
+            unfinished = Path(tempfile.mkdtemp(dir=run_folder)) / "data"
+            shutil.copytree(encoders_folder, unfinished / "encoders")
+            fingerpost("reindex", "--routes", ROUTES, "--data", unfinished)
+            unfinished.rename(data)
     return data
 
 

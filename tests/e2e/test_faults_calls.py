@@ -20,6 +20,8 @@ from tests.watched import METRICS, OWN_CONNECTION, ROUTE, Watched, until
 
 Serve = Callable[..., ServerProcess]
 
+pytestmark = pytest.mark.alone
+
 _CAPACITY = 4
 
 _ITEMS = 40  # long ones: seconds of work

@@ -25,6 +25,8 @@ from tests.watched import METRICS, Watched, until
 
 Serve = Callable[..., ServerProcess]
 
+pytestmark = pytest.mark.alone
+
 _SECONDS = 30.0
 """A call's deadline; far more than any takes, so that a slow machine fails nothing."""
 

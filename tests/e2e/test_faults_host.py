@@ -24,6 +24,8 @@ from tests.watched import METRICS, OWN_CONNECTION, Watched, until
 
 Serve = Callable[..., ServerProcess]
 
+pytestmark = pytest.mark.alone
+
 _SECONDS = 30.0
 
 # --- Processor ----------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ def timed(client: Client, text: str) -> tuple[float, float]:
     return took, (decision.timing.embed_us + decision.timing.search_us) / 1e6
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_megabyte_costs_what_eight_kibibytes_cost(starter: ServerProcess, kind: str) -> None:
     """A long text is cut before it is read: 1 MB takes about as long as 8 KiB, apart from its transport."""
@@ -65,6 +66,7 @@ async def _refused(address: str, body: bytes, calls: int) -> Counter[str]:
     return Counter(code.name for code in codes)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("megabytes", "calls"), [(5, 50), (64, 10)])
 def test_oversized_messages_in_parallel(published: Path, serve: Serve, megabytes: int, calls: int) -> None:
     """Each is RESOURCE_EXHAUSTED, the server answers others, and never holds what was sent, not even for a moment."""

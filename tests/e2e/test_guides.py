@@ -387,6 +387,7 @@ PORTS = ("50050", "50051", "50052", "9464", "9465", "9901")
 """Those of the guide to several replicas and of deploy/envoy."""
 
 
+@pytest.mark.alone
 def test_run_several_replicas(data: Path, tmp_path: Path) -> None:
     """The guide's servers and Envoy start, share the calls, follow a publication, restart one by one, and end."""
     folder = clone_to(tmp_path / "clone")

@@ -230,6 +230,7 @@ def test_a_refusal_comes_through_as_it_is(published: Path, serve: Serve, front: 
     assert envoy.count("upstream_rq_retry") == 0
 
 
+@pytest.mark.alone
 def test_envoy_drains_a_server_without_a_failed_call(published: Path, serve: Serve, front: Front) -> None:
     """On SIGTERM under load Envoy looks away while the server still answers; no call fails, and the exit code is 0."""
     leaving, staying = (serve(published, drain_wait_ms=4_000, **SETTINGS) for _ in range(2))
@@ -256,6 +257,7 @@ def test_a_killed_server_costs_no_call(published: Path, serve: Serve, front: Fro
     assert load.failed == []
 
 
+@pytest.mark.alone
 def test_a_server_that_comes_back_gets_calls_again(published: Path, serve: Serve, front: Front) -> None:
     """A new server on the address of one that ended is found by the health checks."""
     first, second = (serve(published, **SETTINGS) for _ in range(2))

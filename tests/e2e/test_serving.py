@@ -168,6 +168,7 @@ def test_the_asynchronous_client_answers_alike(starter: ServerProcess) -> None:
     assert batched.embedding == decision.embedding
 
 
+@pytest.mark.alone
 def test_a_changed_route_file_reaches_traffic_without_a_failed_call(data: Path, routes: Path, serve: Serve) -> None:
     """Under 200 calls a second, a reindex is served within 2 s, no call fails, each reply names one revision."""
     server = serve(data)
@@ -206,6 +207,7 @@ def test_a_changed_route_file_reaches_traffic_without_a_failed_call(data: Path, 
     assert {decision.route for decision in decisions if decision.revision == after} == {"code"}
 
 
+@pytest.mark.alone
 def test_sigterm_lets_calls_in_flight_finish(data: Path, serve: Serve) -> None:
     """On SIGTERM under load health turns first, every call that began is answered, and the exit code is 0."""
     server = serve(data, drain_wait_ms=500, queue_burst_ms=60_000)

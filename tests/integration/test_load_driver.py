@@ -11,6 +11,8 @@ from benchmarks.load.workload import HEALTH, ROUTE, requests
 from tests.fakes import GatedEmbedder, HashEmbedder, snapshot
 from tests.serving import serving
 
+pytestmark = pytest.mark.alone
+
 BODIES = requests(["fix this bug", "solve the equation"])
 
 

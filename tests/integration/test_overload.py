@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import pytest
 
 from fingerpost.types import Embedded
 from fingerpost.v1 import decision_pb2, router_service_pb2 as pb
 from tests.fakes import BrokenEmbedder, GatedEmbedder, HashEmbedder, snapshot
 from tests.serving import Served, refusal, serving
+
+pytestmark = pytest.mark.alone
 
 
 @dataclass

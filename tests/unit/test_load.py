@@ -217,6 +217,7 @@ def test_repeated_texts_are_kept_once(tmp_path: Path) -> None:
     assert "code.yaml:3" in loaded.findings[0].message
 
 
+@pytest.mark.alone
 def test_fifteen_thousand_utterances_load_within_a_second(tmp_path: Path) -> None:
     """The size that reindexing is measured at is no matter for the loader."""
     rows = "".join(f"  - write a function that reverses list number {n}\n" for n in range(15_000))

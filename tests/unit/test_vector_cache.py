@@ -121,6 +121,7 @@ def test_without_a_place_to_write_memory_serves(tmp_path: Path) -> None:
         assert same(cache.get(ENCODER, list(put)), put)
 
 
+@pytest.mark.alone
 def test_fifteen_thousand_vectors_take_under_two_seconds(cache: SqliteVectorCache) -> None:
     """A large catalog is put and got fast; usually a third of a second, with room for a busy machine."""
     put = vectors(15_000)

@@ -198,6 +198,7 @@ def cheap() -> Iterator[None]:
         gc.unfreeze()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_refused_quickly(name: str) -> None:
     """Alias bombs, deep nesting and floods of keys, values or directives are refused in linear time."""
@@ -206,6 +207,7 @@ def test_hostile_text_is_refused_quickly(name: str) -> None:
         assert refused(text)[0].code == code
 
 
+@pytest.mark.alone
 def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
     """50 MB of YAML are refused by size, at once and without taking memory."""
     folder = write_folder(tmp_path, {"code.yaml": b"- x\n" * 12_500_000})
