@@ -89,3 +89,14 @@ def test_files_of_both_versions_stay_readable(tmp_path: Path, path: Path) -> Non
 def test_the_golden_files_name_the_installed_version() -> None:
     """Whoever raises the pin of semantic-router writes its files anew beside the older ones."""
     assert f"{version('semantic-router')}.yaml" in {path.name for path in FILES.iterdir()}
+
+
+@pytest.mark.parametrize("line", [0, 1])
+def test_files_are_read_and_written_from_python(routes: Path, tmp_path: Path, line: int) -> None:
+    """The integration's two functions are each other's reverse, for both lines of the library."""
+    from fingerpost.integrations.semantic_router import read_router_file, write_router_file
+
+    written = write_router_file(routes, tmp_path / "router.json", version=line)
+    read = read_router_file(tmp_path / "router.json", tmp_path / "again")
+    assert (written.routes_count, written.utterances_count, read.format) == (2, 7, "semantic-router")
+    assert carried(load(tmp_path / "again").catalog) == carried(load(routes).catalog)
