@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fingerpost.build.diff.paired import exact_p_value, paired_interval, precision_delta, share_delta, wilson
+from fingerpost.build.diff.paired import exact_p_value, paired_interval, precision_delta, share_delta
 
 counts = st.integers(0, 40)
 flags = st.lists(st.tuples(*[st.booleans()] * 4), min_size=1, max_size=80)
@@ -24,15 +24,6 @@ flags = st.lists(st.tuples(*[st.booleans()] * 4), min_size=1, max_size=80)
 def test_published_intervals(table: tuple[int, int, int, int], low: float, high: float) -> None:
     """Tables of the literature give the limits that were printed there."""
     assert paired_interval(*table) == pytest.approx((low, high), abs=6e-4)
-
-
-def test_a_wilson_interval_solves_its_equation() -> None:
-    """At each limit the share that was found is just so many standard errors away (Wilson 1927)."""
-    for holds, count in ((0, 7), (3, 10), (97, 100), (5, 5)):
-        for limit in wilson(holds, count):
-            if 0.0 < limit < 1.0:
-                gap = abs(holds / count - limit) / math.sqrt(limit * (1.0 - limit) / count)
-                assert gap == pytest.approx(1.959964, abs=1e-5)
 
 
 @given(counts, counts, counts, counts)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from fingerpost.build.portrait.confusion import Cell, confusion_map, side_by_side
-from fingerpost.build.portrait.reliability import reliability_of, wilson
+from fingerpost.build.portrait.reliability import reliability_of
 from fingerpost.build.portrait.scatter import sample, scatter_of
 from fingerpost.build.report import Confusion, RouteReport
 from fingerpost.types import OUT_OF_SCOPE, Exemplar
@@ -59,21 +59,6 @@ def test_out_of_scope_cases_weigh_what_the_policy_expects() -> None:
 def test_nothing_to_tell() -> None:
     """No cases, no diagram."""
     assert reliability_of([], 0.15) is None
-
-
-@given(st.floats(0, 1), st.floats(1, 1e6))
-def test_the_interval_holds_the_share(share: float, count: float) -> None:
-    """Wilson's interval lies in [0, 1], holds the share and shrinks with the count."""
-    low, high = wilson(share, count)
-    assert 0.0 <= low <= share + 1e-9
-    assert share - 1e-9 <= high <= 1.0
-    wider = wilson(share, max(1.0, count / 4))
-    assert high - low <= wider[1] - wider[0] + 1e-9
-
-
-def test_the_interval_of_a_textbook() -> None:
-    """Nine of ten: 0.596 to 0.982, as tables of the Wilson interval have it."""
-    assert wilson(0.9, 10) == pytest.approx((0.596, 0.982), abs=5e-4)
 
 
 # --- Confusions ----------------------------------------------------------------------------------------------------

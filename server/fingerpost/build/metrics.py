@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerpost.build.intervals import wilson
+
 BINS = 15
 RESAMPLES = 1000
 _SEED = 20_240_229  # any fixed number: the same cases give the same intervals
@@ -37,7 +39,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A metric and its 95 % bootstrap interval (percentile method, Efron 1979); None where nothing can be counted."""
+    """A metric and its 95 % interval; None where nothing can be counted."""
 
     value: float | None
     low: float | None
@@ -45,20 +47,24 @@ class Measured:
 
 
 def measure(rows: Rows) -> dict[str, Measured]:
-    """Every metric of `METRICS`, with intervals from seeded resamples of the cases."""
+    """Every metric of `METRICS`.
+
+    Shares have Wilson's interval, the others one from seeded resamples of the cases (percentile method, Efron 1979).
+    """
     random = np.random.default_rng(_SEED)
     count = len(rows.in_scope)
     samples = [rows.take(random.integers(0, count, count)) for _ in range(RESAMPLES if count else 0)]
-    return {name: _measured(metric, rows, samples) for name, metric in METRICS.items()}
+    return {name: _measured(name, metric(rows), rows, samples) for name, metric in METRICS.items()}
 
 
-def _measured(metric: Callable[[Rows], float], rows: Rows, samples: list[Rows]) -> Measured:
-    value = metric(rows)
+def _measured(name: str, value: float, rows: Rows, samples: list[Rows]) -> Measured:
     if not np.isfinite(value):
         return Measured(None, None, None)
-    drawn = np.array([metric(sample) for sample in samples])
+    if name in _COUNTED:
+        return Measured(value, *wilson(value, int(_COUNTED[name](rows).sum())))
+    drawn = np.array([METRICS[name](sample) for sample in samples])
     low, high = np.percentile(drawn[np.isfinite(drawn)], _INTERVAL)
-    return Measured(float(value), float(low), float(high))
+    return Measured(value, float(low), float(high))
 
 
 def top1_accuracy(rows: Rows) -> float:
@@ -185,3 +191,12 @@ METRICS: dict[str, Callable[[Rows], float]] = {
         aurc,
     )
 }
+
+_COUNTED: dict[str, Callable[[Rows], Flags]] = {
+    "top1_accuracy": lambda rows: rows.in_scope,
+    "in_scope_accuracy": lambda rows: rows.in_scope,
+    "coverage": lambda rows: np.ones_like(rows.accepted),
+    "precision": lambda rows: rows.accepted,
+    "oos_recall": lambda rows: ~rows.in_scope,
+}
+"""Of the metrics that are shares: the cases that they are counted on."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerpost.build.intervals import wilson
+
 Flags = NDArray[np.bool_]
 
-_Z = 1.959963984540054  # of the normal distribution: 95 % lie within
 _SEED = 20_240_229  # any fixed number: the same decisions give the same interval
 _RESAMPLES = 10_000
 _INTERVAL = (2.5, 97.5)  # percentiles of the bootstrap: 95 %
@@ -69,20 +70,12 @@ def paired_interval(both: int, lost: int, gained: int, neither: int) -> tuple[fl
     """
     count = both + lost + gained + neither
     before, after = (both + lost) / count, (both + gained) / count
-    (before_low, before_high), (after_low, after_high) = wilson(both + lost, count), wilson(both + gained, count)
+    (before_low, before_high), (after_low, after_high) = wilson(before, count), wilson(after, count)
     phi = _correlation(both, lost, gained, neither)
     change = after - before
     down = _together(after - after_low, before_high - before, phi)
     up = _together(after_high - after, before - before_low, phi)
     return max(-1.0, change - down), min(1.0, change + up)
-
-
-def wilson(holds: int, count: int) -> tuple[float, float]:
-    """95 % score interval of one share (Wilson 1927); `count` is at least 1."""
-    share, square = holds / count, _Z * _Z
-    centre = holds + square / 2
-    half = _Z * math.sqrt(count * share * (1.0 - share) + square / 4)
-    return (centre - half) / (count + square), (centre + half) / (count + square)
 
 
 def exact_p_value(lost: int, gained: int) -> float:

@@ -1,17 +1,16 @@
 """Reliability: do decisions come true as often as their confidence says?"""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerpost.build.intervals import wilson
 from fingerpost.build.judging import Judged
 from fingerpost.build.metrics import Flags, Floats, weighted_ece
 
 _BINS = 10  # of equal width: what a person reads off a diagram
-_Z = 1.959964  # two-sided 95 % of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +74,3 @@ def _bin(number: int, own: NDArray[np.bool_], confidence: Floats, right: Flags, 
     low, high = wilson(share, effective)
     mean = float((weight * confidence[own]).sum() / weight.sum())
     return Bin(number / _BINS, (number + 1) / _BINS, int(own.sum()), mean, share, low, high)
-
-
-def wilson(share: float, count: float) -> tuple[float, float]:
-    """The 95 % interval of a share of `count` cases, at least one (Wilson 1927)."""
-    middle = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
-    reach = _Z / (1 + _Z**2 / count) * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
-    return max(0.0, middle - reach), min(1.0, middle + reach)

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,9 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fingerpost.build.finding_codes import REGISTRY
-from fingerpost.build.metrics import Measured
 from fingerpost.build.portrait.advice import advise
-from fingerpost.build.portrait.portrait import Comparison, Origin, Outcome, Portrait, RoutePortrait, Verdict
+from fingerpost.build.portrait.portrait import Origin, Outcome, Portrait, RoutePortrait, Verdict
 from fingerpost.cli.page import charts, words
 from fingerpost.cli.page.colours import route_styles
 from fingerpost.cli.promises import promised
@@ -119,18 +118,14 @@ def render(portrait: Portrait, made: Made) -> str:
             by_need=sorted(views, key=lambda view: (-(2 * view.wrong + view.unsure), str(view.route.name))),
             metric_names=words.METRIC_NAMES,
             compared=words.COMPARED,
-            ours=_shares(portrait.comparison.ours, portrait.comparison) if portrait.comparison else {},
-            theirs=_shares(portrait.comparison.theirs, portrait.comparison) if portrait.comparison else {},
+            ours=portrait.comparison.ours if portrait.comparison else {},
+            theirs=portrait.comparison.theirs if portrait.comparison else {},
             measured={name: words.metric(portrait, name) for name in portrait.report.metrics},
             kinds=REGISTRY,
             heat=_heat(portrait),
             has_texts=portrait.source.origin is not Origin.REVISION,
         )
     )
-
-
-def _shares(metrics: Mapping[str, Measured], comparison: Comparison) -> dict[str, Measured]:
-    return words.shares(metrics, comparison.cases - comparison.outside, comparison.outside)
 
 
 def _environment() -> Environment:

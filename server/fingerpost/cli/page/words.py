@@ -1,11 +1,10 @@
 """Words: what the page says about its numbers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fingerpost.build.metrics import Measured
 from fingerpost.build.portrait.portrait import Origin, Portrait
-from fingerpost.build.portrait.reliability import wilson
 
 _NOT_MEASURED = Measured(None, None, None)
 
@@ -57,38 +56,8 @@ def count(value: int, one: str, many: str) -> str:
     return f"{value:,} {one if value == 1 else many}"
 
 
-def safe(measured: Measured, texts: int) -> Measured:
-    """A share of so many texts whose interval allows for chance where all or none of them were right.
-
-    Resampling texts that are all alike gives them back, so the interval of a metric is nothing wide then.
-    """
-    if measured.value in {0.0, 1.0} and texts:
-        return Measured(measured.value, *wilson(measured.value, texts))
-    return measured
-
-
-def texts_behind(metrics: Mapping[str, Measured], inside: int, outside: int) -> dict[str, int]:
-    """How many texts each share of `COMPARED` is counted on."""
-    accepted = round((metrics["coverage"].value or 0.0) * (inside + outside))
-    return {
-        "top1_accuracy": inside,
-        "in_scope_accuracy": inside,
-        "coverage": inside + outside,
-        "precision": accepted,
-        "oos_recall": outside,
-    }
-
-
-def shares(metrics: Mapping[str, Measured], inside: int, outside: int) -> dict[str, Measured]:
-    """The metrics, those of `COMPARED` with safe intervals."""
-    texts = texts_behind(metrics, inside, outside) if "coverage" in metrics else {}
-    return {name: safe(measured, texts.get(name, 0)) for name, measured in metrics.items()}
-
-
 def metric(portrait: Portrait, name: str) -> Measured:
-    report = portrait.report
-    inside = report.cases - report.out_of_scope_cases
-    return shares(report.metrics, inside, report.out_of_scope_cases).get(name, _NOT_MEASURED)
+    return portrait.report.metrics.get(name, _NOT_MEASURED)
 
 
 def made_of(portrait: Portrait) -> str:
