@@ -29,6 +29,10 @@ NEW = {
     ],
 }  # fmt: skip
 NEAR = ["my loop skips the last element", "my loop prints the last line twice", "git says detached head, what now"]
+UNSURE = [
+    "what does this stack trace mean", "why is this variable undefined here", "the function returns none",
+    "the tests pass here and fail on the server", "my script stops in the middle without an error",
+]  # fmt: skip
 NOISE = ["zzz qwp", "the blue one", "next track"]
 
 
@@ -124,3 +128,42 @@ def test_a_folder_that_lacks_a_route(data: Path, routes: Path, asked: Path) -> N
     done = fingerpost("suggest", "--from", asked, "--routes", routes, "--data", data)
     assert "code.yaml" not in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_secrets_go_nowhere(published: Path, asked: Path) -> None:
+    """Texts with secrets or personal data are counted, and stand in no output: patch, questions, JSON, summary."""
+    key, mail = "AKIA" + "QYLPMN5HFIQR7XYA", "jane.doe@gmail.com"
+    with asked.open("a", encoding="utf-8") as file:
+        for text in (f"how do I cook rice for {mail}", f"what can I cook, my key is {key}", f"my loop prints {key}"):
+            file.write(json.dumps({"text": text}) + "\n")
+    arguments = ("suggest", "--from", asked, "--routes", "routes", "--data", published)
+    outputs = [fingerpost(*arguments, *more) for more in ((), ("--ask", 1000), ("--json",))]
+    for output in outputs:
+        assert "3 texts hold secrets or personal data and were left out." in output.stderr
+        assert not any(secret in output.stdout + output.stderr for secret in (key, mail, key.lower()))
+    made = json.loads(outputs[-1].stdout)
+    assert (made["sensitive"], made["suggestions"]["requests"]) == (3, 26)
+
+
+def test_a_file_that_must_be_edited_by_hand(data: Path, routes: Path, asked: Path, tmp_path: Path) -> None:
+    """Its route gets words in summary and patch in place of lines; the rest of the patch applies and loads."""
+    code = routes / "code.yaml"
+    head, key, items = code.read_text(encoding="utf-8").partition("utterances:\n  - ")
+    code.write_text(f"{head}? utterances\n: - {items}", encoding="utf-8")
+    assert key
+    before, patch = code.read_bytes(), tmp_path / "suggested.patch"
+    asked.write_text(asked.read_text() + "".join(json.dumps({"text": text}) + "\n" for text in UNSURE))
+    common = ("--routes", routes, "--data", data)
+    done = fingerpost("suggest", "--from", asked, *common, "--patch", patch)
+    assert "The patch lacks them: code.yaml must be edited by hand" in done.stderr
+    content = patch.read_text(encoding="utf-8")
+    assert content.startswith("# code: code.yaml must be edited by hand")
+    assert "b/code.yaml" not in content
+    subprocess.run(["patch", "-p1", "--quiet", "-d", routes], input=content.encode(), check=True)
+    assert code.read_bytes() == before
+    assert len(load(routes).catalog.routes) == 15
+    asked.write_text("".join(json.dumps({"text": text}) + "\n" for text in UNSURE))
+    alone = fingerpost("suggest", "--from", asked, *common)
+    assert alone.stdout == ""
+    assert f"  - {UNSURE[0]}\n" in alone.stderr
+    assert "No patch" in alone.stderr

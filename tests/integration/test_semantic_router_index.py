@@ -13,27 +13,13 @@ import faiss
 import numpy as np
 import pytest
 from semantic_router import IndexedRouter, Route
-from semantic_router.encoders import DenseEncoder
 from semantic_router.schema import SparseEmbedding
 
 from fingerpost.integrations.semantic_router import FaissIndex
 from tests.clouds import unit_rows
-from tests.fakes import HashEmbedder
+from tests.hashed_encoder import Hashed
 
 EAST, NORTH, WEST = [1.0, 0.0], [0.0, 2.0], [-3.0, 0.0]
-
-
-class Hashed(DenseEncoder):  # type: ignore[misc]  # the library is not typed for us
-    """Words hashed into directions."""
-
-    name: str = "hashed"
-
-    def __call__(self, docs: list[str]) -> list[list[float]]:
-        vectors: list[list[float]] = HashEmbedder().embed(docs).tolist()
-        return vectors
-
-    async def acall(self, docs: list[str]) -> list[list[float]]:
-        return self(docs)
 
 
 def filled(**fields: Any) -> FaissIndex:

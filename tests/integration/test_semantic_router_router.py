@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import pytest
 from semantic_router import Chain, IndexedRouter, Merge, Route
-from semantic_router.encoders import DenseEncoder
 from semantic_router.schema import RouteChoice
 
 from fingerpost.client import AsyncClient, Options
@@ -18,7 +17,8 @@ from fingerpost.errors import InvalidRequest, NotFound, Unavailable
 from fingerpost.integrations.semantic_router import RemoteRouter
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.types import Activation, Calibration, ConfidenceMap
-from tests.fakes import ROUTES, BrokenEmbedder, GatedEmbedder, HashEmbedder, snapshot
+from tests.fakes import ROUTES, BrokenEmbedder, GatedEmbedder, snapshot
+from tests.hashed_encoder import Hashed
 from tests.serving import Served, serving
 
 Answer = TypeVar("Answer")
@@ -26,19 +26,6 @@ Answer = TypeVar("Answer")
 NEAR, FAR = "fix this nasty bug", "zebra quartz"
 UNSURE = ConfidenceMap(Calibration.POOLED, -9.0, (1.0, 0.3, 2.0), 100, 0.2)
 """Every confidence is far under the threshold."""
-
-
-class Hashed(DenseEncoder):  # type: ignore[misc]  # the library is not typed for us
-    """Words hashed into directions."""
-
-    name: str = "hashed"
-
-    def __call__(self, docs: list[str]) -> list[list[float]]:
-        vectors: list[list[float]] = HashEmbedder().embed(docs).tolist()
-        return vectors
-
-    async def acall(self, docs: list[str]) -> list[list[float]]:
-        return self(docs)
 
 
 def local(*routes: str) -> Any:

@@ -148,6 +148,12 @@ def test_a_new_list() -> None:
     assert list_of("tests", []) == "tests: []\n"
 
 
+def test_only_the_files_own_list_grows() -> None:
+    """A value or a text that is called as the key is no list."""
+    before = "description: utterances\nmodel: utterances\nutterances:\n  - utterances\ntests:\n  - utterances\n"
+    assert add(before, "new") == before.replace("  - utterances\ntests", "  - utterances\n  - new\ntests")
+
+
 # --- What must be done by hand ------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from tests.route_folders import write_folder
 
 SHARED = [f"word{number}" for number in range(30)]
 KNOWN = [f"known{number}" for number in range(10)]
+ADDRESS = "jane.doe@gmail.com"
 HELD_OUT = ["poems", "trade", "travel"]
 
 
@@ -31,14 +32,17 @@ def texts_of(kind: str, count: int, seed: int) -> list[str]:
     ]
 
 
+def written_for(kind: str) -> list[str]:
+    """The utterances of a kind."""
+    return [f"{text} {ADDRESS}" if kind == KNOWN[-1] else text for text in texts_of(kind, 12, 0)]
+
+
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Catalog]:
-    """A published catalog of ten kinds of texts, and its route files."""
+    """A published catalog of ten kinds of texts, the last of which hold an address, and its route files."""
     folder = tmp_path_factory.mktemp("suggest")
     files = {
-        f"{kind}.yaml": json.dumps(
-            {"model": "coder", "utterances": texts_of(kind, 12, 0), "tests": ["a test"] * (not n)}
-        )
+        f"{kind}.yaml": json.dumps({"model": "coder", "utterances": written_for(kind), "tests": ["a test"] * (not n)})
         for n, kind in enumerate(KNOWN)
     }
     routes = write_folder(folder / "routes", files)
@@ -85,6 +89,16 @@ def test_every_text_is_counted_once(opened: tuple[Study, Catalog]) -> None:
     assert found.known >= 2
     assert found.texts == found.known + found.sure + found.unsure + found.fell_back
     assert found.unsure + found.fell_back == used + found.noise + found.left_out
+
+
+def test_a_nearest_utterance_is_shown_without_what_is_sensitive(opened: tuple[Study, Catalog]) -> None:
+    """An address in an utterance is named, not repeated."""
+    mixed = [text for kind in (*KNOWN, *HELD_OUT) for text in texts_of(kind, 15, 1)]
+    found = suggested(mixed, opened)
+    offered = [*(one.utterances for one in found.for_routes), *(one.utterances for one in found.new_routes)]
+    nearest = [text.nearest for texts in offered for text in texts]
+    assert any("[e-mail address]" in text for text in nearest)
+    assert not any(ADDRESS in text for text in nearest)
 
 
 def test_a_taken_name_is_not_suggested(opened: tuple[Study, Catalog]) -> None:

@@ -38,17 +38,14 @@ class Case:
     route: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A case and what was decided; `best` is the best route before the threshold."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decided:
+    """What is decided for a text; `best` is the best route before the threshold."""
 
-    case: Case
     decision: Decision
     best: str | None
     judgement: Judgement
-    at_share: tuple[float | None, ...]  # the best route's confidence, were that share of the traffic out of scope
     nearest: tuple[Near, ...]
-    foreign: bool = False  # see `serve.spell`
 
     @property
     def confidence(self) -> float | None:
@@ -58,6 +55,15 @@ class Judged:
     @property
     def fell_back(self) -> bool:
         return self.decision.outcome is Outcome.FALLBACK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged(_Decided):
+    """A case and what was decided."""
+
+    case: Case
+    at_share: tuple[float | None, ...]  # the best route's confidence, were that share of the traffic out of scope
+    foreign: bool = False  # see `serve.spell`
 
     @property
     def right(self) -> bool:
@@ -65,24 +71,11 @@ class Judged:
         return self.decision.route == self.case.route
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """What is decided for a text that nobody has labelled; `best` is the best route before the threshold."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion(_Decided):
+    """What is decided for a text that nobody has labelled."""
 
     text: Text
-    decision: Decision
-    best: str | None
-    judgement: Judgement
-    nearest: tuple[Near, ...]
-
-    @property
-    def confidence(self) -> float | None:
-        """Of the best route."""
-        return _confidence(self.judgement)
-
-    @property
-    def fell_back(self) -> bool:
-        return self.decision.outcome is Outcome.FALLBACK
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,13 @@ def summary(found: "Suggested", routes: Path, patch: Path | None) -> None:
         else:
             _err.print(_for_route(one))
             if one.route in refused:
-                _err.print(f"  [yellow]The patch lacks them[/]: {escape(refused[one.route])}")
+                _by_hand(one, refused[one.route])
     for new in made.new_routes:
         _err.print(_new_route(new))
     if made.left_out:
         _err.print(f"{made.left_out:,} unsure texts were left out: give a sample of the texts.")
     if not found.patch:
-        _err.print("Nothing is suggested.")
+        _err.print("No patch: add by hand what is listed here." if refused else "Nothing is suggested.")
     elif patch is not None:
         _err.print(f"Read {patch}, then apply it: patch -p1 -d {routes} < {patch}")
 
@@ -60,6 +60,15 @@ def _for_route(one: "ForRoute") -> str:
         f"[bold]{escape(one.route)}[/]: {count} utterance{plural} for {one.requests} requests that were near it and "
         f'unsure, such as "{escape(short(one.utterances[0].text))}"'
     )
+
+
+def _by_hand(one: "ForRoute", why: str) -> None:
+    """The texts as lines to copy."""
+    from fingerpost.build.yaml_scalars import written
+
+    _err.print(f"  [yellow]The patch lacks them[/]: {escape(why)}")
+    for proposed in one.utterances:
+        _err.print(f"  - {escape(written(proposed.text))}")
 
 
 def _new_route(new: "NewRoute") -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fingerpost.build.edit.edit import added, list_of
 from fingerpost.build.edit.rows import added_rows, fits
 from fingerpost.build.edit.survey import TextKind
+from fingerpost.build.findings import quoted
 from fingerpost.build.suggest.patch import Change
 from fingerpost.build.suggest.route_sources import RouteSource, SourceFile
 from fingerpost.build.suggest.suggest import ForRoute, NewRoute, Proposed, Suggestions
@@ -95,7 +96,7 @@ def _note(one: ForRoute) -> str:
 def _why(text: Proposed) -> str:
     sure = "no confidence" if text.confidence is None else f"confidence {text.confidence:.2f}"
     asked = f", asked {text.count} times" if text.count > 1 else ""
-    return f"{written(_short(text.text))}: {sure}{asked}; nearest {written(_short(text.nearest))}"
+    return f"{quoted(text.text)}: {sure}{asked}; nearest {quoted(text.nearest)}"
 
 
 def _new_note(new: NewRoute) -> str:
@@ -127,8 +128,3 @@ def _free_file(name: str, taken: set[str]) -> str:
         number += 1
         file = f"{stem}_{number}.yaml"
     return file
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else line[:79] + "…"
