@@ -116,7 +116,14 @@ def test_what_would_not_load_is_not_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
-@pytest.mark.parametrize("data", [b"not gzip", gzip.compress(b"x" * 1000)[:-9], gzip.compress(b"\0" * (65 << 20))])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"not gzip", id="not gzip"),
+        pytest.param(gzip.compress(b"x" * 1000)[:-9], id="cut off"),
+        pytest.param(gzip.compress(b"\0" * (65 << 20)), id="swelling"),
+    ],
+)
 def test_a_damaged_or_swelling_archive_is_refused(tmp_path: Path, data: bytes) -> None:
     """A broken gzip file, and one that unpacks beyond the limit, are findings and take no memory to speak of."""
     source = tmp_path / "rows.jsonl.gz"
