@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerpost.build.evaluate import report_of
-from fingerpost.build.judging import Case, Judged, judge_cases
+from fingerpost.build.judging import Case, Judge, Judged
 from fingerpost.build.portrait.portrait import CaseSource, Comparison, Origin, Portrait, Subject, portray
 from fingerpost.build.portrait.scatter import scatter_of
 from fingerpost.build.report import HeldOut
@@ -31,7 +31,7 @@ def judged_of(routes: Mapping[str, list[str]], outside: Sequence[str], cases: Se
     retriever = snap.loaded.retriever
     if not cases:
         return []
-    return judge_cases(cases, retriever.speller, retriever.space, snap.decider, HashEmbedder().embed, NoProgress())
+    return Judge(retriever.speller, retriever.space, snap.decider, HashEmbedder().embed, NoProgress()).cases(cases)
 
 
 def flat(vectors: Vectors) -> NDArray[np.float64]:

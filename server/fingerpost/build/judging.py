@@ -14,7 +14,6 @@ from fingerpost.types import (
     OUT_OF_SCOPE,
     Decider,
     Decision,
-    Exemplar,
     Found,
     Judgement,
     Neighbour,
@@ -87,101 +86,72 @@ class _Looked:
     foreign: bool
 
 
-def judge_cases(
-    cases: Sequence[Case],
-    speller: Speller,
-    space: Space,
-    decider: Decider,
-    vectors_of: Callable[[Sequence[str]], Vectors],
-    progress: Progress,
-) -> list[Judged]:
-    """Decide every case as the server would.
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Decides texts as the server would, by one revision."""
 
-    Args:
-        cases: n labelled texts; a route that the catalog lacks can only be decided wrongly.
-        speller: Of the revision's exemplars.
-        space: What the revision searches, of dimension d.
-        decider: What the revision decides with.
-        vectors_of: Embeds m texts; shape (m, d), float32, unit rows.
-        progress: Hears the step "evaluate", counted in cases.
-    """
-    texts = [case.text for case in cases]
-    looked = _look(texts, speller, space, decider, vectors_of, progress)
-    return [_judged(case, one, space.exemplars, decider) for case, one in zip(cases, looked, strict=True)]
+    speller: Speller  # of its exemplars
+    space: Space  # what it searches, of dimension d
+    decider: Decider
+    vectors_of: Callable[[Sequence[str]], Vectors]  # embeds m texts; shape (m, d), float32, unit rows
+    progress: Progress  # hears the step "evaluate", counted in texts
 
+    def cases(self, cases: Sequence[Case]) -> list[Judged]:
+        """Decide labelled texts; a route that the catalog lacks can only be decided wrongly."""
+        looked = self._look([case.text for case in cases])
+        return [self._judged(case, one) for case, one in zip(cases, looked, strict=True)]
 
-def judge_texts(
-    texts: Sequence[Text],
-    speller: Speller,
-    space: Space,
-    decider: Decider,
-    vectors_of: Callable[[Sequence[str]], Vectors],
-    progress: Progress,
-) -> list[Opinion]:
-    """Decide every text as the server would; the arguments are those of `judge_cases`."""
-    looked = _look(texts, speller, space, decider, vectors_of, progress)
-    return [
-        Opinion(
-            text=text,
-            decision=decide(one.judgement, decider),
-            best=_best(one.judgement, decider),
-            judgement=one.judgement,
-            nearest=_nearest(one.found, space.exemplars, decider),
+    def texts(self, texts: Sequence[Text]) -> list[Opinion]:
+        """Decide texts that nobody has labelled."""
+        return [
+            Opinion(
+                text=text,
+                decision=decide(one.judgement, self.decider),
+                best=self._best(one.judgement),
+                judgement=one.judgement,
+                nearest=self._nearest(one.found),
+            )
+            for text, one in zip(texts, self._look(texts), strict=True)
+        ]
+
+    def _look(self, texts: Sequence[Text]) -> list[_Looked]:
+        spelled = [self.speller.read(text.text) for text in texts]
+        views = [view for read in spelled for view in read.views]
+        vectors = dict(zip(views, self.vectors_of(views), strict=True))
+        self.progress.step("evaluate", len(texts))
+        looked = []
+        for read in spelled:
+            found = [find(self.space, vectors[view], self.decider.vote.neighbours) for view in read.views]
+            judged = [(one, judge(self._scored(one), self.decider, foreign=read.foreign)) for one in found]
+            looked.append(_Looked(*surest(judged), read.foreign))
+            self.progress.advance()
+        return looked
+
+    def _judged(self, case: Case, looked: _Looked) -> Judged:
+        scores, decider = self._scored(looked.found), self.decider
+        return Judged(
+            case=case,
+            decision=decide(looked.judgement, decider),
+            best=self._best(looked.judgement),
+            judgement=looked.judgement,
+            at_share=tuple(_confidence(judge(scores, decider, share, foreign=looked.foreign)) for share in SHARES),
+            nearest=self._nearest(looked.found),
+            foreign=looked.foreign,
         )
-        for text, one in zip(texts, looked, strict=True)
-    ]
 
+    def _scored(self, found: Found) -> Scores:
+        return score(found, self.space.exemplars, self.decider.vote, self.decider.blend)
 
-def _look(
-    texts: Sequence[Text],
-    speller: Speller,
-    space: Space,
-    decider: Decider,
-    vectors_of: Callable[[Sequence[str]], Vectors],
-    progress: Progress,
-) -> list[_Looked]:
-    spelled = [speller.read(text.text) for text in texts]
-    views = [view for read in spelled for view in read.views]
-    vectors = dict(zip(views, vectors_of(views), strict=True))
-    progress.step("evaluate", len(texts))
-    looked = []
-    for read in spelled:
-        found = [find(space, vectors[view], decider.vote.neighbours) for view in read.views]
-        judged = [(one, judge(_scored(one, space.exemplars, decider), decider, foreign=read.foreign)) for one in found]
-        looked.append(_Looked(*surest(judged), read.foreign))
-        progress.advance()
-    return looked
+    def _best(self, judgement: Judgement) -> str | None:
+        return self.decider.routes[judgement.candidates[0].route].name if judgement.candidates else None
 
+    def _nearest(self, found: Found) -> tuple[Near, ...]:
+        return tuple(self._near(neighbour) for neighbour in found.neighbours[:_NEAREST_COUNT])
 
-def _judged(case: Case, looked: _Looked, exemplars: Sequence[Exemplar], decider: Decider) -> Judged:
-    scores = _scored(looked.found, exemplars, decider)
-    return Judged(
-        case=case,
-        decision=decide(looked.judgement, decider),
-        best=_best(looked.judgement, decider),
-        judgement=looked.judgement,
-        at_share=tuple(_confidence(judge(scores, decider, share, foreign=looked.foreign)) for share in SHARES),
-        nearest=_nearest(looked.found, exemplars, decider),
-        foreign=looked.foreign,
-    )
-
-
-def _scored(found: Found, exemplars: Sequence[Exemplar], decider: Decider) -> Scores:
-    return score(found, exemplars, decider.vote, decider.blend)
-
-
-def _best(judgement: Judgement, decider: Decider) -> str | None:
-    return decider.routes[judgement.candidates[0].route].name if judgement.candidates else None
-
-
-def _nearest(found: Found, exemplars: Sequence[Exemplar], decider: Decider) -> tuple[Near, ...]:
-    return tuple(_near(neighbour, exemplars, decider) for neighbour in found.neighbours[:_NEAREST_COUNT])
-
-
-def _near(neighbour: Neighbour, exemplars: Sequence[Exemplar], decider: Decider) -> Near:
-    exemplar = exemplars[neighbour.exemplar]
-    route = None if exemplar.route == OUT_OF_SCOPE else decider.routes[exemplar.route].name
-    return Near(exemplar.text, route, neighbour.similarity)
+    def _near(self, neighbour: Neighbour) -> Near:
+        exemplar = self.space.exemplars[neighbour.exemplar]
+        route = None if exemplar.route == OUT_OF_SCOPE else self.decider.routes[exemplar.route].name
+        return Near(exemplar.text, route, neighbour.similarity)
 
 
 def _confidence(judgement: Judgement) -> float | None:

@@ -17,7 +17,7 @@ from fingerpost.build.fit import Source
 from fingerpost.build.folds import held_from_tuning
 from fingerpost.build.hints import hints_of
 from fingerpost.build.index import build_index
-from fingerpost.build.judging import Case, judge_cases
+from fingerpost.build.judging import Case, Judge
 from fingerpost.build.learn import Base, Lesson, carry_over, learn
 from fingerpost.build.lint.lint import lint, see
 from fingerpost.build.lint.reach import Deciding
@@ -126,7 +126,7 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
 
     speller = Speller((exemplar.text for exemplar in exemplars), served.embedders[0].is_whole)
     space = Space.of(built.index, exemplars, lesson.head)
-    judged = judge_cases(cases, speller, space, decider, shop.vectors_by(served), shop.progress)
+    judged = Judge(speller, space, decider, shop.vectors_by(served), shop.progress).cases(cases)
     report = report_of(judged, decider)
     report = replace(report, held_out=lesson.held_out, learned=lesson.learned, tuning=verdict, index=built.indexed)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fingerpost.build.judging import Case, Judged, Opinion, judge_cases, judge_texts
+from fingerpost.build.judging import Case, Judge, Judged, Opinion
 from fingerpost.build.report import Report
 from fingerpost.build.vectorise import vectorise
 from fingerpost.ports import Progress, VectorCache
@@ -37,12 +37,12 @@ class Study:
 
     def judge(self, cases: Sequence[Case]) -> list[Judged]:
         """What the server would decide for each."""
-        return judge_cases(
-            cases, self.retriever.speller, self.retriever.space, self.decider, self.vectors, self.progress
-        )
+        return self._judge.cases(cases)
 
     def opinions(self, texts: Sequence[Text]) -> list[Opinion]:
         """What the server would decide for texts that nobody has labelled."""
-        return judge_texts(
-            texts, self.retriever.speller, self.retriever.space, self.decider, self.vectors, self.progress
-        )
+        return self._judge.texts(texts)
+
+    @property
+    def _judge(self) -> Judge:
+        return Judge(self.retriever.speller, self.retriever.space, self.decider, self.vectors, self.progress)
