@@ -1,5 +1,6 @@
 """What a revision learned is carried over after a small change of a large catalog, and learned anew otherwise."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,21 @@ def built(folder: Path, routes: dict[str, list[str]], *, refit: bool = False) ->
     return reindex(folder_of(folder / "routes", routes), "default", workshop(folder, CACHE), refit=refit)
 
 
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Reindexed]:
+    """A folder where all of ROUTES was learned once; tests must not change it."""
+    folder = tmp_path_factory.mktemp("learned")
+    return folder, built(folder, ROUTES)
+
+
+@pytest.fixture
+def first(learned: tuple[Path, Reindexed], tmp_path: Path) -> Reindexed:
+    """What ROUTES gave, which the test's own folder holds as its base."""
+    folder, made = learned
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return made
+
+
 def read(folder: Path, made: Reindexed) -> Revision:
     digest = made.activation.revision
     return decode(digest, FileRevisionStore(folder / "revisions").read(digest))
@@ -40,9 +56,8 @@ def changed(made: Reindexed) -> int:
     return made.report.learned.changed
 
 
-def test_one_more_utterance_keeps_maps_and_threshold(tmp_path: Path) -> None:
+def test_one_more_utterance_keeps_maps_and_threshold(tmp_path: Path, first: Reindexed) -> None:
     """Settings, maps and threshold stay, the head moves a little, and the text is answered by its route."""
-    first = built(tmp_path, ROUTES)
     second = built(tmp_path, with_more(1))
     old, new = read(tmp_path, first), read(tmp_path, second)
     assert (changed(first), changed(second)) == (0, 1)
@@ -57,9 +72,9 @@ def test_one_more_utterance_keeps_maps_and_threshold(tmp_path: Path) -> None:
     assert 0.0 < moved < 0.2 * float(np.abs(old.head.linear).max())
 
 
+@pytest.mark.usefixtures("first")
 def test_a_carried_head_is_nearly_the_one_learned_anew(tmp_path: Path) -> None:
     """On the catalog's own texts both heads name the same route but for a few."""
-    built(tmp_path, ROUTES)
     carried = read(tmp_path, built(tmp_path, with_more(5)))
     anew = read(tmp_path, built(tmp_path, with_more(5), refit=True))
     assert carried.head is not None
@@ -76,12 +91,13 @@ def test_nothing_changed_is_the_same_revision(tmp_path: Path) -> None:
         assert (again.activation.revision, again.changed) == (once.activation.revision, False)
 
 
+@pytest.mark.usefixtures("first")
 def test_changes_add_up_until_all_is_learned_anew(tmp_path: Path) -> None:
     """At most one in a hundred texts may change since all was learned, in however many steps."""
-    built(tmp_path, ROUTES)
     assert [changed(built(tmp_path, with_more(count))) for count in (6, 10, 11, 12)] == [6, 10, 0, 1]
 
 
+@pytest.mark.usefixtures("first")
 @pytest.mark.parametrize(
     ("routes", "policy"),
     [
@@ -96,7 +112,6 @@ def test_other_questions_are_answered_anew(
     tmp_path: Path, routes: dict[str, list[str]], policy: Mapping[str, object]
 ) -> None:
     """Another target, share, scorer or route makes what was learned before useless."""
-    built(tmp_path, ROUTES)
     folder = folder_of(tmp_path / "routes", routes, **policy)
     assert changed(reindex(folder, "default", workshop(tmp_path, CACHE))) == 0
 
@@ -110,16 +125,16 @@ def test_small_catalogs_are_always_learned_anew(tmp_path: Path) -> None:
     assert built(tmp_path, more, refit=True).activation.revision == carried.activation.revision
 
 
-def test_a_damaged_base_is_no_hindrance(tmp_path: Path) -> None:
+def test_a_damaged_base_is_no_hindrance(tmp_path: Path, first: Reindexed) -> None:
     """A revision that cannot be read any more is replaced by one that was learned anew."""
-    digest = built(tmp_path, ROUTES).activation.revision
+    digest = first.activation.revision
     (tmp_path / "revisions" / digest / "exemplars.jsonl").write_bytes(b"damaged")
     assert changed(built(tmp_path, with_more(1))) == 0
 
 
+@pytest.mark.usefixtures("first")
 def test_another_encoder_learns_anew(tmp_path: Path) -> None:
     """Vectors of another encoder have nothing to do with the head of this one."""
-    built(tmp_path, ROUTES)
     shop = workshop(tmp_path, CACHE)
     other = replace(shop, plain=replace(shop.plain, encoder=replace(shop.plain.encoder, digest="e" * 64)))
     made = reindex(folder_of(tmp_path / "routes", with_more(1)), "default", other)

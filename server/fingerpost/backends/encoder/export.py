@@ -66,6 +66,7 @@ def build_encoder(source: EncoderSource, encoders: Path, progress: Progress) -> 
     described = describe(source)
     progress.step("load weights")
     weights = locate(source)
+    encoders.mkdir(parents=True, exist_ok=True)  # else one that cannot be written is found out after minutes
     with quiet():
         model = load_model(weights, source.prompt)
     return store_model(described, model, encoders, progress)
