@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from fingerpost.build.import_labelled import import_labelled_jsonl
 from public_sets import OUT_OF_SCOPE_LABEL, arguments, in_scope
 
 from fingerpost.bootstrap.building import encoder_source, open_workshop
+from fingerpost.build.imports.formats import import_file
 from fingerpost.build.lint.lint import lint, see
 from fingerpost.build.lint.yardstick import Yardstick
 from fingerpost.build.load import load
@@ -60,7 +60,7 @@ def named(rows: Rows, shop: Workshop) -> tuple[set[str], Yardstick]:
     with tempfile.TemporaryDirectory() as folder:
         source, routes = Path(folder) / "rows.jsonl", Path(folder) / "routes"
         source.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows))
-        import_labelled_jsonl(source, routes)
+        import_file(source, routes)
         loaded = load(routes)
     exemplars, vectors_of = exemplars_of(loaded.catalog), shop.vectors_by(shop.plain)
     seen = see(loaded, exemplars, vectors_of([e.text for e in exemplars]), cases_of(loaded.catalog), vectors_of)
