@@ -287,7 +287,7 @@ def test_loops_one_after_the_other_share_a_router() -> None:
         assert await asyncio.to_thread(from_other_loops) == ["code"] * 4
         assert (await router.acall(NEAR)).name == "code"
         gc.collect()
-        assert sum(isinstance(each, AsyncClient) for each in gc.get_objects()) <= 2
+        assert sum(type(each) is AsyncClient for each in gc.get_objects()) <= 2
 
     with_router(use)
 
