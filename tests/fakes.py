@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.build.reindex import Workshop
 from fingerpost.ports import Done, Embedder, Loaded, NoProgress, OpenEncoder
@@ -37,6 +37,7 @@ from fingerpost.types import (
     Vector,
     Vectors,
 )
+from tests.ledgers import pointers_of
 
 DIM = 32
 DIGEST = "f" * 64
@@ -196,7 +197,7 @@ def workshop(folder: Path, cache: MemoryCache | None = None) -> Workshop:
         engines=(FaissFlatEngine(),),
         cache=cache or MemoryCache(),
         revisions=FileRevisionStore(folder / "revisions"),
-        activations=FileActivationStore(folder / "catalogs"),
+        activations=pointers_of(folder),
         progress=NoProgress(),
     )
 

@@ -4,7 +4,7 @@ import itertools
 
 from benchmarks.catalogs import CATALOG, Catalog
 from benchmarks.load.every import Every
-from fingerpost.backends.file_store import FileActivationStore
+from fingerpost.bootstrap.pointing import open_pointers
 
 
 def two_revisions(catalog: Catalog) -> tuple[str, str]:
@@ -20,10 +20,11 @@ class Activating(Every):
 
     def __init__(self, catalog: Catalog, revisions: tuple[str, str], interval_seconds: float) -> None:
         super().__init__(interval_seconds, self._activate)
-        self._store = FileActivationStore(catalog.data / "catalogs")
+        self._data = catalog.data
         self._revisions = itertools.cycle(revisions)
         self.count = 0
 
     def _activate(self) -> None:
-        self._store.activate(CATALOG, next(self._revisions))
+        with open_pointers(self._data) as pointers:
+            pointers.activate(CATALOG, next(self._revisions))
         self.count += 1

@@ -7,7 +7,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerpost.types import Activation, Embedded, EncoderId, Neighbour, Retrieval, TuningVerdict, Vector, Vectors
+from fingerpost.types import (
+    Activation,
+    AuditEntry,
+    AuditHead,
+    Embedded,
+    EncoderId,
+    Event,
+    Neighbour,
+    Retrieval,
+    TuningVerdict,
+    Vector,
+    Vectors,
+)
 
 
 class Embedder(Protocol):
@@ -215,8 +227,8 @@ class VectorCache(Protocol):
     def put(self, encoder_digest: str, vectors: Mapping[str, Vector]) -> None: ...
 
 
-class ActivationStore(Protocol):
-    """Which revision each catalog serves."""
+class PointerReader(Protocol):
+    """Tells which revision each catalog serves."""
 
     def catalogs(self) -> list[str]:
         """Names of the catalogs that have a pointer, sorted."""
@@ -228,13 +240,55 @@ class ActivationStore(Protocol):
             DataLoss: the pointer cannot be read.
         """
 
+
+class ActivationStore(PointerReader, Protocol):
+    """Says which revision each catalog serves."""
+
     def activate(self, catalog: str, revision: str, expected_generation: int | None = None) -> Activation:
         """Point the catalog at a revision; on any error the old pointer stays.
 
         Raises:
             Conflict: the generation is not the expected one.
-            StorageFull: no room.
+            Unavailable, StorageFull, DataLoss
         """
+
+
+class Records(Protocol):
+    """The ledger as one transaction sees and changes it."""
+
+    def pointer(self, catalog: str) -> Activation | None: ...
+
+    def history(self, catalog: str) -> Sequence[Activation]:
+        """All that the catalog ever served, the latest first."""
+
+    def point(self, activation: Activation) -> None:
+        """Move the catalog's pointer."""
+
+
+class Ledger(Protocol):
+    """Pointers, their history and the audit: a change and its audit entry are one transaction, or nothing."""
+
+    def change(self, key: str, work: Callable[[Records], Event]) -> AuditEntry:
+        """Do the work and write down the event that it returns; with a key that is known already, do nothing.
+
+        Returns:
+            The entry of that key. What `work` raises is raised, and nothing has changed.
+
+        Raises:
+            InvalidRequest: the key is longer than 128 characters.
+            Unavailable: STORE_UNAVAILABLE, the ledger is busy or away; repeat with the same key.
+            StorageFull: no room.
+            DataLoss: STORE_CORRUPT.
+        """
+
+    def pointers(self) -> Sequence[Activation]:
+        """Of all catalogs, by name."""
+
+    def history(self, catalog: str) -> Sequence[AuditEntry]:
+        """The changes of the catalog's pointer, the latest first."""
+
+    def audit(self) -> tuple[Sequence[AuditEntry], AuditHead]:
+        """The whole audit, by sequence, and where the ledger says that it ends."""
 
 
 class RevisionStore(Protocol):

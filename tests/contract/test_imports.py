@@ -25,9 +25,9 @@ def test_the_client_is_light() -> None:
 
 
 def test_the_server_needs_no_encoder_and_nothing_of_the_build() -> None:
-    """What answers calls loads neither an engine of vectors nor anything that only builds."""
+    """What answers calls loads no engine of vectors, no database, and nothing that only builds."""
     loaded = loaded_after("import fingerpost.bootstrap.serving, fingerpost.cli, fingerpost.rpc.server")
-    assert loaded.isdisjoint(["faiss", "onnxruntime", "tokenizers", *_BUILD_ONLY])
+    assert loaded.isdisjoint(["sqlalchemy", "alembic", "faiss", "onnxruntime", "tokenizers", *_BUILD_ONLY])
 
 
 def test_the_engine_needs_no_grpc_and_nothing_of_the_build() -> None:

@@ -127,6 +127,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "improve-your-routes.md",
         "check-routes-in-ci.md",
         "compare-revisions.md",
+        "go-back.md",
         "learn-from-traffic.md",
         "read-the-report.md",
     }
@@ -334,6 +335,17 @@ def test_compare_revisions(clone: Clone) -> None:
     assert "at 900 input and 150 output tokens each" in printed
     assert re.search(r"^better 0 worse \d+$", printed, re.MULTILINE)
     assert clone.revision() == first, "the same files give the same revision"
+    assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
+
+
+def test_go_back(clone: Clone) -> None:
+    """The guide's change is published, taken back by the pointer alone, on record, and proven."""
+    first = clone.revision()
+    printed = clone.run(*blocks(GUIDES / "go-back.md"))
+    assert f"now serves revision {first[:12]} (generation 3)" in printed
+    assert re.search(r"^3 +\S+ \S+ +os:\S+ +roll back +default +" + first[:12], printed, re.MULTILINE)
+    assert len(re.findall(r"^The audit is whole: 3 entries", printed, re.MULTILINE)) == 2
+    assert clone.revision() == first
     assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
 
 

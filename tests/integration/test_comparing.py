@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.bootstrap.listing import stored_revisions
 from fingerpost.build.activate import activate
 from fingerpost.build.diff.active import MOST_TEXTS, MOST_TEXTS_ANEW, diff_with
@@ -21,6 +21,7 @@ from fingerpost.cli.revisions import print_json, print_table
 from fingerpost.serve.revision_format import decode
 from fingerpost.types import Revision, Text
 from tests.fakes import HASH_ENCODER, MemoryCache, workshop
+from tests.ledgers import pointers_of
 from tests.revisions import cases_of, judged_by, revision_of, study_of
 from tests.route_folders import write_folder
 from tests.unit.test_reindex import ROUTES
@@ -152,7 +153,7 @@ def folder(tmp_path: Path) -> Path:
         files = {path.name: path.read_bytes() for path in stored.iterdir()}
         FileRevisionStore(tmp_path / "revisions").publish(stored.name, files)
     for catalog in ("default", "team"):
-        activate(FileActivationStore(tmp_path / "catalogs"), catalog, golden("schema-1-codes").digest)
+        activate(pointers_of(tmp_path), catalog, golden("schema-1-codes").digest)
     return tmp_path
 
 

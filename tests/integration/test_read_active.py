@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.bootstrap.studying import read_active
 from fingerpost.build.activate import activate
 from fingerpost.build.publish import publish
 from fingerpost.errors import ErrorReason, FailedPrecondition, NotFound
 from fingerpost.serve.revision_format import REPORT, decode
+from tests.ledgers import pointers_of
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
@@ -21,7 +22,7 @@ def published(data: Path, golden: str, report: bytes | None = None) -> Path:
     old = decode(stored.name, files)
     parts = (old.encoder, old.exemplars, old.index_kind, old.index_bytes, old.head, old.decider)
     digest = publish(FileRevisionStore(data / "revisions"), *parts, files[REPORT] if report is None else report)
-    activate(FileActivationStore(data / "catalogs"), "default", digest)
+    activate(pointers_of(data), "default", digest)
     return data
 
 

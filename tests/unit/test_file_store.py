@@ -9,7 +9,6 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.build.activate import activate
 from fingerpost.build.publish import publish
 from fingerpost.errors import (
-    Conflict,
     DataLoss,
     ErrorReason,
     FailedPrecondition,
@@ -30,8 +28,9 @@ from fingerpost.errors import (
     StorageFull,
 )
 from fingerpost.serve.revision_format import MANIFEST, decode, digest_of, encode
-from fingerpost.types import EncoderId, Exemplar, Head
+from fingerpost.types import Activation, EncoderId, Exemplar, Head
 from tests.fakes import DIGEST, DIM, HashEmbedder, decider
+from tests.ledgers import pointers_of
 
 _CONTEXT = multiprocessing.get_context("forkserver")  # forks from a clean process, never from one that runs gRPC
 _CONTEXT.set_forkserver_preload([__name__])
@@ -224,7 +223,7 @@ def _publish_with_room(folder: Path, room: int) -> None:
 def test_killed_at_any_step_leaves_old_or_new(tmp_path: Path) -> None:
     """SIGKILL at each file operation: the pointer always names a whole revision, and the next run mends the rest."""
     old = put(tmp_path, "old")
-    activations = FileActivationStore(tmp_path / "catalogs")
+    activations = pointers_of(tmp_path)
     activate(activations, "default", old)
     new = digest_of(files("new", "newer")[MANIFEST])
     killed = 0
@@ -258,7 +257,7 @@ def _publish_and_die(folder: Path, step: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
-    activate(FileActivationStore(folder / "catalogs"), "default", put(folder, "new", "newer"))
+    activate(pointers_of(folder), "default", put(folder, "new", "newer"))
 
 
 def _in_child(work: Callable[..., None], *arguments: Any) -> int | None:
@@ -269,42 +268,19 @@ def _in_child(work: Callable[..., None], *arguments: Any) -> int | None:
     return child.exitcode
 
 
-def test_generations_grow_by_one(tmp_path: Path) -> None:
-    """Each activation has the next generation; the same revision again is no activation."""
-    store = FileActivationStore(tmp_path)
-    assert (1, True) == (activate(store, "default", "a")[0].generation, True)
-    assert activate(store, "default", "a") == (store.read("default"), False)
-    assert activate(store, "default", "b")[0].generation == 2
-    assert activate(store, "team", "b")[0].generation == 1
-    assert ["default", "team"] == store.catalogs()
-
-
-def test_one_of_many_activations_wins(tmp_path: Path) -> None:
-    """Of 50 activations that expect the same generation one succeeds; the others are conflicts with the current one."""
-    store = FileActivationStore(tmp_path)
-    store.activate("default", "first")
-
-    def attempt(number: int) -> str:
-        try:
-            return store.activate("default", f"r{number}", expected_generation=1).revision
-        except Conflict as error:
-            conflicts.append(f"{error.reason} {error.metadata['generation']}")
-            return ""
-
-    conflicts: list[str] = []
-    with ThreadPoolExecutor(8) as pool:
-        winners = [revision for revision in pool.map(attempt, range(50)) if revision]
-    assert conflicts == [f"{ErrorReason.GENERATION_CONFLICT} 2"] * 49
-    current = store.read("default")
-    assert current is not None
-    assert winners == [current.revision]
-
-
 def test_a_damaged_pointer_is_told_and_mended(tmp_path: Path) -> None:
-    """A pointer that cannot be read is DATA_LOSS; the next activation writes a good one."""
+    """A pointer that cannot be read is DATA_LOSS; the next that follows the ledger is a good one."""
     (tmp_path / "default.json").write_text("{")
     store = FileActivationStore(tmp_path)
     with pytest.raises(DataLoss):
         store.read("default")
-    assert activate(store, "default", "a")[0].revision == "a"
-    assert store.read("default") is not None
+    store.follow(Activation("default", "a", 3))
+    assert store.read("default") == Activation("default", "a", 3)
+
+
+def test_a_late_pointer_changes_nothing(tmp_path: Path) -> None:
+    """Activations that arrive twice or out of order: the generation decides, never the time."""
+    store = FileActivationStore(tmp_path)
+    for generation in (2, 1, 3, 3, 2):
+        store.follow(Activation("default", f"r{generation}", generation))
+    assert store.read("default") == Activation("default", "r3", 3)

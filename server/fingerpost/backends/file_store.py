@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fingerpost.durable import holds, lock, put_file, put_folder, storing
-from fingerpost.errors import Conflict, DataLoss, ErrorReason, NotFound
+from fingerpost.errors import DataLoss, ErrorReason, NotFound
 from fingerpost.types import Activation
 
 
@@ -65,30 +65,22 @@ class FileActivationStore:
         except (ValueError, KeyError, TypeError) as error:
             raise DataLoss(f"the pointer of catalog {catalog} cannot be read: reindex --catalog {catalog}") from error
 
-    def activate(self, catalog: str, revision: str, expected_generation: int | None = None) -> Activation:
-        """Point the catalog at a revision, whichever process gets the lock first.
+    def follow(self, activation: Activation) -> None:
+        """Write the pointer that the ledger holds, unless another process wrote a later one meanwhile.
 
         Raises:
-            Conflict: the generation is not the expected one.
             StorageFull: the old pointer stays.
         """
         with storing("the pointer"):
             self._folder.mkdir(parents=True, exist_ok=True)
-            with lock(self._folder / f".{catalog}.lock"):
-                activation = Activation(catalog, revision, self._next_generation(catalog, expected_generation))
-                row = {"revision": activation.revision, "generation": activation.generation}
-                put_file(self._folder / f"{catalog}.json", json.dumps(row).encode() + b"\n")
-        return activation
+            with lock(self._folder / f".{activation.catalog}.lock"):
+                if self._generation(activation.catalog) < activation.generation:
+                    row = {"revision": activation.revision, "generation": activation.generation}
+                    put_file(self._folder / f"{activation.catalog}.json", json.dumps(row).encode() + b"\n")
 
-    def _next_generation(self, catalog: str, expected: int | None) -> int:
+    def _generation(self, catalog: str) -> int:
         try:
             current = self.read(catalog)
-        except DataLoss:  # a new activation is what mends it
-            current = None
-        generation = current.generation if current else 0
-        if expected is not None and expected != generation:
-            raise Conflict(
-                f"catalog {catalog} is at generation {generation}, not {expected}: look again, then repeat",
-                metadata={"generation": str(generation)},
-            )
-        return generation + 1
+        except DataLoss:  # writing it anew is what mends it
+            return 0
+        return current.generation if current else 0

@@ -12,12 +12,13 @@ from fingerpost.backends.encoder.folder import find
 from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.backends.encoder.tuning import tune_encoder
 from fingerpost.backends.encoder.tuning_plan import Task
-from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.backends.index.engines import ENGINES
 from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.bootstrap.encoding import encoder_source as encoder_source, ready_encoder
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.opening import open_encoder
+from fingerpost.bootstrap.pointing import open_pointers
 from fingerpost.bootstrap.studying import Archive
 from fingerpost.build.linear import fit_head
 from fingerpost.build.reindex import Workshop
@@ -35,13 +36,17 @@ def open_workshop(
     data = DataFolder(folder)
     plain = ready_encoder(folder, source, progress)
     # One thread a product: the same input gives the same digest on any number of cores, and fits run side by side.
-    with SqliteVectorCache(data.vectors) as cache, threadpool_limits(1, user_api="blas"):
+    with (
+        SqliteVectorCache(data.vectors) as cache,
+        open_pointers(folder) as pointers,
+        threadpool_limits(1, user_api="blas"),
+    ):
         yield Workshop(
             plain=plain,
             engines=ENGINES,
             cache=cache,
             revisions=FileRevisionStore(data.revisions),
-            activations=FileActivationStore(data.catalogs),
+            activations=pointers,
             progress=progress,
             tune=_CatalogTuner(data, source, cache, progress) if tuning else None,
             study=Archive(data, cache, progress, {plain.encoder.digest: plain}).study,

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fingerpost.backends.file_store import FileActivationStore
-from fingerpost.errors import NotFound
+from fingerpost.errors import InvalidRequest, NotFound
 from fingerpost.serve.runtime import check_catalog_name
 from fingerpost.types import Activation
+
+_SHORTEST_PREFIX = 6
+"""Characters of a digest that must be given at least: fewer are too easily another revision's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,10 @@ class DataFolder:
         return self.root / "catalogs"
 
     @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.sqlite"
+
+    @property
     def vectors(self) -> Path:
         return self.root / "vectors.sqlite"
 
@@ -44,3 +51,20 @@ class DataFolder:
         if activation is None:
             raise NotFound(f"catalog {catalog} has no active revision in {self.root}: reindex first")
         return activation
+
+    def named(self, name: str) -> str:
+        """Digest of the stored revision that begins so.
+
+        Raises:
+            InvalidRequest: too little of a digest, or several revisions begin so.
+            NotFound: none does.
+        """
+        if len(name) < _SHORTEST_PREFIX:
+            raise InvalidRequest(f"give at least {_SHORTEST_PREFIX} characters of a revision's digest, not {name!r}")
+        folder = self.revisions
+        found = [path.name for path in folder.iterdir() if path.name.startswith(name)] if folder.is_dir() else []
+        if len(found) > 1:
+            raise InvalidRequest(f"{len(found)} revisions begin with {name}: give more characters")
+        if not found:
+            raise NotFound(f"no revision in {self.root} begins with {name}")
+        return found[0]

@@ -10,7 +10,7 @@ from fingerpost.backends.engine.process import EngineProcess
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.guard.admission import Admission
-from fingerpost.ports import ActivationStore, Engine
+from fingerpost.ports import Engine, PointerReader
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.server import ROUTER_SERVICE, Server
 from fingerpost.rpc.services import RouterService
@@ -36,7 +36,7 @@ def build_server(settings: Settings) -> Server:
     return assemble(settings, FileActivationStore(data.catalogs), engine, SnapshotOpener(data, engine).open)
 
 
-def assemble(settings: Settings, activations: ActivationStore, engine: Engine, open_snapshot: OpenSnapshot) -> Server:
+def assemble(settings: Settings, activations: PointerReader, engine: Engine, open_snapshot: OpenSnapshot) -> Server:
     """Wire the parts of a server, whatever it embeds with."""
     cache = ResultCache(settings.cache_bytes, settings.cache_ttl_s, time.monotonic)
     runtime = Runtime(cache.activate)

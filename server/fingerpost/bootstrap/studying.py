@@ -16,14 +16,11 @@ from fingerpost.build.judging import Case
 from fingerpost.build.labelled import read_cases
 from fingerpost.build.report import Baseline, Report, read_report
 from fingerpost.build.study import Study
-from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest, NotFound
+from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
 from fingerpost.integrations.semantic_router import baseline_decisions, require_installed
 from fingerpost.ports import OpenEncoder, Progress, VectorCache
 from fingerpost.serve.revision_format import REPORT, decode
 from fingerpost.types import OUT_OF_SCOPE, Calibration, Decider
-
-_SHORTEST_PREFIX = 6
-"""Characters of a digest that must be given at least: fewer are too easily another revision's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class Archive:
             NotFound: none does.
             DataLoss, FailedPrecondition: it cannot be read.
         """
-        return self.study(self._digest(name))
+        return self.study(self.data.named(name))
 
     def study(self, digest: str) -> Study:
         """A revision by its whole digest.
@@ -74,17 +71,6 @@ class Archive:
         if digest not in self.encoders:
             self.encoders[digest] = open_encoder(self.data, digest)
         return self.encoders[digest]
-
-    def _digest(self, name: str) -> str:
-        if len(name) < _SHORTEST_PREFIX:
-            raise InvalidRequest(f"give at least {_SHORTEST_PREFIX} characters of a revision's digest, not {name!r}")
-        folder = self.data.revisions
-        found = [path.name for path in folder.iterdir() if path.name.startswith(name)] if folder.is_dir() else []
-        if len(found) > 1:
-            raise InvalidRequest(f"{len(found)} revisions begin with {name}: give more characters")
-        if not found:
-            raise NotFound(f"no revision in {self.data.root} begins with {name}")
-        return found[0]
 
 
 @contextmanager

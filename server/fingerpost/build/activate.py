@@ -1,6 +1,5 @@
 """Activate: point a catalog at a published revision."""
 
-from fingerpost.errors import DataLoss
 from fingerpost.ports import ActivationStore
 from fingerpost.types import Activation
 
@@ -10,12 +9,9 @@ def activate(activations: ActivationStore, catalog: str, revision: str) -> tuple
 
     Raises:
         Conflict: another activation came in between.
-        StorageFull: the old pointer stays.
+        Unavailable, StorageFull, DataLoss: the old pointer stays.
     """
-    try:
-        current = activations.read(catalog)
-    except DataLoss:  # a damaged pointer is mended by writing a new one
-        return activations.activate(catalog, revision), True
+    current = activations.read(catalog)
     if current is not None and current.revision == revision:
         return current, False
     return activations.activate(catalog, revision, current.generation if current else 0), True

@@ -36,7 +36,12 @@ EXIT_CODES: Mapping[int, str] = {
     8: "a second signal ended the server with calls in flight",
 }
 
-_BY_REASON = {ErrorReason.ROUTE_FILES_INVALID: 3, ErrorReason.ADDRESS_UNAVAILABLE: 5}
+_BY_REASON = {
+    ErrorReason.ROUTE_FILES_INVALID: 3,
+    ErrorReason.ADDRESS_UNAVAILABLE: 5,
+    ErrorReason.STORE_UNAVAILABLE: 6,
+    ErrorReason.STORE_INCOMPATIBLE: 6,
+}
 _BY_CLASS: Mapping[type[FingerpostError], int] = {
     errors.Unavailable: 4,
     errors.DeadlineExceeded: 4,

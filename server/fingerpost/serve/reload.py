@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from fingerpost.errors import FingerpostError
-from fingerpost.ports import ActivationStore
+from fingerpost.ports import PointerReader
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.types import Activation
 
@@ -23,7 +23,7 @@ class Reloader:
 
     def __init__(
         self,
-        activations: ActivationStore,
+        activations: PointerReader,
         open_snapshot: Callable[[Activation], Awaitable[Snapshot]],
         runtime: Runtime,
         on_change: OnChange,

@@ -1,6 +1,7 @@
 """What crosses the borders between stages: frozen data without behaviour."""
 
 from fingerpost.types.catalog import Catalog, Finding, Model, Policy, Route, Scorer, Severity, Text
+from fingerpost.types.ledger import Action, AuditEntry, AuditFault, AuditHead, Event
 from fingerpost.types.request import (
     Candidate,
     Decision,
@@ -43,7 +44,11 @@ from fingerpost.types.vectors import Vector, Vectors
 __all__ = [
     "MEASURE_BOUNDS",
     "OUT_OF_SCOPE",
+    "Action",
     "Activation",
+    "AuditEntry",
+    "AuditFault",
+    "AuditHead",
     "Calibration",
     "Candidate",
     "Catalog",
@@ -52,6 +57,7 @@ __all__ = [
     "Decision",
     "Embedded",
     "EncoderId",
+    "Event",
     "Exemplar",
     "Expected",
     "Finding",

@@ -69,6 +69,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the address to listen on is taken or cannot be used."""
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 23
     """RESOURCE_EXHAUSTED: the tenant has its share of the queue, and others wait; retry after the given time."""
+    ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 30
+    """UNAVAILABLE: the store of pointers and audit is busy or cannot be reached; repeat with the same key."""
+    ERROR_REASON_STORE_CORRUPT: _ErrorReason.ValueType  # 31
+    """DATA_LOSS: that store is damaged; the message says how to go on."""
+    ERROR_REASON_STORE_BEHIND: _ErrorReason.ValueType  # 32
+    """DATA_LOSS: that store has lost changes that were made and served; the message says how to go on."""
+    ERROR_REASON_STORE_INCOMPATIBLE: _ErrorReason.ValueType  # 33
+    """FAILED_PRECONDITION: that store was made by a newer program, or lies where it cannot be kept."""
+    ERROR_REASON_AUDIT_BROKEN: _ErrorReason.ValueType  # 34
+    """DATA_LOSS: the audit was changed after it was written; the first bad entry is in the metadata."""
+    ERROR_REASON_REVISION_ALREADY_ACTIVE: _ErrorReason.ValueType  # 35
+    """FAILED_PRECONDITION: the catalog serves that revision already."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """`google.rpc.ErrorInfo.reason` is a name of this enum without its prefix: "PROMPT_EMPTY". The domain is "fingerpost".
@@ -122,4 +134,16 @@ ERROR_REASON_ADDRESS_UNAVAILABLE: ErrorReason.ValueType  # 22
 """FAILED_PRECONDITION: the address to listen on is taken or cannot be used."""
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 23
 """RESOURCE_EXHAUSTED: the tenant has its share of the queue, and others wait; retry after the given time."""
+ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 30
+"""UNAVAILABLE: the store of pointers and audit is busy or cannot be reached; repeat with the same key."""
+ERROR_REASON_STORE_CORRUPT: ErrorReason.ValueType  # 31
+"""DATA_LOSS: that store is damaged; the message says how to go on."""
+ERROR_REASON_STORE_BEHIND: ErrorReason.ValueType  # 32
+"""DATA_LOSS: that store has lost changes that were made and served; the message says how to go on."""
+ERROR_REASON_STORE_INCOMPATIBLE: ErrorReason.ValueType  # 33
+"""FAILED_PRECONDITION: that store was made by a newer program, or lies where it cannot be kept."""
+ERROR_REASON_AUDIT_BROKEN: ErrorReason.ValueType  # 34
+"""DATA_LOSS: the audit was changed after it was written; the first bad entry is in the metadata."""
+ERROR_REASON_REVISION_ALREADY_ACTIVE: ErrorReason.ValueType  # 35
+"""FAILED_PRECONDITION: the catalog serves that revision already."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,141 @@
+"""SQLite: the ledger's file, opened so that what was committed survives a kill and a power cut."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError, StorageFull, Unavailable
+
+LATEST = "0001"
+"""The layout that this program reads and writes."""
+
+_BUSY_MS = 5_000
+_PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": _BUSY_MS}
+"""As SQLite answers them: synchronous 2 is FULL."""
+
+_SHARED = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
+"""File systems of several machines: SQLite's write-ahead log needs memory that one machine's processes share."""
+
+
+def open_sqlite(path: Path) -> Engine:
+    """The file's engine, its layout brought up to date; the folder must exist.
+
+    Raises:
+        FailedPrecondition: STORE_INCOMPATIBLE, made by a newer program, or on a file system of several machines.
+        DataLoss: STORE_CORRUPT.
+        Unavailable, StorageFull
+    """
+    check_file_system(path, Path("/proc/self/mountinfo"))
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": _BUSY_MS / 1000})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    with telling(path), engine.begin() as connection:
+        _check_whole(connection, path)
+        _migrate(connection)
+    return engine
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into an error that says what to do."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise _told(error, path) from error
+
+
+def check_file_system(path: Path, mounts: Path) -> None:
+    """Refuse a file system that several machines share.
+
+    Args:
+        path: Of the file.
+        mounts: As /proc/self/mountinfo; one that is not there tells nothing.
+
+    Raises:
+        FailedPrecondition: STORE_INCOMPATIBLE.
+    """
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    kinds = {Path(line.split()[4].replace(r"\040", " ")): line.partition(" - ")[2].split()[0] for line in lines}
+    folder = path.resolve().parent
+    kind = next((kinds[one] for one in (folder, *folder.parents) if one in kinds), "")
+    if kind in _SHARED:
+        raise FailedPrecondition(
+            f"{path} lies on {kind}, a file system that machines share: keep the data folder on a disk of this machine",
+            ErrorReason.STORE_INCOMPATIBLE,
+        )
+
+
+def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin` says, not where the driver thinks
+    for name, value in _PRAGMAS.items():
+        connection.execute(f"PRAGMA {name} = {value}")
+        found = connection.execute(f"PRAGMA {name}").fetchone()[0]
+        if found != value:
+            raise FailedPrecondition(
+                f"SQLite has {name} {found}, not {value}: keep the data folder on a local disk",
+                ErrorReason.STORE_INCOMPATIBLE,
+            )
+
+
+def _begin(connection: Connection) -> None:
+    # Otherwise two that read first and write then would meet in the middle, and one could only give up.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _check_whole(connection: Connection, path: Path) -> None:
+    found = connection.execute(text("PRAGMA quick_check(1)")).scalar()
+    if found != "ok":
+        raise corrupt(path)
+
+
+def _migrate(connection: Connection) -> None:
+    has_layout = connection.execute(text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")).scalar()
+    layout = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if has_layout else None
+    if layout == LATEST:
+        return
+    if layout is not None and layout > LATEST:
+        raise FailedPrecondition(
+            f"the ledger has layout {layout} and this program knows {LATEST}: update the program",
+            ErrorReason.STORE_INCOMPATIBLE,
+        )
+    from alembic import command  # only now: it is seldom needed
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "fingerpost.backends.ledger:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, LATEST)
+
+
+def corrupt(path: Path) -> DataLoss:
+    return DataLoss(
+        f"{path} is damaged: servers go on with what they serve. Put a backup in its place, or move it and its -wal "
+        "file away: the next command makes a new one from the pointers in catalogs/, and the history begins anew",
+        ErrorReason.STORE_CORRUPT,
+    )
+
+
+def _told(error: DatabaseError, path: Path) -> FingerpostError:
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return StorageFull("no room left in the ledger: free some space and repeat")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return corrupt(path)
+    if isinstance(error, OperationalError):
+        words = {
+            sqlite3.SQLITE_BUSY: "is busy: another change takes long; repeat",
+            sqlite3.SQLITE_READONLY: "cannot be written: run this as the user whose file it is",
+            sqlite3.SQLITE_CANTOPEN: "cannot be opened: run this as the user whose folder it is",
+        }
+        return Unavailable(
+            f"{path} {words.get(code, 'cannot be read or written: see to the disk')}", ErrorReason.STORE_UNAVAILABLE
+        )
+    raise error

@@ -1,0 +1,160 @@
+"""Pointing: the ledger of a data folder, and the pointer files that servers follow and that always say the same.
+
+The ledger decides. The files are written after it; what a kill leaves undone between the two, the next command does.
+"""
+
+import os
+import pwd
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.ledger.ledger import SqlLedger
+from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.durable import lock, storing
+from fingerpost.errors import DataLoss, ErrorReason
+from fingerpost.ports import Ledger, Records
+from fingerpost.release.audit import sealed
+from fingerpost.release.pointing import Activated, activate, roll_back
+from fingerpost.serve.revision_format import decode
+from fingerpost.serve.runtime import check_catalog_name
+from fingerpost.types import Action, Activation, AuditEntry, AuditHead, Event
+
+
+class Pointers:
+    """The pointers of a data folder; see `ports.ActivationStore`."""
+
+    def __init__(self, ledger: Ledger, files: FileActivationStore, actor: str) -> None:
+        """Use `open_pointers`, which brings ledger and files to the same state first."""
+        self.ledger = ledger
+        self._files = files
+        self._actor = actor
+
+    def catalogs(self) -> list[str]:
+        return [one.catalog for one in self.ledger.pointers()]
+
+    def read(self, catalog: str) -> Activation | None:
+        return next((one for one in self.ledger.pointers() if one.catalog == catalog), None)
+
+    def activate(self, catalog: str, revision: str, expected_generation: int | None = None) -> Activation:
+        done = activate(self.ledger, self._actor, uuid.uuid4().hex, catalog, revision, expected_generation)
+        return self._followed(done).activation
+
+    def move(
+        self, catalog: str, revision: str, expected_generation: int | None, check: Callable[[str], None]
+    ) -> Activated:
+        """As `activate`, with the entry in the audit; `check` raises when the revision is not whole."""
+        check(revision)
+        done = activate(self.ledger, self._actor, uuid.uuid4().hex, catalog, revision, expected_generation)
+        return self._followed(done)
+
+    def roll_back(self, catalog: str, begins: str | None, check: Callable[[str], None]) -> Activated:
+        """See `release.pointing.roll_back`."""
+        return self._followed(roll_back(self.ledger, self._actor, uuid.uuid4().hex, catalog, begins, check))
+
+    def _followed(self, done: Activated) -> Activated:
+        self._files.follow(done.activation)
+        return done
+
+
+@contextmanager
+def open_pointers(folder: Path) -> Iterator[Pointers]:
+    """The pointers of a data folder; those of a folder that had no ledger are taken over.
+
+    Raises:
+        DataLoss: STORE_CORRUPT; or STORE_BEHIND, servers have been told more than the ledger knows.
+        FailedPrecondition: STORE_INCOMPATIBLE.
+        Unavailable, StorageFull
+    """
+    data = DataFolder(folder)
+    with storing("the ledger"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock(folder / ".ledger.lock"):
+            ledger = SqlLedger(data.ledger, lambda: time.time_ns() // 1000, sealed)
+            files = FileActivationStore(data.catalogs)
+            _agree(ledger, files, data.ledger)
+    yield Pointers(ledger, files, local_user())
+
+
+def local_user() -> str:
+    """Who runs this program, as the ledger calls them."""
+    try:
+        return f"os:{pwd.getpwuid(os.getuid()).pw_name}"  # not by the environment, which says what one likes
+    except KeyError:  # in a container, users have numbers alone
+        return f"os:{os.getuid()}"
+
+
+def move_pointer(folder: Path, catalog: str, revision: str, expected_generation: int | None) -> Activated:
+    """Point the catalog at a stored revision, by its digest or the first characters of it.
+
+    Raises:
+        NotFound, InvalidRequest, DataLoss, FailedPrecondition: there is no such revision, or it is not whole.
+        Conflict: the generation is not the expected one.
+    """
+    check_catalog_name(catalog)
+    with open_pointers(folder) as pointers:
+        digest = DataFolder(folder).named(revision)
+        return pointers.move(catalog, digest, expected_generation, _whole(folder))
+
+
+def go_back(folder: Path, catalog: str, begins: str | None) -> Activated:
+    """See `release.pointing.roll_back`; needs neither the encoder nor the revision that is served."""
+    check_catalog_name(catalog)
+    with open_pointers(folder) as pointers:
+        return pointers.roll_back(catalog, begins, _whole(folder))
+
+
+def history(folder: Path, catalog: str) -> Sequence[AuditEntry]:
+    """What the catalog served, the latest first; see `open_pointers` for what it raises."""
+    check_catalog_name(catalog)
+    with open_pointers(folder) as pointers:
+        return pointers.ledger.history(catalog)
+
+
+def read_audit(folder: Path) -> tuple[Sequence[AuditEntry], AuditHead]:
+    """The whole audit and where it ends; see `open_pointers` for what it raises."""
+    with open_pointers(folder) as pointers:
+        return pointers.ledger.audit()
+
+
+def _whole(folder: Path) -> Callable[[str], None]:
+    def check(digest: str) -> None:
+        decode(digest, FileRevisionStore(DataFolder(folder).revisions).read(digest))
+
+    return check
+
+
+def _agree(ledger: SqlLedger, files: FileActivationStore, path: Path) -> None:
+    known = {one.catalog: one for one in ledger.pointers()}
+    for catalog in sorted({*known, *files.catalogs()}):
+        told, kept = _told(files, catalog), known.get(catalog)
+        if kept is None and told is not None:
+            _take_over(ledger, told)
+        elif kept is not None and told is not None and told.generation > kept.generation:
+            raise DataLoss(
+                f"{path} is behind: catalog {catalog} has generation {kept.generation} there and {told.generation} in "
+                f"catalogs/{catalog}.json: was its -wal file removed? Put a backup in its place, or move it away: the "
+                "next command makes a new one from the pointers in catalogs/",
+                ErrorReason.STORE_BEHIND,
+            )
+        elif kept is not None and told != kept:
+            files.follow(kept)
+
+
+def _told(files: FileActivationStore, catalog: str) -> Activation | None:
+    try:
+        return files.read(catalog)
+    except DataLoss:  # the ledger knows better
+        return None
+
+
+def _take_over(ledger: SqlLedger, told: Activation) -> None:
+    def work(records: Records) -> Event:
+        records.point(told)
+        details = {"generation": str(told.generation)}
+        return Event(local_user(), Action.IMPORT, told.catalog, told.revision, details)
+
+    ledger.change(uuid.uuid4().hex, work)

@@ -1,0 +1,1 @@
+"""Releases: which revision a catalog serves, who decided so, and the proof of it. Pure but for the stores."""

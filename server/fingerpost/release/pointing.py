@@ -1,0 +1,110 @@
+"""Pointing: a catalog's pointer moves to a revision, and the ledger says who moved it from where."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fingerpost.errors import Conflict, ErrorReason, FailedPrecondition, NotFound
+from fingerpost.ports import Ledger, Records
+from fingerpost.types import Action, Activation, AuditEntry, Event
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """A change of a pointer that is in the ledger."""
+
+    activation: Activation
+    entry: AuditEntry  # its hash is the head of the audit just then
+
+
+def activate(
+    ledger: Ledger, actor: str, key: str, catalog: str, revision: str, expected_generation: int | None = None
+) -> Activated:
+    """Point the catalog at a revision.
+
+    Raises:
+        Conflict: the generation is not the expected one.
+        Unavailable, StorageFull, DataLoss: nothing changed.
+    """
+
+    def work(records: Records) -> Event:
+        current = records.pointer(catalog)
+        check_generation(catalog, current.generation if current else 0, expected_generation)
+        return _moved(records, Action.ACTIVATE, actor, catalog, revision)
+
+    return _activated(ledger.change(key, work))
+
+
+def roll_back(
+    ledger: Ledger, actor: str, key: str, catalog: str, begins: str | None, check: Callable[[str], None]
+) -> Activated:
+    """Point the catalog at a revision that it served before.
+
+    Args:
+        ledger: Where the catalog's history stands.
+        actor: Who does it.
+        key: Of this change.
+        catalog: Its name.
+        begins: How the revision's digest begins; None: what was served before the one in force.
+        check: Raises when the stored revision is not whole.
+
+    Raises:
+        NotFound: the catalog never served such a revision.
+        FailedPrecondition: it serves that revision now.
+        Unavailable, StorageFull, DataLoss: nothing changed.
+    """
+
+    def work(records: Records) -> Event:
+        revision = _served_before(records, catalog, begins)
+        check(revision)
+        return _moved(records, Action.ROLL_BACK, actor, catalog, revision)
+
+    return _activated(ledger.change(key, work))
+
+
+def check_generation(catalog: str, generation: int, expected: int | None) -> None:
+    """Refuse a change that was meant for another state.
+
+    Raises:
+        Conflict: GENERATION_CONFLICT.
+    """
+    if expected is not None and expected != generation:
+        raise Conflict(
+            f"catalog {catalog} is at generation {generation}, not {expected}: look again, then repeat",
+            metadata={"generation": str(generation)},
+        )
+
+
+def _served_before(records: Records, catalog: str, begins: str | None) -> str:
+    history = records.history(catalog)
+    if not history:
+        raise NotFound(f"catalog {catalog} never served a revision: reindex first")
+    current = history[0].revision
+    others = (one.revision for one in history if one.revision != current)
+    if begins is None:
+        found = next(others, None)
+    elif current.startswith(begins):
+        raise FailedPrecondition(
+            f"catalog {catalog} serves {current[:12]} already", ErrorReason.REVISION_ALREADY_ACTIVE
+        )
+    else:
+        found = next((one for one in others if one.startswith(begins)), None)
+    if found is None:
+        wanted = "another revision" if begins is None else f"a revision {begins[:12]}"
+        raise NotFound(
+            f"catalog {catalog} never served {wanted}: `fingerpost history` lists those that it did",
+            ErrorReason.REVISION_NOT_FOUND,
+        )
+    return found
+
+
+def _moved(records: Records, action: Action, actor: str, catalog: str, revision: str) -> Event:
+    current = records.pointer(catalog)
+    activation = Activation(catalog, revision, (current.generation if current else 0) + 1)
+    records.point(activation)
+    before = {"before": current.revision} if current else {}
+    return Event(actor, action, catalog, revision, {**before, "generation": str(activation.generation)})
+
+
+def _activated(entry: AuditEntry) -> Activated:
+    event = entry.event
+    return Activated(Activation(event.catalog, event.revision, int(event.details["generation"])), entry)

@@ -1,0 +1,52 @@
+"""What the ledger keeps: who changed what, when, in a chain that shows every later change of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What was done to a catalog."""
+
+    ACTIVATE = "activate"
+    ROLL_BACK = "roll_back"
+    IMPORT = "import"  # of a pointer that was there before the ledger was
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change as somebody makes it."""
+
+    actor: str  # os:NAME for a user of this machine
+    action: Action
+    catalog: str
+    revision: str
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """An event in the ledger; its hash covers everything before it."""
+
+    sequence: int  # from 1, without gaps
+    time_us: int  # microseconds since the epoch, UTC; never before the entry's before it
+    event: Event
+    key: str  # who repeats a change with the same key changes nothing more
+    previous_hash: str  # of the entry before; zeros for the first
+    hash: str  # sha256 in hexadecimal
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """Where the chain ends; whoever keeps it elsewhere can tell whether the chain was rewritten."""
+
+    sequence: int = 0
+    hash: str = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFault:
+    """The first entry that is not what it was."""
+
+    sequence: int  # 0: none by itself, but the chain does not hold what it should
+    what: str  # a sentence for people

@@ -1,0 +1,79 @@
+"""Pointers moved by hand, as an operator does it: commands, a server that follows, and wrong input."""
+
+import json
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from fingerpost.client import Client
+from tests.e2e.test_comparing_revisions import active
+from tests.ledgers import pointers_of
+from tests.processes import ServerProcess, fingerpost
+from tests.unit.test_file_store import put
+
+
+@pytest.fixture
+def data(published: Path, tmp_path: Path) -> Path:
+    """The starter routes, published."""
+    return shutil.copytree(published, tmp_path / "data")
+
+
+def test_a_server_follows_within_two_seconds(data: Path) -> None:
+    """A roll back reaches a running server; a damaged current revision and a missing encoder do not keep it."""
+    first = active(data)
+    second = put(data, "of another encoder")
+    with ServerProcess(data) as server, Client(server.address) as client:
+        pointers_of(data).activate("default", second)
+        time.sleep(1)
+        assert client.info().catalogs[0].revision == first, "what cannot be served is refused, the last good one stays"
+        pointers_of(data).activate("default", first)
+        fingerpost("activate", second, "--data", data)
+        done = json.loads(fingerpost("rollback", "--data", data, "--json").stdout)
+        assert (done["action"], done["revision"], done["details"]["generation"]) == ("roll_back", first, "5")
+        began = time.monotonic()
+        while client.info().catalogs[0].generation != 5:
+            assert time.monotonic() - began < 2
+            time.sleep(0.02)
+    kept = json.loads(fingerpost("audit", "list", "--data", data, "--json").stdout)
+    assert [entry["details"]["generation"] for entry in kept] == ["5", "4", "3", "2", "1"]
+    assert {entry["actor"][:3] for entry in kept} == {"os:"}
+
+
+def test_wrong_input_changes_nothing(data: Path) -> None:
+    """Unknown, short and ambiguous revisions, a generation that is over, a catalog that is none: each told, none done."""
+    before = fingerpost("audit", "list", "--data", data, "--json").stdout
+    for arguments, words in (
+        (("activate", "0123456789ab"), "no revision"),
+        (("activate", "01"), "at least 6 characters"),
+        (("activate", active(data), "--expect-generation", "7"), "is at generation 1, not 7"),
+        (("rollback",), "never served another revision"),
+        (("rollback", active(data)[:8]), "already"),
+        (("rollback", "--catalog", "team"), "never served a revision"),
+        (("history", "--catalog", "../x"), "a catalog's name is"),
+        (("audit", "verify", "--head", "abc"), "at least 12 characters"),
+    ):
+        assert words in fingerpost(*arguments, "--data", data, code=7).stderr
+    assert "not in the chain" in fingerpost("audit", "verify", "--head", "0" * 64, "--data", data, code=6).stderr
+    assert fingerpost("audit", "list", "--data", data, "--json").stdout == before
+
+
+def test_a_rewritten_audit_is_found_out(data: Path, tmp_path: Path) -> None:
+    """An entry that was changed behind the program's back is named; the exported file has every hash."""
+    with sqlite3.connect(data / "ledger.sqlite") as connection:
+        connection.execute("DROP TRIGGER audit_no_update")
+        connection.execute("UPDATE audit SET actor = 'os:nobody' WHERE sequence = 1")
+    assert "entry 1: it is not what was written" in fingerpost("audit", "verify", "--data", data, code=6).stderr
+    fingerpost("audit", "export", tmp_path / "audit.jsonl", "--data", data)
+    [line] = (tmp_path / "audit.jsonl").read_text().splitlines()
+    assert json.loads(line)["actor"] == "os:nobody"
+
+
+def test_a_damaged_ledger_leaves_the_server_alone(data: Path) -> None:
+    """Commands refuse with exit code 6 and say what to do; a server starts and answers."""
+    (data / "ledger.sqlite").write_bytes(b"not a database" * 1_000)
+    assert "Put a backup in its place" in fingerpost("rollback", "--data", data, code=6).stderr
+    with ServerProcess(data) as server, Client(server.address) as client:
+        assert client.route("write a function").revision == active(data)
