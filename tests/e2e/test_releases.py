@@ -43,7 +43,7 @@ def test_a_server_follows_within_two_seconds(data: Path) -> None:
 
 
 def test_wrong_input_changes_nothing(data: Path) -> None:
-    """Unknown, short and ambiguous revisions, a generation that is over, a catalog that is none: each told, none done."""
+    """Unknown, short and ambiguous revisions, a generation that is over, a catalog that is none: told, not done."""
     before = fingerpost("audit", "list", "--data", data, "--json").stdout
     for arguments, words in (
         (("activate", "0123456789ab"), "no revision"),

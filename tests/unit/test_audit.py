@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,13 +31,14 @@ def test_a_whole_chain() -> None:
 
 
 def altered(entry: AuditEntry, what: str) -> AuditEntry:
+    other: dict[str, Any] = {what: 7 if what == "time_us" else "other"}
     if what in ("actor", "catalog", "revision"):
-        return replace(entry, event=replace(entry.event, **{what: "other"}))
+        return replace(entry, event=replace(entry.event, **other))
     if what == "action":
         return replace(entry, event=replace(entry.event, action=Action.ROLL_BACK))
     if what == "details":
         return replace(entry, event=replace(entry.event, details={"generation": "99"}))
-    return replace(entry, **{what: 7 if what == "time_us" else "f" * 64})
+    return replace(entry, **other)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,8 @@ def test_random_changes_of_characters_show() -> None:
         value = getattr(entries[place], name)
         at = generator.randrange(len(value))
         other = value[:at] + ("x" if value[at] != "x" else "y") + value[at + 1 :]
-        bad = [*entries[:place], replace(entries[place], **{name: other}), *entries[place + 1 :]]
+        changed: dict[str, Any] = {name: other}
+        bad = [*entries[:place], replace(entries[place], **changed), *entries[place + 1 :]]
         fault = first_fault(bad, head)
         assert fault is not None
         assert fault.sequence == place + 1
