@@ -23,6 +23,14 @@ class Settings(BaseSettings):
 
     data: Path = Field(Path("data"), description="Folder of revisions, encoders and pointers.")
     listen: str = Field("127.0.0.1:50051", description="HOST:PORT to serve on; port 0 takes a free one.")
+    tls_certificate: str = Field("", description="PEM file of the server's certificate chain; empty: plain text.")
+    tls_key: str = Field("", description="PEM file of its key, without passphrase; read anew when it changes.")
+    tls_client_ca: str = Field(
+        "", description="PEM file of authorities; with it every client must show a certificate of one of them."
+    )
+    allow_plaintext: bool = Field(
+        False, description="Listen beyond loopback without TLS, where something else protects the way."
+    )
     embed_threads: int = Field(
         default_factory=_embed_threads,
         ge=1,
@@ -118,7 +126,7 @@ def read_settings(given: Mapping[str, object]) -> Settings:
         raise InvalidRequest(f"settings: {message}", fields=fields) from error
 
 
-_OF_COMMANDS = {"TARGET", "ENCODER", "PRECISION"}  # read by other commands than serve
+_OF_COMMANDS = {"TARGET", "CA", "CERTIFICATE", "KEY", "ENCODER", "PRECISION"}  # read by other commands than serve
 
 
 def _known(name: str) -> bool:

@@ -128,6 +128,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "check-routes-in-ci.md",
         "compare-revisions.md",
         "go-back.md",
+        "secure-it.md",
         "learn-from-traffic.md",
         "read-the-report.md",
     }
@@ -423,6 +424,21 @@ def test_run_several_replicas(data: Path, tmp_path: Path) -> None:
     [first, second] = re.findall(r"^ +revision +([0-9a-f]+)$", printed, re.MULTILINE)
     assert first == second
     assert first.startswith(published)
+
+
+@pytest.mark.alone
+def test_secure_it(data: Path, tmp_path: Path) -> None:
+    """The guide's authority and certificates are made, who has one is answered, and a renewed one is used."""
+    folder = clone_to(tmp_path / "clone")
+    data.rename(folder / "data")
+    guide = GUIDES / "secure-it.md"
+    make, serve, ask, renew = blocks(guide)
+    [program] = blocks(guide, "python")
+    shell = ["trap 'kill $(jobs -p) || true' EXIT", make, serve, ask, f"python - <<'PYTHON'\n{program}PYTHON\n", renew]
+    printed = typed(folder, moved("\n".join(shell), {"50443": free_ports(1)[0]}))
+    assert "MATCHED: route code, model coder" in printed
+    assert printed.endswith("coder\n") or "\ncoder\n" in printed
+    assert not (folder / "certificates").exists()
 
 
 def free_ports(count: int) -> list[str]:

@@ -17,6 +17,7 @@ from fingerpost.rpc.connections import connection_options
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.interceptors import Boundary
 from fingerpost.rpc.services import RouterService
+from fingerpost.rpc.tls import certificates_of
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.reload import OnChange, Reloader
 from fingerpost.serve.runtime import Runtime
@@ -75,6 +76,7 @@ async def start(server: Server) -> "Running":
 
     Raises:
         FailedPrecondition: ADDRESS_UNAVAILABLE.
+        InvalidRequest: see `rpc.tls.certificates_of`.
     """
     grpc_server, address = _bound(server)
     server.watch.start()
@@ -140,12 +142,16 @@ def _bound(server: Server) -> tuple[grpc.aio.Server, str]:
     health_pb2_grpc.add_HealthServicer_to_server(server.health.servicer, grpc_server)
     health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     reflection.enable_server_reflection((ROUTER_SERVICE, health_name, reflection.SERVICE_NAME), grpc_server)
-    return grpc_server, _bind(grpc_server, settings.listen)
+    return grpc_server, _bind(grpc_server, settings)
 
 
-def _bind(grpc_server: grpc.aio.Server, listen: str) -> str:
+def _bind(grpc_server: grpc.aio.Server, settings: Settings) -> str:
+    listen, certificates = settings.listen, certificates_of(settings)
     try:
-        port = grpc_server.add_insecure_port(listen)
+        if certificates is None:
+            port = grpc_server.add_insecure_port(listen)
+        else:
+            port = grpc_server.add_secure_port(listen, certificates.credentials())
     except RuntimeError as error:
         raise FailedPrecondition(
             f"cannot listen on {listen}: the address is taken or not of this machine: "

@@ -8,7 +8,7 @@ import typer
 
 from fingerpost.cli import show
 from fingerpost.cli.commands.app import app
-from fingerpost.cli.commands.options import DEFAULT_TARGET, Catalog, Data, Json, Target
+from fingerpost.cli.commands.options import DEFAULT_TARGET, Ca, Catalog, Certificate, Data, Json, Key, Target
 from fingerpost.errors import ErrorReason, FailedPrecondition
 
 _FORCED_STOP = 8
@@ -44,22 +44,35 @@ def route(
     target: Target = DEFAULT_TARGET,
     catalog: Catalog = "default",
     alternatives: Annotated[int, typer.Option(help="How many routes to list.")] = 3,
+    ca: Ca = None,
+    certificate: Certificate = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Route one text and show the decision."""
-    from fingerpost.client import Client, Options
+    from fingerpost.cli.connecting import connect
+    from fingerpost.client import Options
 
-    with Client(target) as client:
+    with connect(target, ca, certificate, key) as client:
         decision = client.route(_read(text), Options(catalog=catalog, alternatives_count=alternatives))
     show.decision(decision, as_json=json)
 
 
 @app.command(epilog='Example: fingerpost explain "why does my loop never end"')
-def explain(text: _Text, target: Target = DEFAULT_TARGET, catalog: Catalog = "default", json: Json = False) -> None:
+def explain(
+    text: _Text,
+    target: Target = DEFAULT_TARGET,
+    catalog: Catalog = "default",
+    ca: Ca = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
     """Route one text and show how the decision came about."""
-    from fingerpost.client import Client, Options
+    from fingerpost.cli.connecting import connect
+    from fingerpost.client import Options
 
-    with Client(target) as client:
+    with connect(target, ca, certificate, key) as client:
         explanation = client.explain(_read(text), Options(catalog=catalog))
     show.explanation(explanation, as_json=json)
 
@@ -87,11 +100,17 @@ def try_(
 
 
 @app.command(epilog="Example: fingerpost info --target 127.0.0.1:50051")
-def info(target: Target = DEFAULT_TARGET, json: Json = False) -> None:
+def info(
+    target: Target = DEFAULT_TARGET,
+    ca: Ca = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
     """Show what a server serves: catalogs, revisions, encoders, limits."""
-    from fingerpost.client import Client
+    from fingerpost.cli.connecting import connect
 
-    with Client(target) as client:
+    with connect(target, ca, certificate, key) as client:
         show.server_info(client.info(), as_json=json)
 
 

@@ -10,6 +10,14 @@ from fingerpost.cli.completing import complete_catalog
 DEFAULT_TARGET = "127.0.0.1:50051"
 
 Target = Annotated[str, typer.Option(help="HOST:PORT of the server.", envvar="FINGERPOST_TARGET")]
+Ca = Annotated[
+    Path | None,
+    typer.Option(help="PEM file of the authority that the server's certificate must be of.", envvar="FINGERPOST_CA"),
+]
+Certificate = Annotated[
+    Path | None, typer.Option(help="PEM file of our certificate, to show it.", envvar="FINGERPOST_CERTIFICATE")
+]
+Key = Annotated[Path | None, typer.Option(help="PEM file of its key.", envvar="FINGERPOST_KEY")]
 Catalog = Annotated[str, typer.Option(help="Which set of routes.", autocompletion=complete_catalog)]
 Routes = Annotated[Path, typer.Option(help="Folder of route files.")]
 Data = Annotated[Path, typer.Option(help="Folder of revisions, encoders and pointers.", envvar="FINGERPOST_DATA")]
