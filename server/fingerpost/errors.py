@@ -2,6 +2,8 @@
 
     FingerpostError
     ├── InvalidRequest       INVALID_ARGUMENT     the caller must change the request
+    ├── Unauthenticated      UNAUTHENTICATED      it is not known who calls
+    ├── PermissionDenied     PERMISSION_DENIED    whoever calls may not do that
     ├── NotFound             NOT_FOUND            no such catalog or revision
     ├── FailedPrecondition   FAILED_PRECONDITION  someone must act first
     ├── Overloaded           RESOURCE_EXHAUSTED   too much work; retry after a while
@@ -46,12 +48,21 @@ class ErrorReason(StrEnum):
     ROUTE_FILES_INVALID = "ROUTE_FILES_INVALID"
     REVISION_NOT_FOUND = "REVISION_NOT_FOUND"
     ADDRESS_UNAVAILABLE = "ADDRESS_UNAVAILABLE"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    AUTHENTICATION_REQUIRED = "AUTHENTICATION_REQUIRED"
+    TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     STORE_CORRUPT = "STORE_CORRUPT"
     STORE_BEHIND = "STORE_BEHIND"
     STORE_INCOMPATIBLE = "STORE_INCOMPATIBLE"
     AUDIT_BROKEN = "AUDIT_BROKEN"
     REVISION_ALREADY_ACTIVE = "REVISION_ALREADY_ACTIVE"
+    APPROVAL_REQUIRED = "APPROVAL_REQUIRED"
+    SELF_APPROVAL = "SELF_APPROVAL"
+    PROPOSAL_NOT_FOUND = "PROPOSAL_NOT_FOUND"
+    PROPOSAL_CLOSED = "PROPOSAL_CLOSED"
+    ARTEFACTS_UNAVAILABLE = "ARTEFACTS_UNAVAILABLE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,14 @@ class FingerpostError(Exception):
 
 class InvalidRequest(FingerpostError):
     default_reason = ErrorReason.INVALID_FIELD
+
+
+class Unauthenticated(FingerpostError):
+    default_reason = ErrorReason.UNAUTHENTICATED
+
+
+class PermissionDenied(FingerpostError):
+    default_reason = ErrorReason.PERMISSION_DENIED
 
 
 class NotFound(FingerpostError):

@@ -63,7 +63,7 @@ def test_explain_and_info(starter: ServerProcess) -> None:
         (["reindex", "--catalog", "../up"], 7, "catalog"),
         (["reindex", "--precision", "int4"], 7, "int8 or fp32"),
         (["reindex", "--encoder", "no such thing"], 7, "no encoder"),
-        (["serve", "--listen", "nowhere"], 5, "nowhere"),
+        (["serve", "--listen", "nowhere"], 7, "HOST:PORT"),
         (["serve", "--embed-threads", "0"], 7, "embed_threads"),
         (["evaluate", "no.jsonl", "--baseline", "coin"], 7, "semantic-router"),
         (["thresholds"], 7, "reindex first"),

@@ -41,6 +41,7 @@ _BY_REASON = {
     ErrorReason.ADDRESS_UNAVAILABLE: 5,
     ErrorReason.STORE_UNAVAILABLE: 6,
     ErrorReason.STORE_INCOMPATIBLE: 6,
+    ErrorReason.ARTEFACTS_UNAVAILABLE: 6,
 }
 _BY_CLASS: Mapping[type[FingerpostError], int] = {
     errors.Unavailable: 4,

@@ -95,6 +95,8 @@ def certificates_of(settings: Settings) -> Certificates | None:
     Raises:
         InvalidRequest: half of a pair, files that cannot be used, or plain text beyond loopback without being told to.
     """
+    if ":" not in settings.listen:
+        raise _refused("listen", f"{settings.listen} is no address: give HOST:PORT, as in 127.0.0.1:50051")
     certificate, key, client_ca = settings.tls_certificate, settings.tls_key, settings.tls_client_ca
     if certificate and key:
         return Certificates(Path(certificate), Path(key), Path(client_ca) if client_ca else None)

@@ -69,6 +69,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the address to listen on is taken or cannot be used."""
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 23
     """RESOURCE_EXHAUSTED: the tenant has its share of the queue, and others wait; retry after the given time."""
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 24
+    """UNAUTHENTICATED: no valid token or certificate came with the call; the cause is in the server's log alone."""
+    ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 25
+    """PERMISSION_DENIED: whoever calls has none of the roles that the method needs; they are in the metadata."""
+    ERROR_REASON_AUTHENTICATION_REQUIRED: _ErrorReason.ValueType  # 26
+    """FAILED_PRECONDITION: the server does not start, since what it is told to do needs to know who calls."""
+    ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 27
+    """RESOURCE_EXHAUSTED: too many wrong tokens came from there; retry after the given time."""
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 30
     """UNAVAILABLE: the store of pointers and audit is busy or cannot be reached; repeat with the same key."""
     ERROR_REASON_STORE_CORRUPT: _ErrorReason.ValueType  # 31
@@ -81,6 +89,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """DATA_LOSS: the audit was changed after it was written; the first bad entry is in the metadata."""
     ERROR_REASON_REVISION_ALREADY_ACTIVE: _ErrorReason.ValueType  # 35
     """FAILED_PRECONDITION: the catalog serves that revision already."""
+    ERROR_REASON_APPROVAL_REQUIRED: _ErrorReason.ValueType  # 36
+    """FAILED_PRECONDITION: the revision lacks approvals; how many are needed and given is in the metadata."""
+    ERROR_REASON_SELF_APPROVAL: _ErrorReason.ValueType  # 37
+    """PERMISSION_DENIED: who proposed a revision may not approve it."""
+    ERROR_REASON_PROPOSAL_NOT_FOUND: _ErrorReason.ValueType  # 38
+    """NOT_FOUND: nobody proposed that revision."""
+    ERROR_REASON_PROPOSAL_CLOSED: _ErrorReason.ValueType  # 39
+    """FAILED_PRECONDITION: the proposal was rejected, or is proposed already."""
+    ERROR_REASON_ARTEFACTS_UNAVAILABLE: _ErrorReason.ValueType  # 40
+    """UNAVAILABLE: the shared folder of revisions and encoders cannot be reached."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """`google.rpc.ErrorInfo.reason` is a name of this enum without its prefix: "PROMPT_EMPTY". The domain is "fingerpost".
@@ -134,6 +152,14 @@ ERROR_REASON_ADDRESS_UNAVAILABLE: ErrorReason.ValueType  # 22
 """FAILED_PRECONDITION: the address to listen on is taken or cannot be used."""
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 23
 """RESOURCE_EXHAUSTED: the tenant has its share of the queue, and others wait; retry after the given time."""
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 24
+"""UNAUTHENTICATED: no valid token or certificate came with the call; the cause is in the server's log alone."""
+ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 25
+"""PERMISSION_DENIED: whoever calls has none of the roles that the method needs; they are in the metadata."""
+ERROR_REASON_AUTHENTICATION_REQUIRED: ErrorReason.ValueType  # 26
+"""FAILED_PRECONDITION: the server does not start, since what it is told to do needs to know who calls."""
+ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 27
+"""RESOURCE_EXHAUSTED: too many wrong tokens came from there; retry after the given time."""
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 30
 """UNAVAILABLE: the store of pointers and audit is busy or cannot be reached; repeat with the same key."""
 ERROR_REASON_STORE_CORRUPT: ErrorReason.ValueType  # 31
@@ -146,4 +172,14 @@ ERROR_REASON_AUDIT_BROKEN: ErrorReason.ValueType  # 34
 """DATA_LOSS: the audit was changed after it was written; the first bad entry is in the metadata."""
 ERROR_REASON_REVISION_ALREADY_ACTIVE: ErrorReason.ValueType  # 35
 """FAILED_PRECONDITION: the catalog serves that revision already."""
+ERROR_REASON_APPROVAL_REQUIRED: ErrorReason.ValueType  # 36
+"""FAILED_PRECONDITION: the revision lacks approvals; how many are needed and given is in the metadata."""
+ERROR_REASON_SELF_APPROVAL: ErrorReason.ValueType  # 37
+"""PERMISSION_DENIED: who proposed a revision may not approve it."""
+ERROR_REASON_PROPOSAL_NOT_FOUND: ErrorReason.ValueType  # 38
+"""NOT_FOUND: nobody proposed that revision."""
+ERROR_REASON_PROPOSAL_CLOSED: ErrorReason.ValueType  # 39
+"""FAILED_PRECONDITION: the proposal was rejected, or is proposed already."""
+ERROR_REASON_ARTEFACTS_UNAVAILABLE: ErrorReason.ValueType  # 40
+"""UNAVAILABLE: the shared folder of revisions and encoders cannot be reached."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
