@@ -9,6 +9,7 @@ import grpc
 
 from fingerpost.errors import FingerpostError
 from fingerpost.serve.pipeline import Answer
+from fingerpost.types import Principal
 
 
 @dataclass(slots=True)
@@ -19,6 +20,7 @@ class Call:
     started: float  # time.monotonic seconds
     request_id: str = ""
     deadline: float = 0.0  # time.monotonic seconds
+    principal: Principal | None = None  # who calls; None where nobody is asked to say so
     answers: list[Answer] = field(default_factory=list)
     errors: list[FingerpostError] = field(default_factory=list)  # of the call, or of items of its batch
 

@@ -1,5 +1,6 @@
 """What crosses the borders between stages: frozen data without behaviour."""
 
+from fingerpost.types.access import AccessRole, Principal
 from fingerpost.types.catalog import Catalog, Finding, Model, Policy, Route, Scorer, Severity, Text
 from fingerpost.types.ledger import Action, AuditEntry, AuditFault, AuditHead, Event
 from fingerpost.types.request import (
@@ -44,6 +45,7 @@ from fingerpost.types.vectors import Vector, Vectors
 __all__ = [
     "MEASURE_BOUNDS",
     "OUT_OF_SCOPE",
+    "AccessRole",
     "Action",
     "Activation",
     "AuditEntry",
@@ -69,6 +71,7 @@ __all__ = [
     "Neighbour",
     "Outcome",
     "Policy",
+    "Principal",
     "Promise",
     "Reading",
     "Reason",

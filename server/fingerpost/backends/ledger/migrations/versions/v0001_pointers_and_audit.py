@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from fingerpost.backends.ledger.migrations.growing import only_grows
+
 revision = "0001"
 down_revision = None
 
@@ -43,8 +45,4 @@ def upgrade() -> None:
         sa.Column("revision", sa.String(64), nullable=False),
     )
     for table in _GROWING:
-        for change in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} can only grow'); END"
-            )
+        only_grows(table)
