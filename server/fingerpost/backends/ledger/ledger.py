@@ -99,6 +99,12 @@ class _Records:
         )
         return [Activation(row.catalog, row.revision, row.generation) for row in rows]
 
+    def entries(self, catalog: str, revision: str) -> Sequence[AuditEntry]:
+        rows = self._connection.execute(
+            select(audit).where(audit.c.catalog == catalog, audit.c.revision == revision).order_by(audit.c.sequence)
+        )
+        return [_entry(row) for row in rows]
+
     def point(self, activation: Activation) -> None:
         row = {"revision": activation.revision, "generation": activation.generation}
         if self.pointer(activation.catalog) is None:

@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError, StorageFull, Unavailable
 
-LATEST = "0001"
+LATEST = "0002"
 """The layout that this program reads and writes."""
 
 _BUSY_MS = 5_000
