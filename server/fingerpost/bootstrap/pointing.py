@@ -61,7 +61,7 @@ class Pointers:
 
 
 @contextmanager
-def open_pointers(folder: Path) -> Iterator[Pointers]:
+def open_pointers(data: DataFolder) -> Iterator[Pointers]:
     """The pointers of a data folder; those of a folder that had no ledger are taken over.
 
     Raises:
@@ -69,10 +69,9 @@ def open_pointers(folder: Path) -> Iterator[Pointers]:
         FailedPrecondition: STORE_INCOMPATIBLE.
         Unavailable, StorageFull
     """
-    data = DataFolder(folder)
     with storing("the ledger"):
-        folder.mkdir(parents=True, exist_ok=True)
-        with lock(folder / ".ledger.lock"):
+        data.root.mkdir(parents=True, exist_ok=True)
+        with lock(data.root / ".ledger.lock"):
             ledger = SqlLedger(data.ledger, lambda: time.time_ns() // 1000, sealed)
             files = FileActivationStore(data.catalogs)
             _agree(ledger, files, data.ledger)
@@ -87,7 +86,7 @@ def local_user() -> str:
         return f"os:{os.getuid()}"
 
 
-def move_pointer(folder: Path, catalog: str, revision: str, expected_generation: int | None) -> Activated:
+def move_pointer(data: DataFolder, catalog: str, revision: str, expected_generation: int | None) -> Activated:
     """Point the catalog at a stored revision, by its digest or the first characters of it.
 
     Raises:
@@ -95,34 +94,34 @@ def move_pointer(folder: Path, catalog: str, revision: str, expected_generation:
         Conflict: the generation is not the expected one.
     """
     check_catalog_name(catalog)
-    with open_pointers(folder) as pointers:
-        digest = DataFolder(folder).named(revision)
-        return pointers.move(catalog, digest, expected_generation, _whole(folder))
+    with open_pointers(data) as pointers:
+        digest = data.named(revision)
+        return pointers.move(catalog, digest, expected_generation, _whole(data))
 
 
-def go_back(folder: Path, catalog: str, begins: str | None) -> Activated:
+def go_back(data: DataFolder, catalog: str, begins: str | None) -> Activated:
     """See `release.pointing.roll_back`; needs neither the encoder nor the revision that is served."""
     check_catalog_name(catalog)
-    with open_pointers(folder) as pointers:
-        return pointers.roll_back(catalog, begins, _whole(folder))
+    with open_pointers(data) as pointers:
+        return pointers.roll_back(catalog, begins, _whole(data))
 
 
-def history(folder: Path, catalog: str) -> Sequence[AuditEntry]:
+def history(data: DataFolder, catalog: str) -> Sequence[AuditEntry]:
     """What the catalog served, the latest first; see `open_pointers` for what it raises."""
     check_catalog_name(catalog)
-    with open_pointers(folder) as pointers:
+    with open_pointers(data) as pointers:
         return pointers.ledger.history(catalog)
 
 
-def read_audit(folder: Path) -> tuple[Sequence[AuditEntry], AuditHead]:
+def read_audit(data: DataFolder) -> tuple[Sequence[AuditEntry], AuditHead]:
     """The whole audit and where it ends; see `open_pointers` for what it raises."""
-    with open_pointers(folder) as pointers:
+    with open_pointers(data) as pointers:
         return pointers.ledger.audit()
 
 
-def _whole(folder: Path) -> Callable[[str], None]:
+def _whole(data: DataFolder) -> Callable[[str], None]:
     def check(digest: str) -> None:
-        decode(digest, FileRevisionStore(DataFolder(folder).revisions).read(digest))
+        decode(digest, FileRevisionStore(data.revisions).read(digest))
 
     return check
 
