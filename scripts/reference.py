@@ -80,7 +80,7 @@ def _commands(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, Comman
 def default(parameter: object) -> str:
     value = getattr(parameter, "default", None)
     variable = getattr(parameter, "envvar", None)
-    shown = "required" if getattr(parameter, "required", False) else "" if value in (None, False) else f"`{value}`"
+    shown = "required" if getattr(parameter, "required", False) else "" if value in (None, False, "") else f"`{value}`"
     return f"{shown} (or `{variable}`)".strip() if variable else shown
 
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from fingerpost.backends.file_store import FileActivationStore
 from fingerpost.backends.ledger.ledger import SqlLedger
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import Pointers, open_pointers
 from fingerpost.release.audit import sealed
 
 
 def pointers_of(folder: Path) -> Pointers:
     """Opened as a command opens them; nothing needs closing."""
-    with open_pointers(folder) as pointers:
+    with open_pointers(DataFolder(folder)) as pointers:
         return pointers
 
 

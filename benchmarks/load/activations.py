@@ -4,6 +4,7 @@ import itertools
 
 from benchmarks.catalogs import CATALOG, Catalog
 from benchmarks.load.every import Every
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import open_pointers
 
 
@@ -25,6 +26,6 @@ class Activating(Every):
         self.count = 0
 
     def _activate(self) -> None:
-        with open_pointers(self._data) as pointers:
+        with open_pointers(DataFolder(self._data)) as pointers:
             pointers.activate(CATALOG, next(self._revisions))
         self.count += 1

@@ -24,6 +24,7 @@ from public_sets import OUT_OF_SCOPE_LABEL
 from recorded import ROOT, header
 
 from fingerpost.bootstrap.building import encoder_source, open_workshop
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.build.linear import train_linear
 from fingerpost.build.recipe import Part, vote_shares
 from fingerpost.build.reindex import Workshop
@@ -256,7 +257,7 @@ def _in_scope(rows: Sequence[Row]) -> list[Row]:
 def main() -> None:
     given = _arguments()
     results: dict[str, Any] = {**header(), "sets": {}}
-    with progress() as bar, open_workshop(given.data, encoder_source("minilm", "int8"), bar) as shop:
+    with progress() as bar, open_workshop(DataFolder(given.data), encoder_source("minilm", "int8"), bar) as shop:
         for name in given.only.split(","):
             started = time.monotonic()
             data = pooled(given.sets / name, shop)

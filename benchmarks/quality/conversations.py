@@ -28,6 +28,7 @@ import numpy as np
 from public_sets import SETS, arguments, in_scope
 
 from fingerpost.bootstrap.building import encoder_source, open_workshop
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.build.reindex import Workshop
 from fingerpost.build.vectorise import vectorise
 from fingerpost.cli.progress import progress
@@ -141,7 +142,7 @@ def main() -> None:
     given = arguments(__doc__)
     print("| set | case | last alone | always joined | the rule | joined by the rule |")
     print("|---|---|---|---|---|---|")
-    with progress() as bar, open_workshop(given.data, encoder_source("minilm", "int8"), bar) as shop:
+    with progress() as bar, open_workshop(DataFolder(given.data), encoder_source("minilm", "int8"), bar) as shop:
         for name in SETS:
             utterances = _utterances(given.sets / name, shop)
             for case, conversations in _cases(in_scope(given.sets / name / "validation.jsonl")).items():

@@ -18,6 +18,7 @@ import numpy as np
 from public_sets import SETS, arguments, in_scope
 
 from fingerpost.bootstrap.building import encoder_source, open_workshop
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.build.fit import fit
 from fingerpost.build.held_out import Sample
 from fingerpost.build.maps import Maps, fit_pick_map, fit_scope_map, similarity_floor
@@ -40,7 +41,7 @@ Rows = Sequence[tuple[str, str]]
 def main() -> None:
     given = arguments(__doc__)
     samples: list[tuple[str, Sample]] = []
-    with progress() as bar, open_workshop(given.data, encoder_source("minilm", "int8"), bar) as shop:
+    with progress() as bar, open_workshop(DataFolder(given.data), encoder_source("minilm", "int8"), bar) as shop:
         for name in SETS:
             samples += [(name, sample) for sample in _samples(given.sets / name, shop, bar)]
     for left_out in SETS:

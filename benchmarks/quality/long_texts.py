@@ -41,6 +41,7 @@ from numpy.typing import NDArray
 from public_sets import OUT_OF_SCOPE_LABEL, SETS, arguments, in_scope
 
 from fingerpost.bootstrap.building import encoder_source, open_workshop
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.build.linear import train_linear
 from fingerpost.build.reindex import Workshop
 from fingerpost.build.vectorise import vectorise
@@ -94,7 +95,7 @@ def main() -> None:
     fillers = [filler for _, filler in zip(range(SAMPLE), _fillers(given.sets), strict=False)]
     print("| set | place | alone | one vector | with ends | one vector, accepted | with ends, accepted |")
     print("|---|---|---|---|---|---|---|")
-    with progress() as bar, open_workshop(given.data, encoder_source("minilm", "int8"), bar) as shop:
+    with progress() as bar, open_workshop(DataFolder(given.data), encoder_source("minilm", "int8"), bar) as shop:
         out_of_scope = vectorise(_out_of_scope(given.sets), shop.plain.embedders, shop.cache, NoProgress())
         for name in SETS:
             task = _task(given.sets / name, out_of_scope, shop)

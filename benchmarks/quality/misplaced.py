@@ -16,6 +16,7 @@ import numpy as np
 from public_sets import OUT_OF_SCOPE_LABEL, arguments, in_scope
 
 from fingerpost.bootstrap.building import encoder_source, open_workshop
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.build.imports.formats import import_file
 from fingerpost.build.lint.lint import lint, see
 from fingerpost.build.lint.yardstick import Yardstick
@@ -33,7 +34,7 @@ Rows = Sequence[tuple[str, str]]
 def main() -> None:
     given = arguments(__doc__)
     print("set | texts | same | alike | alarms | moved | found")
-    with open_workshop(given.data, encoder_source("minilm", "int8"), NoProgress()) as shop:
+    with open_workshop(DataFolder(given.data), encoder_source("minilm", "int8"), NoProgress()) as shop:
         for name in FILES:
             rows = list(dict(in_scope(given.sets / name)).items())
             spoiled, moved = misplaced(rows)

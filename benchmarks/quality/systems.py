@@ -15,6 +15,7 @@ from public_sets import OUT_OF_SCOPE_LABEL
 
 from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.bootstrap.building import encoder_source, open_workshop
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.studying import evaluate_active, open_archive
 from fingerpost.build.imports.formats import import_file
 from fingerpost.build.load import load
@@ -167,7 +168,7 @@ class _Advancing:
 def open_bench(data: Path, progress: Progress) -> Iterator[Bench]:
     """Build the encoder in `data` when it has none, and work beside it."""
     source = encoder_source("minilm", "int8")
-    with open_workshop(data, source, progress):
+    with open_workshop(DataFolder(data), source, progress):
         pass
     with tempfile.TemporaryDirectory(prefix="fingerpost-quality-") as name:
         folder = Path(name)
@@ -175,12 +176,12 @@ def open_bench(data: Path, progress: Progress) -> Iterator[Bench]:
         for encoder in (data / "encoders").resolve().iterdir():
             (folder / "encoders" / encoder.name).symlink_to(encoder)
         (folder / "vectors.sqlite").symlink_to((data / "vectors.sqlite").resolve())
-        with open_workshop(folder, source, NoProgress()) as shop, _tuning(folder, source) as tuning:
+        with open_workshop(DataFolder(folder), source, NoProgress()) as shop, _tuning(folder, source) as tuning:
             yield Bench(folder, shop, tuning, progress)
 
 
 def _tuning(folder: Path, source: EncoderSource) -> AbstractContextManager[Workshop]:
-    return open_workshop(folder, source, NoProgress(), tuning=True)
+    return open_workshop(DataFolder(folder), source, NoProgress(), tuning=True)
 
 
 def _write(path: Path, rows: Sequence[Row]) -> Path:

@@ -14,6 +14,7 @@ import numpy as np
 from public_sets import SETS, arguments, in_scope
 
 from fingerpost.bootstrap.building import encoder_source, open_workshop
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.build.reindex import Workshop
 from fingerpost.build.vectorise import vectorise
 from fingerpost.cli.progress import progress
@@ -36,7 +37,7 @@ class Searched:
 
 def main() -> None:
     given = arguments(__doc__)
-    with progress() as bar, open_workshop(given.data, encoder_source("minilm", "int8"), bar) as shop:
+    with progress() as bar, open_workshop(DataFolder(given.data), encoder_source("minilm", "int8"), bar) as shop:
         searched = [_search(given.sets / name, shop) for name in SETS]
     print("| neighbours | temperature | " + " | ".join(SETS) + " | mean |")
     print("|---|---|" + "---|" * (len(SETS) + 1))

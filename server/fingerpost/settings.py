@@ -19,9 +19,17 @@ def _embed_threads() -> int:
 class Settings(BaseSettings):
     """Everything that can be set, frozen after it was read once."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     data: Path = Field(Path("data"), description="Folder of revisions, encoders and pointers.")
+    store: str = Field(
+        "",
+        repr=False,
+        description="URL of the ledger's database, as postgresql://USER@HOST/NAME; empty: SQLite in the data folder.",
+    )
+    shared: str = Field(
+        "", repr=False, description="Folder or URL of artefacts that machines share; empty: the data folder alone."
+    )
     listen: str = Field("127.0.0.1:50051", description="HOST:PORT to serve on; port 0 takes a free one.")
     tls_certificate: str = Field("", description="PEM file of the server's certificate chain; empty: plain text.")
     tls_key: str = Field("", description="PEM file of its key, without passphrase; read anew when it changes.")

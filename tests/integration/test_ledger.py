@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fingerpost.backends.ledger.sqlite import check_file_system
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import go_back, history, move_pointer, open_pointers, read_audit
 from fingerpost.errors import (
     Conflict,
@@ -46,8 +47,8 @@ def test_generations_grow_by_one_and_are_on_record(tmp_path: Path) -> None:
     assert pointers.activate("team", "b").generation == 1
     assert told(tmp_path) == ("b", 2)
     assert pointers.catalogs() == ["default", "team"]
-    assert actions(list(history(tmp_path, "default"))) == [("activate", "b"), ("activate", "a")]
-    entries, head = read_audit(tmp_path)
+    assert actions(list(history(DataFolder(tmp_path), "default"))) == [("activate", "b"), ("activate", "a")]
+    entries, head = read_audit(DataFolder(tmp_path))
     assert verified(entries, head).sequence == 3
     assert entries[1].event.details == {"before": "a", "generation": "2"}
 
@@ -92,7 +93,7 @@ def test_one_of_a_hundred_activations_wins(tmp_path: Path) -> None:
         winners = [revision for revision in pool.map(attempt, range(100)) if revision]
     assert conflicts == [f"{ErrorReason.GENERATION_CONFLICT} 2"] * 99
     assert [(winners[0], 2)] == [told(tmp_path)]
-    assert read_audit(tmp_path)[1].sequence == 2
+    assert read_audit(DataFolder(tmp_path))[1].sequence == 2
 
 
 def test_time_never_goes_back(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_a_folder_of_before_is_taken_over(tmp_path: Path) -> None:
     pointers = pointers_of(tmp_path)
     assert pointers.read("default") == Activation("default", "old", 41)
     assert pointers.activate("default", "new", 41).generation == 42
-    assert actions(list(history(tmp_path, "default"))) == [("activate", "new"), ("import", "old")]
+    assert actions(list(history(DataFolder(tmp_path), "default"))) == [("activate", "new"), ("import", "old")]
     assert told(tmp_path) == ("new", 42)
 
 
@@ -132,7 +133,7 @@ def test_what_a_kill_left_undone_is_done_by_the_next_command(tmp_path: Path) -> 
 
 def _activate_for_ever(folder: Path, acknowledged: str) -> None:
     """In a child process, until it is killed."""
-    with open_pointers(folder) as pointers, Path(acknowledged).open("a") as out:
+    with open_pointers(DataFolder(folder)) as pointers, Path(acknowledged).open("a") as out:
         while True:
             done = pointers.activate("default", os.urandom(32).hex())
             out.write(f"{done.revision}\n")
@@ -155,7 +156,7 @@ def test_killed_at_random_moments_loses_nothing_that_was_acknowledged(tmp_path: 
         child.kill()
         child.join()
         assert child.exitcode == -signal.SIGKILL
-        entries, head = read_audit(tmp_path)
+        entries, head = read_audit(DataFolder(tmp_path))
         assert first_fault(entries, head) is None
         revisions = [entry.event.revision for entry in entries]
         assert set(acknowledged.read_text().splitlines()) <= set(revisions)
@@ -170,20 +171,20 @@ def test_going_back(tmp_path: Path) -> None:
     pointers.activate("default", b)
     for file in (tmp_path / "revisions" / b).iterdir():
         file.write_bytes(b"broken")
-    back = go_back(tmp_path, "default", None)
+    back = go_back(DataFolder(tmp_path), "default", None)
     assert (back.activation, told(tmp_path)) == (Activation("default", a, 3), (a, 3))
     assert back.entry.event.action is Action.ROLL_BACK
     with pytest.raises(FailedPrecondition) as caught:
-        go_back(tmp_path, "default", a[:8])
+        go_back(DataFolder(tmp_path), "default", a[:8])
     assert caught.value.reason == ErrorReason.REVISION_ALREADY_ACTIVE
     for name in (None, b[:8]):
         with pytest.raises((DataLoss, FailedPrecondition)):
-            go_back(tmp_path, "default", name)
+            go_back(DataFolder(tmp_path), "default", name)
     assert told(tmp_path) == (a, 3)
     with pytest.raises(NotFound):
-        go_back(tmp_path, "default", "0123456789")
+        go_back(DataFolder(tmp_path), "default", "0123456789")
     with pytest.raises(NotFound):
-        go_back(tmp_path, "team", None)
+        go_back(DataFolder(tmp_path), "team", None)
 
 
 def test_the_audit_can_only_grow(tmp_path: Path) -> None:
@@ -198,7 +199,7 @@ def test_the_audit_can_only_grow(tmp_path: Path) -> None:
         connection.execute("DROP TRIGGER audit_no_update")
         connection.execute("UPDATE audit SET revision = 'z' WHERE sequence = 3")
     with pytest.raises(DataLoss) as caught:
-        verified(*read_audit(tmp_path))
+        verified(*read_audit(DataFolder(tmp_path)))
     assert (caught.value.reason, caught.value.metadata["sequence"]) == (ErrorReason.AUDIT_BROKEN, "3")
 
 
@@ -303,5 +304,5 @@ def test_revisions_are_read_whole_before_they_are_pointed_at(tmp_path: Path) -> 
     pointers_of(tmp_path).activate("default", a)
     (tmp_path / "revisions" / b / "index.faiss").write_bytes(b"x")
     with pytest.raises(DataLoss, match=r"index\.faiss"):
-        move_pointer(tmp_path, "default", b[:12], None)
-    assert move_pointer(tmp_path, "default", a[:12], 1).activation.generation == 2
+        move_pointer(DataFolder(tmp_path), "default", b[:12], None)
+    assert move_pointer(DataFolder(tmp_path), "default", a[:12], 1).activation.generation == 2

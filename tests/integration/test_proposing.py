@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fingerpost.backends.ledger.ledger import SqlLedger
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import (
     approve_revision,
     history,
@@ -242,15 +243,15 @@ def test_a_reindex_proposes_where_approvals_are_asked(tmp_path: Path) -> None:
     assert again is not None
     assert again.state is ProposalState.REJECTED, "what was rejected is not proposed anew by itself"
     with pytest.raises(FailedPrecondition, match="too broad"):
-        move_pointer(tmp_path, "default", revision, None)
-    propose_revision(tmp_path, "default", revision, "as agreed")
+        move_pointer(DataFolder(tmp_path), "default", revision, None)
+    propose_revision(DataFolder(tmp_path), "default", revision, "as agreed")
     with pytest.raises(PermissionDenied):
-        approve_revision(tmp_path, "default", revision[:12], "")
+        approve_revision(DataFolder(tmp_path), "default", revision[:12], "")
     approve(ledger, "bob", key(), "default", revision, "")
-    assert move_pointer(tmp_path, "default", revision, 1).activation.generation == 2
-    [kept] = read_proposals(tmp_path, "default")
+    assert move_pointer(DataFolder(tmp_path), "default", revision, 1).activation.generation == 2
+    [kept] = read_proposals(DataFolder(tmp_path), "default")
     assert (kept.comment, kept.state) == ("as agreed", ProposalState.APPROVED)
-    actions = [str(one.event.action) for one in history(tmp_path, "default")]
+    actions = [str(one.event.action) for one in history(DataFolder(tmp_path), "default")]
     assert actions == ["activate", "approve", "propose", "reject", "propose", "activate"]
 
 
@@ -261,7 +262,7 @@ def test_a_damaged_revision_is_neither_proposed_nor_approved(tmp_path: Path) -> 
     (tmp_path / "revisions" / a / "index.faiss").write_bytes(b"x")
     for step in (approve_revision, propose_revision):
         with pytest.raises(DataLoss, match=r"index\.faiss"):
-            step(tmp_path, "team", a, "")
+            step(DataFolder(tmp_path), "team", a, "")
 
 
 def test_votes_of_a_repeat_count_once(tmp_path: Path) -> None:

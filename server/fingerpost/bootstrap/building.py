@@ -30,15 +30,14 @@ from fingerpost.types import TuningVerdict, Vectors
 
 @contextmanager
 def open_workshop(
-    folder: Path, source: EncoderSource, progress: Progress, *, tuning: bool = False
+    data: DataFolder, source: EncoderSource, progress: Progress, *, tuning: bool = False
 ) -> Iterator[Workshop]:
     """The engines and stores of a reindex; the encoder is built first when the data folder has none of that source."""
-    data = DataFolder(folder)
-    plain = ready_encoder(folder, source, progress)
+    plain = ready_encoder(data.root, source, progress)
     # One thread a product: the same input gives the same digest on any number of cores, and fits run side by side.
     with (
         SqliteVectorCache(data.vectors) as cache,
-        open_pointers(folder) as pointers,
+        open_pointers(data) as pointers,
         threadpool_limits(1, user_api="blas"),
     ):
         yield Workshop(
@@ -77,20 +76,19 @@ class _CatalogTuner:
         return vectors_of
 
 
-def save_encoder(folder: Path, source: EncoderSource, out: Path) -> str:
+def save_encoder(data: DataFolder, source: EncoderSource, out: Path) -> str:
     """Write the data folder's encoder of that source to one file, and return its digest.
 
     Raises:
         FailedPrecondition: ENCODER_UNAVAILABLE, it was not built yet.
     """
-    encoders = DataFolder(folder).encoders
-    digest = find(encoders, source)
+    digest = find(data.encoders, source)
     if digest is None:
         raise FailedPrecondition("that encoder is not built yet: reindex first", ErrorReason.ENCODER_UNAVAILABLE)
-    export_encoder(encoders, digest, out)
+    export_encoder(data.encoders, digest, out)
     return digest
 
 
-def load_encoder(folder: Path, archive: Path) -> str:
+def load_encoder(data: DataFolder, archive: Path) -> str:
     """Store the encoder of an exported file in the data folder, and return its digest."""
-    return import_encoder(DataFolder(folder).encoders, archive)
+    return import_encoder(data.encoders, archive)

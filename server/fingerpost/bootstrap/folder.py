@@ -1,6 +1,6 @@
 """Folder: where things lie in a data folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fingerpost.backends.file_store import FileActivationStore
@@ -17,6 +17,8 @@ class DataFolder:
     """Paths of a data folder, and what its catalogs serve."""
 
     root: Path
+    store: str = field(default="", repr=False)  # URL of the ledger's database, with its password; "": SQLite in here
+    shared: str = field(default="", repr=False)  # URL or folder of artefacts that machines share; "": none
 
     @property
     def revisions(self) -> Path:

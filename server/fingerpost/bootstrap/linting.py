@@ -3,16 +3,19 @@
 from pathlib import Path
 
 import structlog
+from threadpoolctl import threadpool_limits
 
 from fingerpost.backends.encoder.source import EncoderSource
-from fingerpost.bootstrap.building import open_workshop
+from fingerpost.backends.vector_cache import SqliteVectorCache
+from fingerpost.bootstrap.encoding import ready_encoder
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.studying import Archive
 from fingerpost.build.lint.lint import VectorsOf, lint, see
 from fingerpost.build.lint.reach import Deciding
 from fingerpost.build.load import Loaded, load
-from fingerpost.build.reindex import Workshop, cases_of, exemplars_of
+from fingerpost.build.reindex import cases_of, exemplars_of
 from fingerpost.build.study import Study
+from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import FingerpostError, NotFound
 from fingerpost.ports import Progress
 from fingerpost.serve.runtime import check_catalog_name
@@ -39,9 +42,14 @@ def lint_folder(
     """
     check_catalog_name(catalog)
     loaded = load(routes)
-    with open_workshop(folder, source, progress) as shop:
-        deciding = _deciding(loaded, DataFolder(folder), catalog, shop)
-        return _all_findings(loaded, shop.vectors_by(shop.plain), deciding, progress)
+    data = DataFolder(folder)
+    plain = ready_encoder(folder, source, progress)
+    with SqliteVectorCache(data.vectors) as cache, threadpool_limits(1, user_api="blas"):
+        archive = Archive(data, cache, progress, {plain.encoder.digest: plain})
+        deciding = _deciding(loaded, archive, catalog)
+        return _all_findings(
+            loaded, lambda texts: vectorise(texts, plain.embedders, cache, progress), deciding, progress
+        )
 
 
 def findings_beside(loaded: Loaded, study: Study) -> tuple[Finding, ...]:
@@ -59,12 +67,12 @@ def _all_findings(
     return tuple(sorted((*loaded.findings, *found), key=lambda one: (one.file, one.line, one.code)))
 
 
-def _deciding(loaded: Loaded, data: DataFolder, catalog: str, shop: Workshop) -> Deciding | None:
+def _deciding(loaded: Loaded, archive: Archive, catalog: str) -> Deciding | None:
     """What the catalog decides with; None where nobody asks for a confidence, or nothing usable is published."""
     if all(route.min_confidence is None for route in loaded.catalog.routes):
         return None
     try:
-        return _deciding_of(Archive(data, shop.cache, shop.progress).active(catalog), loaded.catalog)
+        return _deciding_of(archive.active(catalog), loaded.catalog)
     except NotFound:
         return None
     except FingerpostError as error:

@@ -61,7 +61,7 @@ class Pointers:
 
 
 @contextmanager
-def open_pointers(folder: Path) -> Iterator[Pointers]:
+def open_pointers(data: DataFolder) -> Iterator[Pointers]:
     """The pointers of a data folder; those of a folder that had no ledger are taken over.
 
     Raises:
@@ -69,10 +69,9 @@ def open_pointers(folder: Path) -> Iterator[Pointers]:
         FailedPrecondition: STORE_INCOMPATIBLE.
         Unavailable, StorageFull
     """
-    data = DataFolder(folder)
     with storing("the ledger"):
-        folder.mkdir(parents=True, exist_ok=True)
-        with lock(folder / ".ledger.lock"):
+        data.root.mkdir(parents=True, exist_ok=True)
+        with lock(data.root / ".ledger.lock"):
             ledger = SqlLedger(data.ledger, lambda: time.time_ns() // 1000, sealed)
             files = FileActivationStore(data.catalogs)
             _agree(ledger, files, data.ledger)
@@ -87,7 +86,7 @@ def local_user() -> str:
         return f"os:{os.getuid()}"
 
 
-def move_pointer(folder: Path, catalog: str, revision: str, expected_generation: int | None) -> Activated:
+def move_pointer(data: DataFolder, catalog: str, revision: str, expected_generation: int | None) -> Activated:
     """Point the catalog at a stored revision, by its digest or the first characters of it.
 
     Raises:
@@ -96,77 +95,77 @@ def move_pointer(folder: Path, catalog: str, revision: str, expected_generation:
         Conflict: the generation is not the expected one.
     """
     check_catalog_name(catalog)
-    with open_pointers(folder) as pointers:
-        digest = DataFolder(folder).named(revision)
-        asked = whole(folder, digest).decider.policy.approvals
+    with open_pointers(data) as pointers:
+        digest = data.named(revision)
+        asked = whole(data, digest).decider.policy.approvals
         return pointers.followed(
             activate(pointers.ledger, pointers.actor, new_key(), catalog, digest, expected_generation, asked)
         )
 
 
-def go_back(folder: Path, catalog: str, begins: str | None) -> Activated:
+def go_back(data: DataFolder, catalog: str, begins: str | None) -> Activated:
     """See `release.pointing.roll_back`; needs neither the encoder nor the revision that is served."""
     check_catalog_name(catalog)
-    with open_pointers(folder) as pointers:
+    with open_pointers(data) as pointers:
         return pointers.followed(
-            roll_back(pointers.ledger, pointers.actor, new_key(), catalog, begins, partial(whole, folder))
+            roll_back(pointers.ledger, pointers.actor, new_key(), catalog, begins, partial(whole, data))
         )
 
 
-def propose_revision(folder: Path, catalog: str, revision: str, comment: str) -> Proposal:
+def propose_revision(data: DataFolder, catalog: str, revision: str, comment: str) -> Proposal:
     """See `release.proposing.propose`; the revision must be whole."""
     check_catalog_name(catalog)
-    with open_pointers(folder) as pointers:
-        digest = DataFolder(folder).named(revision)
-        asked = whole(folder, digest).decider.policy.approvals
+    with open_pointers(data) as pointers:
+        digest = data.named(revision)
+        asked = whole(data, digest).decider.policy.approvals
         return propose(pointers.ledger, pointers.actor, new_key(), catalog, digest, comment, asked)
 
 
-def approve_revision(folder: Path, catalog: str, revision: str, comment: str) -> Proposal:
+def approve_revision(data: DataFolder, catalog: str, revision: str, comment: str) -> Proposal:
     """See `release.proposing.approve`; the revision must be whole, so that nobody approves what cannot be served."""
     check_catalog_name(catalog)
-    with open_pointers(folder) as pointers:
-        digest = whole(folder, DataFolder(folder).named(revision)).digest
+    with open_pointers(data) as pointers:
+        digest = whole(data, data.named(revision)).digest
         return approve(pointers.ledger, pointers.actor, new_key(), catalog, digest, comment)
 
 
-def reject_revision(folder: Path, catalog: str, revision: str, comment: str) -> Proposal:
+def reject_revision(data: DataFolder, catalog: str, revision: str, comment: str) -> Proposal:
     """See `release.proposing.reject`."""
     check_catalog_name(catalog)
-    with open_pointers(folder) as pointers:
-        return reject(pointers.ledger, pointers.actor, new_key(), catalog, DataFolder(folder).named(revision), comment)
+    with open_pointers(data) as pointers:
+        return reject(pointers.ledger, pointers.actor, new_key(), catalog, data.named(revision), comment)
 
 
-def read_proposals(folder: Path, catalog: str) -> Sequence[Proposal]:
+def read_proposals(data: DataFolder, catalog: str) -> Sequence[Proposal]:
     """Of the catalog, the latest first; see `open_pointers` for what it raises."""
-    return proposals(reversed(history(folder, catalog)))
+    return proposals(reversed(history(data, catalog)))
 
 
-def history(folder: Path, catalog: str) -> Sequence[AuditEntry]:
+def history(data: DataFolder, catalog: str) -> Sequence[AuditEntry]:
     """What was done to the catalog, the latest first; see `open_pointers` for what it raises."""
     check_catalog_name(catalog)
-    with open_pointers(folder) as pointers:
+    with open_pointers(data) as pointers:
         return pointers.ledger.history(catalog)
 
 
-def moves(folder: Path, catalog: str) -> Sequence[AuditEntry]:
+def moves(data: DataFolder, catalog: str) -> Sequence[AuditEntry]:
     """What the catalog served, the latest first; see `open_pointers` for what it raises."""
-    return [one for one in history(folder, catalog) if one.event.action in MOVES]
+    return [one for one in history(data, catalog) if one.event.action in MOVES]
 
 
-def read_audit(folder: Path) -> tuple[Sequence[AuditEntry], AuditHead]:
+def read_audit(data: DataFolder) -> tuple[Sequence[AuditEntry], AuditHead]:
     """The whole audit and where it ends; see `open_pointers` for what it raises."""
-    with open_pointers(folder) as pointers:
+    with open_pointers(data) as pointers:
         return pointers.ledger.audit()
 
 
-def whole(folder: Path, digest: str) -> Revision:
+def whole(data: DataFolder, digest: str) -> Revision:
     """A stored revision, verified.
 
     Raises:
         NotFound, DataLoss, FailedPrecondition: it is not stored, or not whole.
     """
-    return decode(digest, FileRevisionStore(DataFolder(folder).revisions).read(digest))
+    return decode(digest, FileRevisionStore(data.revisions).read(digest))
 
 
 def new_key() -> str:

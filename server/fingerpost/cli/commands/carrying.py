@@ -58,8 +58,9 @@ def encoder_export(
 ) -> None:
     """Write the built encoder of a data folder to one file."""
     from fingerpost.bootstrap.building import encoder_source, save_encoder
+    from fingerpost.bootstrap.folder import DataFolder
 
-    digest = save_encoder(data, encoder_source(encoder, precision), file)
+    digest = save_encoder(DataFolder(data), encoder_source(encoder, precision), file)
     typer.echo(f"Encoder {digest[:12]} written to {file}. Next, there: fingerpost encoder import {file.name}")
 
 
@@ -70,6 +71,7 @@ def encoder_import(
 ) -> None:
     """Store an exported encoder in a data folder; every byte is verified first."""
     from fingerpost.bootstrap.building import load_encoder
+    from fingerpost.bootstrap.folder import DataFolder
 
-    digest = load_encoder(data, file)
+    digest = load_encoder(DataFolder(data), file)
     typer.echo(f"Encoder {digest[:12]} stored. Next: fingerpost reindex --data {data}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fingerpost.cli.commands.app import app
-from fingerpost.cli.commands.options import Catalog, Data, EncoderName, Json, PrecisionName, Routes
+from fingerpost.cli.commands.options import Catalog, Data, EncoderName, Json, PrecisionName, Routes, Shared, Store
 from fingerpost.cli.commands.publishing import reindex as publish
 from fingerpost.cli.completing import complete_model, complete_route
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
@@ -32,6 +32,8 @@ def add(
     routes: Routes = Path("routes"),
     reindex: _Reindex = False,
     data: Data = Path("data"),
+    store: Store = "",
+    shared: Shared = "",
     catalog: Catalog = "default",
     encoder: EncoderName = "minilm",
     precision: PrecisionName = "int8",
@@ -44,7 +46,7 @@ def add(
     _check_output(json, reindex)
     result = add_texts(routes, route, _read(texts), TextKind.TEST if test else TextKind.UTTERANCE)
     if _show(result, routes, json, reindex):
-        publish(routes, data, catalog, encoder=encoder, precision=precision)
+        publish(routes, data, store, shared, catalog, encoder=encoder, precision=precision)
 
 
 @app.command(epilog='Example: fingerpost rm code "why does my loop never end"')
@@ -54,6 +56,8 @@ def rm(
     routes: Routes = Path("routes"),
     reindex: _Reindex = False,
     data: Data = Path("data"),
+    store: Store = "",
+    shared: Shared = "",
     catalog: Catalog = "default",
     encoder: EncoderName = "minilm",
     precision: PrecisionName = "int8",
@@ -65,7 +69,7 @@ def rm(
     _check_output(json, reindex)
     result = remove_texts(routes, route, _read(texts))
     if _show(result, routes, json, reindex):
-        publish(routes, data, catalog, encoder=encoder, precision=precision)
+        publish(routes, data, store, shared, catalog, encoder=encoder, precision=precision)
 
 
 @app.command(epilog='Example: fingerpost mv "sum a column in a table" --from maths --to sql_data')
@@ -83,6 +87,8 @@ def mv(
     routes: Routes = Path("routes"),
     reindex: _Reindex = False,
     data: Data = Path("data"),
+    store: Store = "",
+    shared: Shared = "",
     catalog: Catalog = "default",
     encoder: EncoderName = "minilm",
     precision: PrecisionName = "int8",
@@ -96,7 +102,7 @@ def mv(
     kind = None if test is None else TextKind.TEST if test else TextKind.UTTERANCE
     result = move_texts(routes, _read(texts), to, source, kind)
     if _show(result, routes, json, reindex):
-        publish(routes, data, catalog, encoder=encoder, precision=precision)
+        publish(routes, data, store, shared, catalog, encoder=encoder, precision=precision)
 
 
 @app.command(epilog='Example: fingerpost new travel --model medium "what should I pack for a week in Norway"')
@@ -112,6 +118,8 @@ def new(
     routes: Routes = Path("routes"),
     reindex: _Reindex = False,
     data: Data = Path("data"),
+    store: Store = "",
+    shared: Shared = "",
     catalog: Catalog = "default",
     encoder: EncoderName = "minilm",
     precision: PrecisionName = "int8",
@@ -123,7 +131,7 @@ def new(
     _check_output(json, reindex)
     result = create_route(routes, route, model, description, _read(texts) if texts else [])
     if _show(result, routes, json, reindex):
-        publish(routes, data, catalog, encoder=encoder, precision=precision)
+        publish(routes, data, store, shared, catalog, encoder=encoder, precision=precision)
 
 
 def _check_output(json: bool, reindex: bool) -> None:

@@ -21,6 +21,22 @@ Key = Annotated[Path | None, typer.Option(help="PEM file of its key.", envvar="F
 Catalog = Annotated[str, typer.Option(help="Which set of routes.", autocompletion=complete_catalog)]
 Routes = Annotated[Path, typer.Option(help="Folder of route files.")]
 Data = Annotated[Path, typer.Option(help="Folder of revisions, encoders and pointers.", envvar="FINGERPOST_DATA")]
+Store = Annotated[
+    str,
+    typer.Option(
+        help="URL of the ledger's database, as postgresql://USER@HOST/NAME; by default SQLite in the data folder.",
+        envvar="FINGERPOST_STORE",
+        show_default=False,
+    ),
+]
+Shared = Annotated[
+    str,
+    typer.Option(
+        help="Folder or URL of artefacts that machines share; by default the data folder alone.",
+        envvar="FINGERPOST_SHARED",
+        show_default=False,
+    ),
+]
 EncoderName = Annotated[
     str,
     typer.Option(help="minilm, a folder of a sentence-transformers model, or a hub id.", envvar="FINGERPOST_ENCODER"),

@@ -7,13 +7,15 @@ import typer
 
 from fingerpost.cli import show
 from fingerpost.cli.commands.app import app
-from fingerpost.cli.commands.options import Catalog, Data, EncoderName, Json, PrecisionName, Routes
+from fingerpost.cli.commands.options import Catalog, Data, EncoderName, Json, PrecisionName, Routes, Shared, Store
 
 
 @app.command(epilog="Example: fingerpost reindex --routes routes --data data")
 def reindex(
     routes: Routes = Path("routes"),
     data: Data = Path("data"),
+    store: Store = "",
+    shared: Shared = "",
     catalog: Catalog = "default",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON to this file.")] = None,
     encoder: EncoderName = "minilm",
@@ -28,9 +30,11 @@ def reindex(
     if watch:
         from fingerpost.cli.watching import watch_files
 
-        watch_files(routes, lambda: reindex(routes, data, catalog, json_file, encoder, precision, tune, refit))
+        options = (routes, data, store, shared, catalog, json_file, encoder, precision, tune, refit)
+        watch_files(routes, lambda: reindex(*options))
         return
     from fingerpost.bootstrap.building import encoder_source, open_workshop
+    from fingerpost.bootstrap.folder import DataFolder
     from fingerpost.build.reindex import reindex as build
     from fingerpost.cli.diff import print_since
     from fingerpost.cli.progress import progress
@@ -39,8 +43,8 @@ def reindex(
 
     configure_logs("auto")
     check_catalog_name(catalog)
-    source = encoder_source(encoder, precision)
-    with progress() as bar, open_workshop(data, source, bar, tuning=tune) as shop:
+    source, folder = encoder_source(encoder, precision), DataFolder(data, store, shared)
+    with progress() as bar, open_workshop(folder, source, bar, tuning=tune) as shop:
         result = build(routes, catalog, shop, refit=refit)
     if json_file is not None:
         json_file.write_text(show.reindexed_json(result), encoding="utf-8")
