@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import structlog
+
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.backends.ledger.ledger import SqlLedger
 from fingerpost.bootstrap.folder import DataFolder
@@ -24,6 +26,8 @@ from fingerpost.release.proposing import approvals_asked, approve, proposal_of, 
 from fingerpost.serve.revision_format import decode
 from fingerpost.serve.runtime import check_catalog_name
 from fingerpost.types import MOVES, Action, Activation, AuditEntry, AuditHead, Event, Proposal, Revision
+
+_log = structlog.get_logger(__name__)
 
 
 class Pointers:
@@ -55,7 +59,18 @@ class Pointers:
         return known or propose(self.ledger, self.actor, new_key(), catalog, revision, "", approvals)
 
     def followed(self, done: Activated) -> Activated:
-        """Tell servers what the ledger says by now."""
+        """Tell servers what the ledger says by now, and the log the head of the audit: who keeps it sees a rewrite."""
+        event, entry = done.entry.event, done.entry
+        _log.info(
+            "pointer_moved",
+            catalog=event.catalog,
+            revision=event.revision,
+            generation=done.activation.generation,
+            action=str(event.action),
+            actor=event.actor,
+            audit_sequence=entry.sequence,
+            audit_hash=entry.hash,
+        )
         self._files.follow(done.activation)
         return done
 
