@@ -4,6 +4,7 @@ from pathlib import Path
 
 from fingerpost.backends.file_store import FileActivationStore
 from fingerpost.backends.ledger.ledger import SqlLedger
+from fingerpost.backends.ledger.opening import open_database
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import Pointers, open_pointers
 from fingerpost.release.audit import sealed
@@ -26,7 +27,7 @@ class Clock:
 
 
 def ledger_of(folder: Path, clock: Clock | None = None) -> SqlLedger:
-    return SqlLedger(folder / "ledger.sqlite", clock or Clock(), sealed)
+    return SqlLedger(open_database(folder / "ledger.sqlite", ""), clock or Clock(), sealed)
 
 
 def told(folder: Path, catalog: str = "default") -> tuple[str, int] | None:
