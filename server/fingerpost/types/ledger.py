@@ -12,6 +12,15 @@ class Action(StrEnum):
     ROLL_BACK = "roll_back"
     IMPORT = "import"  # of a pointer that was there before the ledger was
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Action | None":
+        """What only a later version of the program does, and wrote into the ledger that both share."""
+        if not isinstance(value, str):
+            return None
+        action = str.__new__(cls, value)
+        action._name_ = action._value_ = value
+        return action
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

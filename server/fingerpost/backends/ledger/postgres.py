@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.waiting import Ready, Wait
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -105,11 +105,19 @@ def _connect(conninfo: str, silence_seconds: float) -> PatientConnection:
 
 
 def _engine(connect: "partial[PatientConnection]", connections: int) -> Engine:
-    options: dict[str, Any] = {"creator": connect, "isolation_level": "READ COMMITTED"}
-    if connections == 0:
-        return create_engine("postgresql+psycopg://", poolclass=NullPool, **options)
-    bounds = {"pool_size": connections, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
-    return create_engine("postgresql+psycopg://", poolclass=QueuePool, **bounds, **options)
+    options: dict[str, Any] = {"poolclass": NullPool}
+    if connections:
+        bounds = {"pool_size": connections, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
+        options = {"poolclass": QueuePool, **bounds}
+    engine = create_engine("postgresql+psycopg://", creator=connect, isolation_level="READ COMMITTED", **options)
+    event.listen(engine, "handle_error", _leave_standby)
+    return engine
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    """What can only be read is no good, and nor are connections that were made with it: the next one looks anew."""
+    if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
 
 
 def _database(address: Address, engine: Engine) -> Database:
@@ -139,7 +147,6 @@ def _bring_up_to_date(address: Address) -> None:
 
 _BUSY = "is busy: another change takes long, repeat"
 _WORDS = {
-    "25006": "can only be read just now: repeat when a standby was promoted",
     "40001": _BUSY,
     "40P01": _BUSY,
     "42501": "does not let its user in: grant what is missing",
@@ -149,7 +156,7 @@ _WORDS = {
 }
 _NOT_OURS = {"3F000", "42P01", "42703"}  # schema, table or column that is not there
 _DAMAGED = {"XX001", "XX002"}
-_LOST = ("08", "57P", "25P03")
+_LOST = ("08", "57P", "25P03", "25006")  # the last one: what can only be read, as a standby
 
 
 def _told(address: Address, error: SQLAlchemyError) -> FingerpostError | None:
