@@ -81,7 +81,19 @@ def _programs() -> Path:
 
 
 def _initialise(programs: Path, data: Path, user: str | None) -> None:
-    command = [programs / "initdb", "-D", data, "-U", _USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]
+    command = [
+        str(programs / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        _USER,
+        "-A",
+        "trust",
+        "--no-sync",
+        "-E",
+        "UTF8",
+        "--locale=C",
+    ]
     subprocess.run(command, user=user, cwd="/", check=True, capture_output=True)
     (data / "pg_hba.conf").write_text(_HBA)
 

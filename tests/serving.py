@@ -20,7 +20,7 @@ from tests.fakes import LocalRevision, ThreadEngine
 
 
 class FixedActivations:
-    """An activation store that holds what the test put there."""
+    """Pointers that a test put there."""
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
         self.snapshots = {snapshot.catalog: snapshot for snapshot in snapshots}
@@ -31,9 +31,6 @@ class FixedActivations:
 
     def read(self, catalog: str) -> Activation | None:
         return self.snapshots[catalog].activation
-
-    def activate(self, catalog: str, revision: str, expected_generation: int | None = None) -> Activation:
-        raise NotImplementedError
 
     async def open(self, activation: Activation) -> Snapshot:
         if self.broken is not None:

@@ -15,6 +15,7 @@ from fingerpost.types import (
     EncoderId,
     Event,
     Neighbour,
+    Proposal,
     Retrieval,
     TuningVerdict,
     Vector,
@@ -244,12 +245,25 @@ class PointerReader(Protocol):
 class ActivationStore(PointerReader, Protocol):
     """Says which revision each catalog serves."""
 
-    def activate(self, catalog: str, revision: str, expected_generation: int | None = None) -> Activation:
-        """Point the catalog at a revision; on any error the old pointer stays.
+    def approvals_in_force(self, catalog: str) -> int:
+        """How many others must approve before the catalog serves another revision; 0 to 2."""
+
+    def activate(
+        self, catalog: str, revision: str, expected_generation: int | None = None, approvals: int = 0
+    ) -> Activation:
+        """Point the catalog at a revision whose policy asks for so many approvals; on any error the old pointer stays.
 
         Raises:
             Conflict: the generation is not the expected one.
+            FailedPrecondition: APPROVAL_REQUIRED.
             Unavailable, StorageFull, DataLoss
+        """
+
+    def propose_once(self, catalog: str, revision: str, approvals: int) -> Proposal:
+        """The proposal of that revision, made now unless there is one, whatever its state.
+
+        Raises:
+            Unavailable, StorageFull, DataLoss: nothing changed.
         """
 
 
@@ -260,6 +274,9 @@ class Records(Protocol):
 
     def history(self, catalog: str) -> Sequence[Activation]:
         """All that the catalog ever served, the latest first."""
+
+    def entries(self, catalog: str, revision: str) -> Sequence[AuditEntry]:
+        """All that was written down about a revision of a catalog, by sequence."""
 
     def point(self, activation: Activation) -> None:
         """Move the catalog's pointer."""
@@ -277,7 +294,7 @@ class Ledger(Protocol):
             The entry of that key. What `work` raises is raised, and nothing has changed.
 
         Raises:
-            InvalidRequest: the key is longer than 128 characters.
+            InvalidRequest: the key is no 1 to 128 printable characters.
             Unavailable: STORE_UNAVAILABLE, the ledger is busy or away; repeat with the same key. Nothing has changed,
                 unless the message says that this is not known.
             StorageFull: no room.
@@ -288,7 +305,7 @@ class Ledger(Protocol):
         """Of all catalogs, by name."""
 
     def history(self, catalog: str) -> Sequence[AuditEntry]:
-        """The changes of the catalog's pointer, the latest first."""
+        """All that was written down about the catalog, the latest first."""
 
     def audit(self) -> tuple[Sequence[AuditEntry], AuditHead]:
         """The whole audit, by sequence, and where the ledger says that it ends."""

@@ -77,3 +77,21 @@ def test_a_damaged_ledger_leaves_the_server_alone(data: Path) -> None:
     assert "Put a backup in its place" in fingerpost("rollback", "--data", data, code=6).stderr
     with ServerProcess(data) as server, Client(server.address) as client:
         assert client.route("write a function").revision == active(data)
+
+
+def test_commands_propose_reject_and_show(data: Path) -> None:
+    """Proposals by command: said what comes next, listed, and not approved by their author."""
+    second = put(data, "of another encoder")
+    made = fingerpost("propose", second[:12], "--data", data, "--comment", "more [bold]words[/]").stdout
+    assert "is approved for catalog default" in made
+    assert f"Next: fingerpost activate {second[:12]}" in made, "neither policy asks for approvals"
+    assert "somebody else" in fingerpost("approve", second, "--data", data, code=7).stderr
+    fingerpost("reject", second, "--data", data, code=2)
+    told = json.loads(fingerpost("reject", second, "--data", data, "--comment", "no", "--json").stdout)
+    assert (told["state"], told["rejection"]["comment"]) == ("rejected", "no")
+    listed = fingerpost("proposals", "--data", data).stdout
+    assert "rejected" in listed
+    assert "more [bold]words[/]" in listed
+    kept = json.loads(fingerpost("proposals", "--data", data, "--json").stdout)
+    assert [one["comment"] for one in kept] == ["more [bold]words[/]"]
+    assert [one["action"] for one in json.loads(fingerpost("history", "--data", data, "--json").stdout)] == ["activate"]

@@ -153,7 +153,7 @@ def folder(tmp_path: Path) -> Path:
         files = {path.name: path.read_bytes() for path in stored.iterdir()}
         FileRevisionStore(tmp_path / "revisions").publish(stored.name, files)
     for catalog in ("default", "team"):
-        activate(pointers_of(tmp_path), catalog, golden("schema-1-codes").digest)
+        activate(pointers_of(tmp_path), catalog, golden("schema-1-codes").digest, 0)
     return tmp_path
 
 

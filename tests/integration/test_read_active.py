@@ -22,7 +22,7 @@ def published(data: Path, golden: str, report: bytes | None = None) -> Path:
     old = decode(stored.name, files)
     parts = (old.encoder, old.exemplars, old.index_kind, old.index_bytes, old.head, old.decider)
     digest = publish(FileRevisionStore(data / "revisions"), *parts, files[REPORT] if report is None else report)
-    activate(pointers_of(data), "default", digest)
+    activate(pointers_of(data), "default", digest, 0)
     return data
 
 

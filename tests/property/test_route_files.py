@@ -69,7 +69,7 @@ json_values = st.recursive(
 )
 fields = ["name", "description", "model", "min_confidence", "utterances", "utterances_file", "tests", "models"]
 fields += ["fallback_model", "fallback_chain", "target_precision", "out_of_scope_share", "other"]
-fields += ["adapt_out_of_scope_share", "sticky_session_seconds"]
+fields += ["adapt_out_of_scope_share", "sticky_session_seconds", "approvals"]
 
 
 @given(

@@ -224,7 +224,7 @@ def test_killed_at_any_step_leaves_old_or_new(tmp_path: Path) -> None:
     """SIGKILL at each file operation: the pointer always names a whole revision, and the next run mends the rest."""
     old = put(tmp_path, "old")
     activations = pointers_of(tmp_path)
-    activate(activations, "default", old)
+    activate(activations, "default", old, 0)
     new = digest_of(files("new", "newer")[MANIFEST])
     killed = 0
     active = None
@@ -257,7 +257,7 @@ def _publish_and_die(folder: Path, step: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
-    activate(pointers_of(folder), "default", put(folder, "new", "newer"))
+    activate(pointers_of(folder), "default", put(folder, "new", "newer"), 0)
 
 
 def _in_child(work: Callable[..., None], *arguments: Any) -> int | None:

@@ -150,6 +150,7 @@ NUMBERS = {
     "target_precision": ["0", "1", "-1", ".nan", "2"],
     "out_of_scope_share": ["1", "-0.1", ".nan", "1e400"],
     "sticky_session_seconds": ["-1", "86401", ".nan"],
+    "approvals": ["-1", "3", ".nan"],
     "input_price_usd_micros": ["-1", "9223372036854775808", ".nan", ".inf", "0x" + "f" * 400, "1e400"],
     "output_price_usd_micros": ["-1", "9223372036854775808", ".nan"],
     "context_window_tokens": ["0", "-1", "9223372036854775808", ".nan"],
@@ -178,7 +179,7 @@ def _with_field(folder: Path, field: str, value: str) -> Path:
     files = {"code.yaml": ROUTE, "_policy.yaml": POLICY, "_models.yaml": MODELS}
     if field == "min_confidence":
         files["code.yaml"] += row
-    elif field in {"target_precision", "out_of_scope_share", "sticky_session_seconds"}:
+    elif field in {"target_precision", "out_of_scope_share", "sticky_session_seconds", "approvals"}:
         files["_policy.yaml"] += row
     else:
         files["_models.yaml"] += f"    {row}"

@@ -7,8 +7,11 @@ import os
 import pwd
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+
+import structlog
 
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.backends.ledger.database import Database
@@ -20,9 +23,12 @@ from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
 from fingerpost.ports import Ledger, Records
 from fingerpost.release.audit import sealed
 from fingerpost.release.pointing import Activated, activate, roll_back
+from fingerpost.release.proposing import approvals_asked, approve, proposal_of, proposals, propose, reject
 from fingerpost.serve.revision_format import decode
 from fingerpost.serve.runtime import check_catalog_name
-from fingerpost.types import Action, Activation, AuditEntry, AuditHead, Event
+from fingerpost.types import MOVES, Action, Activation, AuditEntry, AuditHead, Event, Proposal, Revision
+
+_log = structlog.get_logger(__name__)
 
 _ELSEWHERE = "ledger.elsewhere"
 """File of a data folder that says that its ledger is in a database that machines share."""
@@ -35,7 +41,7 @@ class Pointers:
         """Use `open_pointers`, which brings ledger and files to the same state first."""
         self.ledger = ledger
         self._files = files
-        self._actor = actor
+        self.actor = actor
 
     def catalogs(self) -> list[str]:
         return [one.catalog for one in self.ledger.pointers()]
@@ -43,23 +49,32 @@ class Pointers:
     def read(self, catalog: str) -> Activation | None:
         return next((one for one in self.ledger.pointers() if one.catalog == catalog), None)
 
-    def activate(self, catalog: str, revision: str, expected_generation: int | None = None) -> Activation:
-        done = activate(self.ledger, self._actor, uuid.uuid4().hex, catalog, revision, expected_generation)
-        return self._followed(done).activation
+    def approvals_in_force(self, catalog: str) -> int:
+        return approvals_asked(reversed(self.ledger.history(catalog)))
 
-    def move(
-        self, catalog: str, revision: str, expected_generation: int | None, check: Callable[[str], None]
-    ) -> Activated:
-        """As `activate`, with the entry in the audit; `check` raises when the revision is not whole."""
-        check(revision)
-        done = activate(self.ledger, self._actor, uuid.uuid4().hex, catalog, revision, expected_generation)
-        return self._followed(done)
+    def activate(
+        self, catalog: str, revision: str, expected_generation: int | None = None, approvals: int = 0
+    ) -> Activation:
+        done = activate(self.ledger, self.actor, new_key(), catalog, revision, expected_generation, approvals)
+        return self.followed(done).activation
 
-    def roll_back(self, catalog: str, begins: str | None, check: Callable[[str], None]) -> Activated:
-        """See `release.pointing.roll_back`."""
-        return self._followed(roll_back(self.ledger, self._actor, uuid.uuid4().hex, catalog, begins, check))
+    def propose_once(self, catalog: str, revision: str, approvals: int) -> Proposal:
+        known = proposal_of(one for one in reversed(self.ledger.history(catalog)) if one.event.revision == revision)
+        return known or propose(self.ledger, self.actor, new_key(), catalog, revision, "", approvals)
 
-    def _followed(self, done: Activated) -> Activated:
+    def followed(self, done: Activated) -> Activated:
+        """Tell servers what the ledger says by now, and the log the head of the audit: who keeps it sees a rewrite."""
+        event, entry = done.entry.event, done.entry
+        _log.info(
+            "pointer_moved",
+            catalog=event.catalog,
+            revision=event.revision,
+            generation=done.activation.generation,
+            action=str(event.action),
+            actor=event.actor,
+            audit_sequence=entry.sequence,
+            audit_hash=entry.hash,
+        )
         self._files.follow(done.activation)
         return done
 
@@ -105,27 +120,67 @@ def move_pointer(data: DataFolder, catalog: str, revision: str, expected_generat
     """Point the catalog at a stored revision, by its digest or the first characters of it.
 
     Raises:
-        NotFound, InvalidRequest, DataLoss, FailedPrecondition: there is no such revision, or it is not whole.
+        NotFound, InvalidRequest, DataLoss, FailedPrecondition: there is no such revision, it is not whole, or it lacks
+            approvals.
         Conflict: the generation is not the expected one.
     """
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
         digest = data.named(revision)
-        return pointers.move(catalog, digest, expected_generation, _whole(data))
+        asked = whole(data, digest).decider.policy.approvals
+        return pointers.followed(
+            activate(pointers.ledger, pointers.actor, new_key(), catalog, digest, expected_generation, asked)
+        )
 
 
 def go_back(data: DataFolder, catalog: str, begins: str | None) -> Activated:
     """See `release.pointing.roll_back`; needs neither the encoder nor the revision that is served."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        return pointers.roll_back(catalog, begins, _whole(data))
+        return pointers.followed(
+            roll_back(pointers.ledger, pointers.actor, new_key(), catalog, begins, partial(whole, data))
+        )
+
+
+def propose_revision(data: DataFolder, catalog: str, revision: str, comment: str) -> Proposal:
+    """See `release.proposing.propose`; the revision must be whole."""
+    check_catalog_name(catalog)
+    with open_pointers(data) as pointers:
+        digest = data.named(revision)
+        asked = whole(data, digest).decider.policy.approvals
+        return propose(pointers.ledger, pointers.actor, new_key(), catalog, digest, comment, asked)
+
+
+def approve_revision(data: DataFolder, catalog: str, revision: str, comment: str) -> Proposal:
+    """See `release.proposing.approve`; the revision must be whole, so that nobody approves what cannot be served."""
+    check_catalog_name(catalog)
+    with open_pointers(data) as pointers:
+        digest = whole(data, data.named(revision)).digest
+        return approve(pointers.ledger, pointers.actor, new_key(), catalog, digest, comment)
+
+
+def reject_revision(data: DataFolder, catalog: str, revision: str, comment: str) -> Proposal:
+    """See `release.proposing.reject`."""
+    check_catalog_name(catalog)
+    with open_pointers(data) as pointers:
+        return reject(pointers.ledger, pointers.actor, new_key(), catalog, data.named(revision), comment)
+
+
+def read_proposals(data: DataFolder, catalog: str) -> Sequence[Proposal]:
+    """Of the catalog, the latest first; see `open_pointers` for what it raises."""
+    return proposals(reversed(history(data, catalog)))
 
 
 def history(data: DataFolder, catalog: str) -> Sequence[AuditEntry]:
-    """What the catalog served, the latest first; see `open_pointers` for what it raises."""
+    """What was done to the catalog, the latest first; see `open_pointers` for what it raises."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
         return pointers.ledger.history(catalog)
+
+
+def moves(data: DataFolder, catalog: str) -> Sequence[AuditEntry]:
+    """What the catalog served, the latest first; see `open_pointers` for what it raises."""
+    return [one for one in history(data, catalog) if one.event.action in MOVES]
 
 
 def read_audit(data: DataFolder) -> tuple[Sequence[AuditEntry], AuditHead]:
@@ -134,11 +189,18 @@ def read_audit(data: DataFolder) -> tuple[Sequence[AuditEntry], AuditHead]:
         return pointers.ledger.audit()
 
 
-def _whole(data: DataFolder) -> Callable[[str], None]:
-    def check(digest: str) -> None:
-        decode(digest, FileRevisionStore(data.revisions).read(digest))
+def whole(data: DataFolder, digest: str) -> Revision:
+    """A stored revision, verified.
 
-    return check
+    Raises:
+        NotFound, DataLoss, FailedPrecondition: it is not stored, or not whole.
+    """
+    return decode(digest, FileRevisionStore(data.revisions).read(digest))
+
+
+def new_key() -> str:
+    """Of a change that is not repeated."""
+    return uuid.uuid4().hex
 
 
 def _check_kind(data: DataFolder) -> None:
@@ -203,7 +265,7 @@ def _take_over(ledger: SqlLedger, told: Activation) -> Activation:
         return Event(local_user(), Action.IMPORT, told.catalog, told.revision, details)
 
     try:
-        ledger.change(uuid.uuid4().hex, work)
+        ledger.change(new_key(), work)
     except _TakenOver:
         return next(one for one in ledger.pointers() if one.catalog == told.catalog)
     return told

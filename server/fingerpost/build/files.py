@@ -111,6 +111,10 @@ class PolicyFile(_Shape):
         0,
         description="How long a session keeps its route when no route is sure enough of a text; 0: not at all.",
     )
+    approvals: Annotated[int, Field(ge=0, le=2)] = Field(
+        0,
+        description="How many other people must approve a revision before it is served; 0: a reindex activates it.",
+    )
     scorer: Literal["auto", "vote", "linear"] = Field(
         "auto", description="What scores routes: the neighbours' vote, a linear head, or a blend of both."
     )

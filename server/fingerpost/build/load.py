@@ -185,6 +185,7 @@ class _FolderReader:
             scorer=Scorer(content.scorer),
             adapt_out_of_scope_share=content.adapt_out_of_scope_share,
             sticky_session_seconds=content.sticky_session_seconds,
+            approvals=content.approvals,
         )
         place = document.place(("fallback_model",))
         first = Text(policy.fallback_model, place.file, place.line)

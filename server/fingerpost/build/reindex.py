@@ -50,6 +50,7 @@ from fingerpost.types import (
     EncoderId,
     Exemplar,
     Finding,
+    Proposal,
     Revision,
     Route,
     RoutePolicy,
@@ -80,9 +81,9 @@ class Workshop:
 
 @dataclass(frozen=True, slots=True)
 class Reindexed:
-    """What a reindex did; `changed` is False when the catalog served the same revision already."""
+    """What a reindex did; neither changed nor proposed: the catalog served the same revision already."""
 
-    activation: Activation
+    activation: Activation  # see `build.activate.Pointed`
     changed: bool
     report: Report
     findings: tuple[Finding, ...]
@@ -90,6 +91,7 @@ class Reindexed:
     exemplars_count: int
     diff: Diff | None = None  # from what was active before, on the test texts; None: nothing to compare
     not_compared: str = ""  # why there is no diff, where there should be one
+    proposal: Proposal | None = None  # where others must approve the revision before it is served
 
 
 def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = False) -> Reindexed:
@@ -140,10 +142,18 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
     )
 
     shop.progress.step("activate")
-    activation, changed = activate(shop.activations, catalog_name, digest)
+    pointed = activate(shop.activations, catalog_name, digest, catalog.policy.approvals)
     findings = (*loaded.findings, *warnings)
-    result = Reindexed(activation, changed, report, findings, len(catalog.routes), len(exemplars))
-    if not changed or earlier is None or shop.study is None or not cases:
+    result = Reindexed(
+        pointed.activation,
+        pointed.changed,
+        report,
+        findings,
+        len(catalog.routes),
+        len(exemplars),
+        proposal=pointed.proposal,
+    )
+    if not (pointed.changed or pointed.proposal) or earlier is None or shop.study is None or not cases:
         return result
 
     shop.progress.step("compare")

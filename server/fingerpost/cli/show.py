@@ -15,6 +15,7 @@ from rich.table import Table
 
 from fingerpost import errors
 from fingerpost.cli.promises import promised
+from fingerpost.cli.proposals import proposed
 from fingerpost.errors import ErrorReason, FingerpostError
 
 if TYPE_CHECKING:
@@ -112,11 +113,16 @@ def reindexed(result: "Reindexed") -> None:
     """What was published and how well it does on the held-out texts."""
     show_some(result.findings)
     report, activation = result.report, result.activation
-    verb = "now serves" if result.changed else "already serves"
-    _out.print(
-        f"Catalog [bold]{activation.catalog}[/] {verb} revision [bold]{activation.revision[:12]}[/] "
-        f"(generation {activation.generation}): {result.routes_count} routes, {result.exemplars_count} exemplars."
-    )
+    size = f"{result.routes_count} routes, {result.exemplars_count} exemplars"
+    if result.proposal is not None:
+        _out.print(f"Published revision [bold]{activation.revision[:12]}[/]: {size}.")
+        proposed(result.proposal)
+    else:
+        verb = "now serves" if result.changed else "already serves"
+        _out.print(
+            f"Catalog [bold]{activation.catalog}[/] {verb} revision [bold]{activation.revision[:12]}[/] "
+            f"(generation {activation.generation}): {size}."
+        )
     if report.learned is not None:
         _out.print(
             f"Calibration {report.calibration}, threshold {report.threshold:.2f}; utterances left out in turn: "

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fingerpost.errors import Conflict, ErrorReason, FailedPrecondition, NotFound
 from fingerpost.ports import Ledger, Records
+from fingerpost.release.proposing import approvals_asked, approvals_in_force, check_approved
 from fingerpost.types import Action, Activation, AuditEntry, Event
 
 
@@ -17,27 +18,44 @@ class Activated:
 
 
 def activate(
-    ledger: Ledger, actor: str, key: str, catalog: str, revision: str, expected_generation: int | None = None
+    ledger: Ledger,
+    actor: str,
+    key: str,
+    catalog: str,
+    revision: str,
+    expected_generation: int | None = None,
+    approvals: int = 0,
 ) -> Activated:
     """Point the catalog at a revision.
 
+    Args:
+        ledger: Where the catalog's pointer stands.
+        actor: Who does it.
+        key: Of this change.
+        catalog: Its name.
+        revision: A stored revision's digest.
+        expected_generation: Of the catalog now; None: any.
+        approvals: That the revision's policy asks for; as many as the policy in force asks for are needed at least.
+
     Raises:
         Conflict: the generation is not the expected one.
+        FailedPrecondition: APPROVAL_REQUIRED.
         Unavailable, StorageFull, DataLoss: nothing changed.
     """
 
     def work(records: Records) -> Event:
         current = records.pointer(catalog)
         check_generation(catalog, current.generation if current else 0, expected_generation)
-        return _moved(records, Action.ACTIVATE, actor, catalog, revision)
+        check_approved(records, catalog, revision, max(approvals, approvals_in_force(records, catalog)))
+        return _moved(records, Action.ACTIVATE, actor, catalog, revision, approvals)
 
     return _activated(ledger.change(key, work))
 
 
 def roll_back(
-    ledger: Ledger, actor: str, key: str, catalog: str, begins: str | None, check: Callable[[str], None]
+    ledger: Ledger, actor: str, key: str, catalog: str, begins: str | None, check: Callable[[str], object]
 ) -> Activated:
-    """Point the catalog at a revision that it served before.
+    """Point the catalog at a revision that it served before, which needs no approval: it must be quick.
 
     Args:
         ledger: Where the catalog's history stands.
@@ -56,7 +74,9 @@ def roll_back(
     def work(records: Records) -> Event:
         revision = _served_before(records, catalog, begins)
         check(revision)
-        return _moved(records, Action.ROLL_BACK, actor, catalog, revision)
+        # The higher one stays: else one could go back to where nobody had to approve, and on from there.
+        approvals = max(approvals_in_force(records, catalog), approvals_asked(records.entries(catalog, revision)))
+        return _moved(records, Action.ROLL_BACK, actor, catalog, revision, approvals)
 
     return _activated(ledger.change(key, work))
 
@@ -97,12 +117,16 @@ def _served_before(records: Records, catalog: str, begins: str | None) -> str:
     return found
 
 
-def _moved(records: Records, action: Action, actor: str, catalog: str, revision: str) -> Event:
+def _moved(records: Records, action: Action, actor: str, catalog: str, revision: str, approvals: int) -> Event:
     current = records.pointer(catalog)
     activation = Activation(catalog, revision, (current.generation if current else 0) + 1)
     records.point(activation)
-    before = {"before": current.revision} if current else {}
-    return Event(actor, action, catalog, revision, {**before, "generation": str(activation.generation)})
+    details = {"generation": str(activation.generation)}
+    if current:
+        details["before"] = current.revision
+    if approvals:
+        details["approvals"] = str(approvals)
+    return Event(actor, action, catalog, revision, details)
 
 
 def _activated(entry: AuditEntry) -> Activated:

@@ -2,7 +2,17 @@
 
 from fingerpost.types.access import AccessRole, Principal
 from fingerpost.types.catalog import Catalog, Finding, Model, Policy, Route, Scorer, Severity, Text
-from fingerpost.types.ledger import Action, AuditEntry, AuditFault, AuditHead, Event
+from fingerpost.types.ledger import (
+    MOVES,
+    Action,
+    AuditEntry,
+    AuditFault,
+    AuditHead,
+    Event,
+    Proposal,
+    ProposalState,
+    Vote,
+)
 from fingerpost.types.request import (
     Candidate,
     Decision,
@@ -44,6 +54,7 @@ from fingerpost.types.vectors import Vector, Vectors
 
 __all__ = [
     "MEASURE_BOUNDS",
+    "MOVES",
     "OUT_OF_SCOPE",
     "AccessRole",
     "Action",
@@ -73,6 +84,8 @@ __all__ = [
     "Policy",
     "Principal",
     "Promise",
+    "Proposal",
+    "ProposalState",
     "Reading",
     "Reason",
     "Retrieval",
@@ -92,5 +105,6 @@ __all__ = [
     "Turn",
     "Vector",
     "Vectors",
+    "Vote",
     "VoteParameters",
 ]

@@ -62,6 +62,7 @@ class Policy:
     scorer: Scorer = Scorer.AUTO
     adapt_out_of_scope_share: bool = False
     sticky_session_seconds: int = 0  # at least 0; 0: each text is decided by itself
+    approvals: int = 0  # 0 to 2; people who must approve a revision before it is served
 
 
 @dataclass(frozen=True, slots=True)

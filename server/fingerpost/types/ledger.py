@@ -11,6 +11,11 @@ class Action(StrEnum):
     ACTIVATE = "activate"
     ROLL_BACK = "roll_back"
     IMPORT = "import"  # of a pointer that was there before the ledger was
+    PROPOSE = "propose"
+    APPROVE = "approve"
+    REJECT = "reject"
+    COLLECT = "collect"  # revisions that nobody needs any more were removed
+    DENY = "deny"  # somebody who may not do it asked for a change
 
     @classmethod
     def _missing_(cls, value: object) -> "Action | None":
@@ -20,6 +25,10 @@ class Action(StrEnum):
         action = str.__new__(cls, value)
         action._name_ = action._value_ = value
         return action
+
+
+MOVES = frozenset({Action.ACTIVATE, Action.ROLL_BACK, Action.IMPORT})
+"""What moves a catalog's pointer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +68,40 @@ class AuditFault:
 
     sequence: int  # 0: none by itself, but the chain does not hold what it should
     what: str  # a sentence for people
+
+
+class ProposalState(StrEnum):
+    """How far a proposal has come."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"  # by as many as are needed
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What somebody said of a proposal."""
+
+    actor: str
+    comment: str
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A revision that a catalog shall serve, if others agree."""
+
+    catalog: str
+    revision: str
+    proposer: str
+    comment: str
+    time_us: int
+    approvals_needed: int  # by its own policy and the one in force when it was proposed; 0: it may be activated at once
+    approvals: tuple[Vote, ...] = ()
+    rejection: Vote | None = None
+
+    @property
+    def state(self) -> ProposalState:
+        if self.rejection is not None:
+            return ProposalState.REJECTED
+        return ProposalState.APPROVED if len(self.approvals) >= self.approvals_needed else ProposalState.PROPOSED

@@ -36,8 +36,8 @@ class SqlLedger:
         self._seal = seal
 
     def change(self, key: str, work: Callable[[Records], Event]) -> AuditEntry:
-        if not 1 <= len(key) <= _KEY_CHARACTERS:
-            description = f"1 to {_KEY_CHARACTERS} characters, not {len(key)}"
+        if not 1 <= len(key) <= _KEY_CHARACTERS or not key.isprintable():
+            description = f"1 to {_KEY_CHARACTERS} printable characters"
             raise InvalidRequest(f"key: {description}", fields=[FieldViolation("key", description)])
 
         def change(connection: Connection) -> AuditEntry:
@@ -90,6 +90,12 @@ class _Records:
             select(activations).where(activations.c.catalog == catalog).order_by(activations.c.generation.desc())
         )
         return [Activation(row.catalog, row.revision, row.generation) for row in rows]
+
+    def entries(self, catalog: str, revision: str) -> Sequence[AuditEntry]:
+        rows = self._connection.execute(
+            select(audit).where(audit.c.catalog == catalog, audit.c.revision == revision).order_by(audit.c.sequence)
+        )
+        return [_entry(row) for row in rows]
 
     def point(self, activation: Activation) -> None:
         row = {"revision": activation.revision, "generation": activation.generation}

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 
 from fingerpost.errors import ErrorReason, FailedPrecondition
 
-LATEST = "0001"
+LATEST = "0101"
 """The layout that this program makes."""
 
 _ERA_CHARACTERS = 2

@@ -4,6 +4,7 @@ from fingerpost.cli.commands import publishing  # noqa: F401, I001  each module 
 from fingerpost.cli.commands import editing  # noqa: F401
 from fingerpost.cli.commands import linting  # noqa: F401
 from fingerpost.cli.commands import comparing  # noqa: F401
+from fingerpost.cli.commands import proposing  # noqa: F401
 from fingerpost.cli.commands import releasing  # noqa: F401
 from fingerpost.cli.commands import reporting  # noqa: F401
 from fingerpost.cli.commands import suggesting  # noqa: F401

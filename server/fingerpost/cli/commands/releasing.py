@@ -63,12 +63,12 @@ def history(
 ) -> None:
     """List what a catalog served, since when, and who decided so, the latest first."""
     from fingerpost.bootstrap.folder import DataFolder
-    from fingerpost.bootstrap.pointing import history as read_history
+    from fingerpost.bootstrap.pointing import moves
     from fingerpost.cli.releases import show_entries
     from fingerpost.telemetry.logs import configure_logs
 
     configure_logs("auto")
-    show_entries(read_history(DataFolder(data, store, shared), catalog), as_json=json)
+    show_entries(moves(DataFolder(data, store, shared), catalog), as_json=json)
 
 
 audit_app = typer.Typer(help="Read and verify who changed what.", no_args_is_help=True)
