@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,22 +18,26 @@ import psycopg
 
 _READY_SECONDS = 30
 _USER = "fingerpost"
-_HBA = f"""
+_HBA = """
 host all guarded 127.0.0.1/32 scram-sha-256
-host all {_USER} 127.0.0.1/32 trust
+host all,replication all 127.0.0.1/32 trust
 """
 
 
 class Postgres:
     """A running server."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, home: Path, port: int) -> None:
+        self.home = home
         self.port = port
+        self.stop: Callable[[], None] = lambda: None
+        """End it now, and wait for that."""
 
-    def url(self, schema: str = "", port: int | None = None, user: str = _USER) -> str:
-        """Of a schema that keeps a test's tables apart from another's; by way of another port, as a proxy's."""
+    def url(self, schema: str = "", *ports: int | None) -> str:
+        """Of a schema that keeps a test's tables apart from another's; by way of other ports, as a proxy's."""
         options = f"?options={quote(f'-csearch_path={schema}')}" if schema else ""
-        return f"postgresql://{user}@127.0.0.1:{port or self.port}/postgres{options}"
+        hosts = ",".join(f"127.0.0.1:{port or self.port}" for port in ports or (None,))
+        return f"postgresql://{_USER}@{hosts}/postgres{options}"
 
     def new_schema(self) -> str:
         name = f"s{uuid.uuid4().hex}"
@@ -53,8 +57,8 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """Start one, and end it by its own id.
+def running_postgres(primary: Postgres | None = None) -> Iterator[Postgres]:
+    """Start one, or a standby of a primary, and end it by its own id.
 
     Raises:
         RuntimeError: PostgreSQL is not installed here.
@@ -65,11 +69,22 @@ def running_postgres() -> Iterator[Postgres]:
     if user:
         shutil.chown(home, user)
     try:
-        _initialise(programs, home / "data", user)
+        make = _copying(primary) if primary else _MAKING
+        subprocess.run(
+            [programs / make[0], "-D", home / "data", *make[1:]], user=user, cwd="/", check=True, capture_output=True
+        )
+        (home / "data" / "pg_hba.conf").write_text(_HBA)
         with _process(programs, home, user) as server:
             yield server
     finally:
         shutil.rmtree(home)
+
+
+_MAKING = ("initdb", "-U", _USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+
+
+def _copying(primary: Postgres) -> tuple[str, ...]:
+    return ("pg_basebackup", "-R", "-d", primary.url(), "-c", "fast", "--no-sync")
 
 
 def _programs() -> Path:
@@ -80,39 +95,26 @@ def _programs() -> Path:
     return (found[-1] if found else Path(on_path or "")).parent
 
 
-def _initialise(programs: Path, data: Path, user: str | None) -> None:
-    command = [
-        str(programs / "initdb"),
-        "-D",
-        str(data),
-        "-U",
-        _USER,
-        "-A",
-        "trust",
-        "--no-sync",
-        "-E",
-        "UTF8",
-        "--locale=C",
-    ]
-    subprocess.run(command, user=user, cwd="/", check=True, capture_output=True)
-    (data / "pg_hba.conf").write_text(_HBA)
-
-
 @contextmanager
 def _process(programs: Path, home: Path, user: str | None) -> Iterator[Postgres]:
-    server = Postgres(_free_port())
+    server = Postgres(home, _free_port())
     settings = {"port": server.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
     options = [f"--{name}={value}" for name, value in settings.items()]
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             [programs / "postgres", "-D", home / "data", *options], user=user, cwd="/", stdout=log, stderr=log
         )
+
+    def stop() -> None:
+        process.send_signal(signal.SIGINT)  # it ends at once, and in order
+        process.wait()
+
+    server.stop = stop
     try:
         _wait_until_ready(server, process, home / "log")
         yield server
     finally:
-        process.send_signal(signal.SIGINT)  # it ends at once, and in order
-        process.wait()
+        stop()
 
 
 def _free_port() -> int:
