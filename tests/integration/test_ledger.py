@@ -279,6 +279,17 @@ def test_a_newer_ledger(store: Store) -> None:
     assert caught.value.reason == ErrorReason.STORE_INCOMPATIBLE
 
 
+def test_a_ledger_of_the_layout_before(store: Store) -> None:
+    """It gets what is missing, and keeps what it holds."""
+    store.pointers().activate("default", "a")
+    before = read_audit(store.data)
+    store.run("DROP INDEX audit_by_revision")
+    store.run("UPDATE alembic_version SET version_num = '0001'")
+    assert store.pointers().read("default") == Activation("default", "a", 1)
+    assert read_audit(store.data) == before
+    store.run("DROP INDEX audit_by_revision")
+
+
 def test_a_ledger_that_a_later_version_has_added_to(store: Store) -> None:
     """Versions run side by side: what a later one added to the layout, and does, an earlier one passes over."""
     store.pointers().activate("default", "a")

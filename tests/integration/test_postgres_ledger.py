@@ -261,7 +261,8 @@ def test_no_room_left(small_disk: PostgresStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["history"], ["rollback"], ["activate", "abcdef"], ["audit", "list"], ["audit", "verify"]]
+    "command",
+    [["history"], ["rollback"], ["activate", "abcdef"], ["audit", "verify"], ["reindex", "--routes", "routes"]],
 )
 def test_commands_without_the_database(tmp_path: Path, command: list[str]) -> None:
     """They say that it cannot be reached, end with 6, and change nothing; no password is shown."""

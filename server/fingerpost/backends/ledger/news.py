@@ -70,7 +70,10 @@ class PostgresNews:
 
     def _sleep(self, seconds: float, *files: int) -> None:
         """Until the time is over, a file can be read, or `close`."""
-        select.select([self._woken, *files], [], [], seconds)
+        poller = select.poll()  # which knows no highest number, unlike `select`: servers have many files open
+        for file in (self._woken, *files):
+            poller.register(file, select.POLLIN)
+        poller.poll(1_000 * seconds)
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -16,7 +16,7 @@ def open_database(path: Path, url: str) -> Database:
 
     Raises:
         InvalidRequest: that is no such URL.
-        FailedPrecondition: STORE_INCOMPATIBLE; or STORE_UNAVAILABLE, the packages for PostgreSQL are missing.
+        FailedPrecondition: STORE_INCOMPATIBLE, also where the packages for PostgreSQL are missing.
         DataLoss, Unavailable, StorageFull
     """
     if not url:
@@ -35,7 +35,7 @@ def open_news(url: str) -> PointerNews:
 
     Raises:
         InvalidRequest: that is no URL of a PostgreSQL database.
-        FailedPrecondition: STORE_UNAVAILABLE, the packages for PostgreSQL are missing.
+        FailedPrecondition: STORE_INCOMPATIBLE, the packages for PostgreSQL are missing.
     """
     try:
         from fingerpost.backends.ledger.news import PostgresNews
@@ -47,5 +47,5 @@ def open_news(url: str) -> PointerNews:
 def _missing() -> FailedPrecondition:
     return FailedPrecondition(
         "the packages for PostgreSQL are not installed: pip install 'fingerpost[postgres]'",
-        ErrorReason.STORE_UNAVAILABLE,
+        ErrorReason.STORE_INCOMPATIBLE,
     )
