@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,42 @@ host all,replication all 127.0.0.1/32 trust
 
 
 class Postgres:
-    """A running server."""
+    """A server that can be started and stopped."""
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, home: Path, user: str | None) -> None:
+        """Of a folder that `running_postgres` made."""
         self.home = home
-        self.port = port
-        self.stop: Callable[[], None] = lambda: None
-        """End it now, and wait for that."""
+        self.port = _free_port()
+        self._user = user
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, **settings: str) -> None:
+        """Run, and wait until it answers."""
+        own = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+        options = [f"--{name}={value}" for name, value in {**own, **settings}.items()]
+        command = [_programs() / "postgres", "-D", self.home / "data", *options]
+        log = self.home / "log"
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(command, user=self._user, cwd="/", stdout=out, stderr=out)
+        ends = time.monotonic() + _READY_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > ends:
+                raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
+            time.sleep(0.02)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it and wait for that: SIGINT in order and at once, SIGQUIT as a crash does."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            self.run("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def url(self, schema: str = "", *ports: int | None) -> str:
         """Of a schema that keeps a test's tables apart from another's; by way of other ports, as a proxy's."""
@@ -63,20 +92,20 @@ def running_postgres(primary: Postgres | None = None) -> Iterator[Postgres]:
     Raises:
         RuntimeError: PostgreSQL is not installed here.
     """
-    programs = _programs()
     home = Path(tempfile.mkdtemp(prefix="postgres-"))  # not in pytest's folder, which other users may not enter
     user = "postgres" if os.geteuid() == 0 else None  # it refuses to be root
     if user:
         shutil.chown(home, user)
+    server = Postgres(home, user)
     try:
-        make = _copying(primary) if primary else _MAKING
-        subprocess.run(
-            [programs / make[0], "-D", home / "data", *make[1:]], user=user, cwd="/", check=True, capture_output=True
-        )
+        program, *rest = _copying(primary) if primary else _MAKING
+        command = [_programs() / program, "-D", home / "data", *rest]
+        subprocess.run(command, user=user, cwd="/", check=True, capture_output=True)
         (home / "data" / "pg_hba.conf").write_text(_HBA)
-        with _process(programs, home, user) as server:
-            yield server
+        server.start()
+        yield server
     finally:
+        server.stop()
         shutil.rmtree(home)
 
 
@@ -95,43 +124,8 @@ def _programs() -> Path:
     return (found[-1] if found else Path(on_path or "")).parent
 
 
-@contextmanager
-def _process(programs: Path, home: Path, user: str | None) -> Iterator[Postgres]:
-    server = Postgres(home, _free_port())
-    settings = {"port": server.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
-    options = [f"--{name}={value}" for name, value in settings.items()]
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [programs / "postgres", "-D", home / "data", *options], user=user, cwd="/", stdout=log, stderr=log
-        )
-
-    def stop() -> None:
-        process.send_signal(signal.SIGINT)  # it ends at once, and in order
-        process.wait()
-
-    server.stop = stop
-    try:
-        _wait_until_ready(server, process, home / "log")
-        yield server
-    finally:
-        stop()
-
-
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
-
-
-def _wait_until_ready(server: Postgres, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    ends = time.monotonic() + _READY_SECONDS
-    while True:
-        try:
-            server.run("SELECT 1")
-        except psycopg.OperationalError:
-            if process.poll() is not None or time.monotonic() > ends:
-                raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}") from None
-            time.sleep(0.02)
-        else:
-            return

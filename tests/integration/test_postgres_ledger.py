@@ -14,6 +14,7 @@ import pytest
 
 from fingerpost.backends.ledger.address import parse
 from fingerpost.backends.ledger.ledger import SqlLedger
+from fingerpost.backends.ledger.migrating import LATEST
 from fingerpost.backends.ledger.opening import open_news
 from fingerpost.backends.ledger.postgres import open_postgres
 from fingerpost.bootstrap.folder import DataFolder
@@ -84,7 +85,7 @@ def unavailable(words: str) -> Iterator[None]:
 
 def backends(machine: PostgresStore) -> list[int]:
     """Processes that serve the program's connections to the machine's schema."""
-    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'fingerpost' AND pid <> pg_backend_pid()"
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'fingerpost' ORDER BY pid"
     return [pid for (pid,) in machine.run(query)]
 
 
@@ -199,6 +200,24 @@ def test_a_backend_that_hangs(machine: PostgresStore) -> None:
     assert pointers.activate("default", "c").generation == 2
 
 
+def test_a_standby_that_must_confirm_and_does_not(machine: PostgresStore) -> None:
+    """What the primary alone has written is not called done: it is not known until the standby is back or given up."""
+    ledger = machine.ledger()
+    configure = "ALTER SYSTEM SET synchronous_standby_names = '{}'"
+    machine.run(configure.format("nobody"))
+    machine.run("SELECT pg_reload_conf()")
+    try:
+        _until(lambda: machine.run("SHOW synchronous_standby_names") == [("nobody",)])
+        with unavailable("is not known"):
+            activate(ledger, "os:x", "key", "default", "a", 0)
+        assert ledger.pointers() == []
+    finally:
+        machine.run(configure.format(""))
+        machine.run("SELECT pg_reload_conf()")
+    assert activate(ledger, "os:x", "key", "default", "a", 0).activation.generation == 1
+    assert verified(*ledger.audit()).sequence == 1
+
+
 def test_a_network_that_goes_silent(far: PostgresStore, proxy: Proxy) -> None:
     """A connection on which nothing passes any more is given up after a second."""
     pointers = far.pointers()
@@ -294,6 +313,21 @@ def test_failover(tmp_path: Path) -> None:
             assert verified(*pointers.ledger.audit()).sequence == 2
 
 
+def test_a_crash_loses_nothing_that_was_told(tmp_path: Path) -> None:
+    """Whatever the database's own settings say of when a commit is done, ours is on the disk before it is told."""
+    with running_postgres() as server, postgres_store(tmp_path, server) as made:
+        server.run("ALTER SYSTEM SET synchronous_commit = off")
+        server.stop()
+        server.start(wal_writer_delay="10s")
+        pointers = made.pointers()
+        for revision in "abc":
+            pointers.activate("default", revision)
+        server.stop(signal.SIGQUIT)
+        server.start()
+        assert pointers.read("default") == Activation("default", "c", 3)
+        assert verified(*pointers.ledger.audit()).sequence == 3
+
+
 def _until(holds: Callable[[], bool]) -> None:
     ends = time.monotonic() + _SOON_SECONDS
     while not holds():
@@ -334,6 +368,28 @@ def test_programs_that_start_at_once(machine: PostgresStore) -> None:
     programs = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     assert [(program.communicate()[1], program.returncode) for program in programs] == [("", 0)] * 4
     assert machine.run("SELECT sequence FROM audit_head") == [(0,)]
+
+
+def test_a_migration_that_is_killed(machine: PostgresStore) -> None:
+    """Nothing is left of it: the layout is the one of before, until the next program makes it whole."""
+    machine.pointers().activate("default", "a")
+    machine.run("DROP INDEX audit_by_revision")
+    machine.run("UPDATE alembic_version SET version_num = '0001'")
+    before = backends(machine)
+    with machine.postgres.connect(machine.schema) as holder, holder.transaction():
+        holder.execute("LOCK TABLE audit IN ROW EXCLUSIVE MODE")
+        program = subprocess.Popen([sys.executable, "-c", _OPEN, machine.data.store])
+        _until(lambda: machine.run(_WAITING) == [(1,)])
+        program.kill()
+        program.wait()
+    _until(lambda: backends(machine) == before)
+    assert machine.run("SELECT version_num FROM alembic_version") == [("0001",)]
+    assert machine.pointers().read("default") == Activation("default", "a", 1)
+    assert machine.run("SELECT version_num FROM alembic_version") == [(LATEST,)]
+
+
+_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%'"
+_OPEN = "import sys; from fingerpost.backends.ledger.postgres import open_postgres; open_postgres(sys.argv[1]).close()"
 
 
 def test_machines_follow_one_ledger(machine: PostgresStore, other: PostgresStore) -> None:
