@@ -52,7 +52,13 @@ class Served:
 @asynccontextmanager
 async def serving(*snapshots: Snapshot, **settings: Any) -> AsyncIterator[Served]:
     threads = max((len(cast(LocalRevision, snapshot.loaded).retriever.embedders) for snapshot in snapshots), default=1)
-    usual = {"listen": "127.0.0.1:0", "embed_threads": threads, "drain_wait_ms": 0, "reload_poll_ms": 20}
+    usual = {
+        "listen": "127.0.0.1:0",
+        "embed_threads": threads,
+        "drain_wait_ms": 0,
+        "reload_poll_ms": 20,
+        "admin_listen": "none",
+    }
     uncached = {"cache_bytes": 0}  # so that each text is embedded, but where a test is about the cache
     crowded = {"connection_streams": 10_000}  # so that one channel can overload the server
     activations = FixedActivations(snapshots)

@@ -39,6 +39,17 @@ class Settings(BaseSettings):
     allow_plaintext: bool = Field(
         False, description="Listen beyond loopback without TLS, where something else protects the way."
     )
+    allow_anonymous: bool = Field(
+        False, description="Let whoever reaches a listener beyond loopback call it, without token or certificate."
+    )
+    access: str = Field(
+        "", description="YAML file of who may do what, by token, certificate or user; read anew when it changes."
+    )
+    admin_listen: str = Field(
+        "",
+        description="Where those who look after the server call it: unix:PATH, HOST:PORT or none; empty: admin.sock in "
+        "the data folder, where that is possible.",
+    )
     embed_threads: int = Field(
         default_factory=_embed_threads,
         ge=1,
@@ -134,7 +145,15 @@ def read_settings(given: Mapping[str, object]) -> Settings:
         raise InvalidRequest(f"settings: {message}", fields=fields) from error
 
 
-_OF_COMMANDS = {"TARGET", "CA", "CERTIFICATE", "KEY", "ENCODER", "PRECISION"}  # read by other commands than serve
+_OF_COMMANDS = {
+    "TARGET",
+    "TOKEN",
+    "CA",
+    "CERTIFICATE",
+    "KEY",
+    "ENCODER",
+    "PRECISION",
+}  # read by other commands than serve
 
 
 def _known(name: str) -> bool:

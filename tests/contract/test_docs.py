@@ -189,7 +189,9 @@ def test_files_of_ours_that_blocks_name_exist(page: Path) -> None:
 
 # --- Names --------------------------------------------------------------------------------------------------------
 
-_OF_COMMANDS = {f"FINGERPOST_{name}" for name in ("TARGET", "CA", "CERTIFICATE", "KEY", "ENCODER", "PRECISION")}
+_OF_COMMANDS = {
+    f"FINGERPOST_{name}" for name in ("TARGET", "TOKEN", "CA", "CERTIFICATE", "KEY", "ENCODER", "PRECISION")
+}
 KNOWN_SETTINGS = {f"FINGERPOST_{name.upper()}" for name in Settings.model_fields} | _OF_COMMANDS
 
 

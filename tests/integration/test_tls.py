@@ -137,14 +137,14 @@ def test_files_that_do_not_fit_are_refused_at_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"listen": "0.0.0.0:0"}, "FINGERPOST_ALLOW_PLAINTEXT"),
-        ({"listen": "[::]:0"}, "FINGERPOST_ALLOW_PLAINTEXT"),
+        ({"listen": "0.0.0.0:0", "allow_anonymous": True}, "FINGERPOST_ALLOW_PLAINTEXT"),
+        ({"listen": "[::]:0", "allow_anonymous": True}, "FINGERPOST_ALLOW_PLAINTEXT"),
         ({"tls_certificate": "x"}, "set both"),
         ({"tls_client_ca": "x"}, "set both"),
     ],
 )
 @on_loop
-async def test_unsafe_settings_refuse_to_start(settings: dict[str, str], words: str) -> None:
+async def test_unsafe_settings_refuse_to_start(settings: dict[str, Any], words: str) -> None:
     """Plain text beyond loopback, and half of what TLS needs."""
     with pytest.raises(InvalidRequest, match=words):
         async with serving(**settings):
@@ -154,7 +154,7 @@ async def test_unsafe_settings_refuse_to_start(settings: dict[str, str], words: 
 @on_loop
 async def test_plain_text_elsewhere_when_told_so() -> None:
     """Whoever says so is believed."""
-    async with serving(listen="0.0.0.0:0", allow_plaintext=True) as served:
+    async with serving(listen="0.0.0.0:0", allow_plaintext=True, allow_anonymous=True) as served:
         assert served.address.startswith("0.0.0.0:")
 
 

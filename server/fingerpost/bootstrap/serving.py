@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fingerpost.backends.engine.process import EngineProcess
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.bootstrap.guarding import guarded
 from fingerpost.guard.admission import Admission
 from fingerpost.ports import Engine, PointerReader
 from fingerpost.rpc.health import Health
@@ -45,11 +46,13 @@ def assemble(settings: Settings, activations: PointerReader, engine: Engine, ope
     service = RouterService(Pipeline(runtime, queue, cache), runtime, admission, settings)
     watch = Watch(settings, lambda: read_state(runtime, engine, queue, cache, admission), lambda: engine.pid)
 
+    gate, admin = guarded(settings, (), lambda method, cause, principal: watch.metrics.refused(cause))
+
     def make_reloader(on_change: OnChange) -> Reloader:
         return Reloader(activations, open_snapshot, runtime, on_change)
 
     health = Health((ROUTER_SERVICE,))
-    return Server(settings, runtime, engine, queue, admission, health, service, make_reloader, watch)
+    return Server(settings, runtime, engine, queue, admission, health, service, make_reloader, watch, gate, admin)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,17 @@ from fingerpost.client import Client
 from fingerpost.errors import InvalidRequest
 
 
-def connect(target: str, ca: Path | None, certificate: Path | None, key: Path | None) -> Client:
+def connect(target: str, ca: Path | None, certificate: Path | None, key: Path | None, token: str) -> Client:
     """Plain text without an authority; with one the server must prove who it is.
 
     Raises:
-        InvalidRequest: a certificate without its key, or without the server's authority.
+        InvalidRequest: a certificate without its key, or without the server's authority; a token in plain text.
     """
     if (certificate is None) != (key is None):
         raise InvalidRequest("--certificate and --key belong together: give both")
     if ca is None:
         if certificate is not None:
             raise InvalidRequest("--certificate needs --ca, the authority of the server's certificate")
-        return Client(target)
+        return Client(target, token=token)
     own = (key.read_bytes(), certificate.read_bytes()) if key and certificate else (None, None)
-    return Client(target, credentials=grpc.ssl_channel_credentials(ca.read_bytes(), *own))
+    return Client(target, credentials=grpc.ssl_channel_credentials(ca.read_bytes(), *own), token=token)

@@ -17,6 +17,7 @@ from fingerpost.client.convert import (
     to_batch,
     to_request,
 )
+from fingerpost.client.proof import token_metadata
 from fingerpost.client.types import (
     DEFAULTS,
     Alternative,
@@ -92,6 +93,7 @@ class Client:
         *,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
         watch_health: bool = False,
     ) -> None:
         """Prepare a channel; it connects at the first call.
@@ -101,9 +103,14 @@ class Client:
                 `ipv4:HOST:PORT,HOST:PORT`.
             timeout_seconds: Deadline of a call that gives none, above 0.
             credentials: For TLS; None speaks plain text.
+            token: Goes with each call and says who we are; over TLS, or to this machine.
             watch_health: Leave out addresses that do not say SERVING. For addresses of servers: what a proxy says of
                 itself would be the health of one server behind it.
+
+        Raises:
+            InvalidRequest: the token would go through plain text off this machine.
         """
+        self._metadata = token_metadata(token, target, credentials)
         options = _channel_options(watch_health)
         self._channel = (
             grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target, options)
@@ -150,7 +157,7 @@ class Client:
 
     def _call(self, method: Any, message: Any, timeout_seconds: float | None) -> Any:  # noqa: ANN401
         try:
-            return method(message, timeout=timeout_seconds or self._timeout_seconds)
+            return method(message, timeout=timeout_seconds or self._timeout_seconds, metadata=self._metadata)
         except grpc.RpcError as error:
             raise from_error(error) from error
 
@@ -164,9 +171,11 @@ class AsyncClient:
         *,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
         watch_health: bool = False,
     ) -> None:
         """Prepare a channel, as `Client` does; needs a running event loop."""
+        self._metadata = token_metadata(token, target, credentials)
         options = _channel_options(watch_health)
         self._channel = (
             grpc.aio.secure_channel(target, credentials, options)
@@ -213,7 +222,7 @@ class AsyncClient:
 
     async def _call(self, method: Any, message: Any, timeout_seconds: float | None) -> Any:  # noqa: ANN401
         try:
-            return await method(message, timeout=timeout_seconds or self._timeout_seconds)
+            return await method(message, timeout=timeout_seconds or self._timeout_seconds, metadata=self._metadata)
         except grpc.RpcError as error:
             raise from_error(error) from error
 

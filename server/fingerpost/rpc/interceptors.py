@@ -23,6 +23,7 @@ from fingerpost.errors import (
     InternalError,
     InvalidRequest,
 )
+from fingerpost.rpc.authentication import Gate
 from fingerpost.rpc.call import CALL, Call, Observer
 from fingerpost.rpc.status import code_of, to_status
 
@@ -39,9 +40,17 @@ _REQUEST_ID_LENGTH = 128
 class Boundary(grpc.aio.ServerInterceptor):
     """Wraps every handler, the health and reflection services' too, each once."""
 
-    def __init__(self, default_deadline_ms: int, observers: Sequence[Observer] = ()) -> None:
+    def __init__(self, default_deadline_ms: int, observers: Sequence[Observer] = (), gate: Gate | None = None) -> None:
+        """Wrap nothing yet.
+
+        Args:
+            default_deadline_ms: Time of a call that sets none.
+            observers: Hear of unary calls that are over.
+            gate: Says who may call what; None: everybody everything.
+        """
         self._default_deadline_ms = default_deadline_ms
         self._observers = observers
+        self._gate = gate
         self._rebuilt: dict[str, _Handler] = {}
 
     async def intercept_service(
@@ -61,8 +70,10 @@ class Boundary(grpc.aio.ServerInterceptor):
 
     def _rebuild(self, handler: _Handler, method: str) -> _Handler:
         if handler.request_streaming:
-            return _rebuilt_bidirectional(handler)
-        return _rebuilt_server_stream(handler) if handler.response_streaming else self._rebuilt_unary(handler, method)
+            return self._rebuilt_bidirectional(handler, method)
+        if handler.response_streaming:
+            return self._rebuilt_server_stream(handler, method)
+        return self._rebuilt_unary(handler, method)
 
     def _rebuilt_unary(self, handler: _Handler, method: str) -> _Handler:
         async def behaviour(data: bytes, context: _Context) -> bytes:
@@ -70,6 +81,8 @@ class Boundary(grpc.aio.ServerInterceptor):
             CALL.set(call)
             code = grpc.StatusCode.CANCELLED
             try:
+                if self._gate is not None:
+                    call.principal = await self._gate.admit(method, context)
                 request = _parse(handler, data)
                 call.request_id = _request_id(request)
                 time_left = self._time_left(context)
@@ -94,6 +107,44 @@ class Boundary(grpc.aio.ServerInterceptor):
                     observer.finished(call, code, context.invocation_metadata)
 
         return grpc.unary_unary_rpc_method_handler(behaviour, None, None)
+
+    def _rebuilt_server_stream(self, handler: _Handler, method: str) -> _Handler:
+        async def behaviour(data: bytes, context: _Context) -> None:
+            request_id, writing = _new_id(), _Writing(handler, context)
+            try:
+                if self._gate is not None:
+                    await self._gate.admit(method, context)
+                replies = handler.unary_stream(_parse(handler, data), writing)
+                if inspect.isawaitable(replies):  # as the health service's Watch is
+                    await replies
+                else:
+                    async for reply in replies:
+                        await writing.write(reply)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001
+                await _refuse(context, _known(error, request_id), request_id)
+
+        return grpc.unary_stream_rpc_method_handler(behaviour, None, None)
+
+    def _rebuilt_bidirectional(self, handler: _Handler, method: str) -> _Handler:
+        async def behaviour(messages: AsyncIterator[bytes], context: _Context) -> AsyncIterator[bytes]:
+            async def requests() -> AsyncIterator[Any]:
+                async for data in messages:
+                    yield _parse(handler, data)
+
+            request_id = _new_id()
+            try:
+                if self._gate is not None:
+                    await self._gate.admit(method, context)
+                async for reply in handler.stream_stream(requests(), context):
+                    yield _serialise(handler, reply)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001
+                await _refuse(context, _known(error, request_id), request_id)
+
+        return grpc.stream_stream_rpc_method_handler(behaviour, None, None)
 
     def _time_left(self, context: _Context) -> float:
         """Seconds until the caller's deadline, or the default, which is then told in the trailing metadata.
@@ -122,42 +173,6 @@ class _Writing:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self._context, name)
-
-
-def _rebuilt_server_stream(handler: _Handler) -> _Handler:
-    async def behaviour(data: bytes, context: _Context) -> None:
-        request_id, writing = _new_id(), _Writing(handler, context)
-        try:
-            replies = handler.unary_stream(_parse(handler, data), writing)
-            if inspect.isawaitable(replies):  # as the health service's Watch is
-                await replies
-            else:
-                async for reply in replies:
-                    await writing.write(reply)
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            await _refuse(context, _known(error, request_id), request_id)
-
-    return grpc.unary_stream_rpc_method_handler(behaviour, None, None)
-
-
-def _rebuilt_bidirectional(handler: _Handler) -> _Handler:
-    async def behaviour(messages: AsyncIterator[bytes], context: _Context) -> AsyncIterator[bytes]:
-        async def requests() -> AsyncIterator[Any]:
-            async for data in messages:
-                yield _parse(handler, data)
-
-        request_id = _new_id()
-        try:
-            async for reply in handler.stream_stream(requests(), context):
-                yield _serialise(handler, reply)
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            await _refuse(context, _known(error, request_id), request_id)
-
-    return grpc.stream_stream_rpc_method_handler(behaviour, None, None)
 
 
 async def _refuse(context: _Context, error: FingerpostError, request_id: str) -> None:

@@ -10,14 +10,15 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.guard.admission import Admission
 from fingerpost.ports import Engine
+from fingerpost.rpc.admin import Admin
+from fingerpost.rpc.authentication import Gate
 from fingerpost.rpc.connections import connection_options
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.interceptors import Boundary
+from fingerpost.rpc.listening import bind
 from fingerpost.rpc.services import RouterService
-from fingerpost.rpc.tls import certificates_of
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.reload import OnChange, Reloader
 from fingerpost.serve.runtime import Runtime
@@ -47,6 +48,8 @@ class Server:
     service: RouterService
     make_reloader: Callable[[OnChange], Reloader]
     watch: Watch
+    gate: Gate | None = None  # None: whoever reaches the listener may call
+    admin: Admin | None = None
 
 
 async def run(server: Server, on_ready: Callable[[str], None]) -> bool:
@@ -89,6 +92,8 @@ async def start(server: Server) -> "Running":
     await server.engine.start()
     await reloader.poll()
     await grpc_server.start()
+    if server.admin is not None:
+        await server.admin.start(server.health)
     polling = asyncio.create_task(reloader.run(server.settings.reload_poll_ms / 1000))
     _log.info("serving", address=address, catalogs=sorted(server.runtime.snapshots))
     return Running(server, grpc_server, address, polling)
@@ -117,6 +122,8 @@ class Running:
         if not stopping.done():
             await self.grpc_server.stop(0)
         await stopping
+        if self.server.admin is not None:
+            await self.server.admin.stop(0 if force.is_set() else grace)
         forced.cancel()
         self.polling.cancel()
         self.server.queue.close()
@@ -128,7 +135,7 @@ class Running:
 def _bound(server: Server) -> tuple[grpc.aio.Server, str]:
     settings = server.settings
     grpc_server = grpc.aio.server(
-        interceptors=[Boundary(settings.default_deadline_ms, server.watch.observers)],
+        interceptors=[Boundary(settings.default_deadline_ms, server.watch.observers, server.gate)],
         options=[
             ("grpc.so_reuseport", 0),  # port sharing would hide that the port is taken
             ("grpc.max_receive_message_length", settings.message_bytes),
@@ -142,23 +149,7 @@ def _bound(server: Server) -> tuple[grpc.aio.Server, str]:
     health_pb2_grpc.add_HealthServicer_to_server(server.health.servicer, grpc_server)
     health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     reflection.enable_server_reflection((ROUTER_SERVICE, health_name, reflection.SERVICE_NAME), grpc_server)
-    return grpc_server, _bind(grpc_server, settings)
-
-
-def _bind(grpc_server: grpc.aio.Server, settings: Settings) -> str:
-    listen, certificates = settings.listen, certificates_of(settings)
-    try:
-        if certificates is None:
-            port = grpc_server.add_insecure_port(listen)
-        else:
-            port = grpc_server.add_secure_port(listen, certificates.credentials())
-    except RuntimeError as error:
-        raise FailedPrecondition(
-            f"cannot listen on {listen}: the address is taken or not of this machine: "
-            "choose another with --listen HOST:PORT",
-            ErrorReason.ADDRESS_UNAVAILABLE,
-        ) from error
-    return f"{listen.rpartition(':')[0]}:{port}"
+    return grpc_server, bind(grpc_server, settings.listen, settings)
 
 
 def _listen_to_signals(stop: asyncio.Event, force: asyncio.Event) -> None:

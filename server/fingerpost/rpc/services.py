@@ -10,6 +10,7 @@ from fingerpost.errors import ErrorReason, FieldViolation, FingerpostError, Inva
 from fingerpost.guard.admission import Admission
 from fingerpost.rpc.call import CALL
 from fingerpost.rpc.convert import to_query
+from fingerpost.rpc.permissions import tenant_of
 from fingerpost.rpc.reply import to_batch_error, to_explanation, to_response, to_server_info
 from fingerpost.serve.pipeline import Answer, Pipeline
 from fingerpost.serve.runtime import Runtime
@@ -44,7 +45,7 @@ class RouterService(RouterServiceServicer):
         self._admission.admit(count)
         try:
             call = CALL.get()
-            self._pipeline.check(request.requests[0].tenant, call.deadline)
+            self._pipeline.check(tenant_of(call.principal, request.requests[0].tenant), call.deadline)
             results = await asyncio.gather(
                 *(
                     self._batch_item(item, item.request_id or f"{call.request_id}-{place}")
@@ -74,6 +75,7 @@ class RouterService(RouterServiceServicer):
 
     async def _answer(self, request: pb.RouteRequest, request_id: str, *, admitted: bool = False) -> Answer:
         call = CALL.get()
+        request.tenant = tenant_of(call.principal, request.tenant)
         query = to_query(request, request_id, self._settings)
         answer = await self._pipeline.route(query, call.deadline, admitted=admitted)
         call.answers.append(answer)

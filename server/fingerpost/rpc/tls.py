@@ -89,28 +89,28 @@ class Certificates:
         return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in found)
 
 
-def certificates_of(settings: Settings) -> Certificates | None:
-    """What the settings say; None: plain text.
+def certificates_of(settings: Settings, listen: str) -> Certificates | None:
+    """What the settings say of a listener; None: plain text.
 
     Raises:
         InvalidRequest: half of a pair, files that cannot be used, or plain text beyond loopback without being told to.
     """
-    if ":" not in settings.listen:
-        raise _refused("listen", f"{settings.listen} is no address: give HOST:PORT, as in 127.0.0.1:50051")
+    if ":" not in listen:
+        raise _refused("listen", f"{listen} is no address: give HOST:PORT, as in 127.0.0.1:50051")
     certificate, key, client_ca = settings.tls_certificate, settings.tls_key, settings.tls_client_ca
     if certificate and key:
         return Certificates(Path(certificate), Path(key), Path(client_ca) if client_ca else None)
     if certificate or key or client_ca:
         raise _refused("tls_certificate", "FINGERPOST_TLS_CERTIFICATE and FINGERPOST_TLS_KEY belong together: set both")
-    if not is_loopback(settings.listen):
+    if not is_loopback(listen):
         if not settings.allow_plaintext:
             raise _refused(
                 "listen",
-                f"{settings.listen} can be reached from elsewhere, and without TLS others can read prompts: "
+                f"{listen} can be reached from elsewhere, and without TLS others can read prompts: "
                 "set FINGERPOST_TLS_CERTIFICATE and FINGERPOST_TLS_KEY, or FINGERPOST_ALLOW_PLAINTEXT=true where "
                 "something else protects the way",
             )
-        _log.warning("plaintext", listen=settings.listen, effect="whoever is between can read prompts")
+        _log.warning("plaintext", listen=listen, effect="whoever is between can read prompts")
     return None
 
 

@@ -60,6 +60,7 @@ class Metrics:
         self._calls = cache(self._counter(names.CALLS).labels)
         self._call_seconds = cache(self._histogram(names.CALL_SECONDS).labels)
         self._refusals = cache(self._counter(names.REFUSALS).labels)
+        self._callers = cache(self._counter(names.CALLERS).labels)
         self._decisions = cache(self._counter(names.DECISIONS).labels)
         self._reasons = cache(self._counter(names.REASONS).labels)
         self._degraded = cache(self._counter(names.DEGRADED).labels)
@@ -84,6 +85,10 @@ class Metrics:
                 self._refusals(error.metadata["cause"]).inc()
         for answer in call.answers:
             self._decided(answer)
+
+    def refused(self, cause: str) -> None:
+        """Count a caller who was not let in."""
+        self._callers(cause).inc()
 
     def lagged(self, seconds: float) -> None:
         """Note how late the event loop was."""

@@ -30,7 +30,17 @@ _C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 CALLS = Metric("fingerpost_calls_total", _C, ("method", "code"), "Calls answered or refused, by gRPC code.")
 CALL_SECONDS = Metric("fingerpost_call_seconds", _H, ("method",), "Time of a call in the server.", _SECONDS)
 REFUSALS = Metric(
-    "fingerpost_refusals_total", _C, ("cause",), "Requests refused by overload: in_flight, queue, tenant or deadline."
+    "fingerpost_refusals_total",
+    _C,
+    ("cause",),
+    "Requests refused by overload: in_flight, queue, tenant or deadline; or by wrong tokens before: attempts.",
+)
+CALLERS = Metric(
+    "fingerpost_refused_callers_total",
+    _C,
+    ("cause",),
+    "Callers refused: nothing_shown, no_bearer, no_access_file, token_malformed, token_unknown, token_wrong, "
+    "token_not_yet_valid, token_expired, certificate_unknown, user_unknown, attempts, or role.",
 )
 DECISIONS = Metric("fingerpost_decisions_total", _C, ("catalog", "outcome"), "Decisions, batch items each for itself.")
 REASONS = Metric("fingerpost_reasons_total", _C, ("catalog", "reason"), "Reasons that decisions gave.")

@@ -1,6 +1,6 @@
 """What crosses the borders between stages: frozen data without behaviour."""
 
-from fingerpost.types.access import AccessRole, Principal
+from fingerpost.types.access import Access, AccessRole, Principal, Token
 from fingerpost.types.catalog import Catalog, Finding, Model, Policy, Route, Scorer, Severity, Text
 from fingerpost.types.ledger import (
     MOVES,
@@ -56,6 +56,7 @@ __all__ = [
     "MEASURE_BOUNDS",
     "MOVES",
     "OUT_OF_SCOPE",
+    "Access",
     "AccessRole",
     "Action",
     "Activation",
@@ -101,6 +102,7 @@ __all__ = [
     "Severity",
     "Text",
     "Timing",
+    "Token",
     "TuningVerdict",
     "Turn",
     "Vector",

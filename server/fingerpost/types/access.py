@@ -1,5 +1,6 @@
 """Who calls, and what they may do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,3 +23,23 @@ class Principal:
     name: str  # as the audit calls them; os:NAME for a user of this machine
     roles: frozenset[AccessRole]
     tenant: str = ""  # for whom they speak; empty: for any
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What proves a caller by a secret that they send; the secret itself is nowhere."""
+
+    id: str
+    hash: str  # see `access.tokens`
+    principal: Principal
+    not_before: float  # seconds since the epoch; -inf: always
+    expires: float  # likewise; inf: never
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Everybody who is known, by each kind of proof."""
+
+    tokens: Mapping[str, Token]  # by id
+    certificates: Mapping[str, Principal]  # by a name in the certificate
+    users: Mapping[str, Principal]  # by name of a user of this machine

@@ -10,6 +10,7 @@ from fingerpost.cli.commands import reporting  # noqa: F401
 from fingerpost.cli.commands import suggesting  # noqa: F401
 from fingerpost.cli.commands import asking  # noqa: F401
 from fingerpost.cli.commands import carrying  # noqa: F401
+from fingerpost.cli.commands import tokens  # noqa: F401
 from fingerpost.cli.commands.app import app, run
 
 __all__ = ["app", "run"]

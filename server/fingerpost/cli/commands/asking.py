@@ -8,7 +8,7 @@ import typer
 
 from fingerpost.cli import show
 from fingerpost.cli.commands.app import app
-from fingerpost.cli.commands.options import DEFAULT_TARGET, Ca, Catalog, Certificate, Data, Json, Key, Target
+from fingerpost.cli.commands.options import DEFAULT_TARGET, Ca, Catalog, Certificate, Data, Json, Key, Target, Token
 from fingerpost.errors import ErrorReason, FailedPrecondition
 
 _FORCED_STOP = 8
@@ -47,13 +47,14 @@ def route(
     ca: Ca = None,
     certificate: Certificate = None,
     key: Key = None,
+    token: Token = "",
     json: Json = False,
 ) -> None:
     """Route one text and show the decision."""
     from fingerpost.cli.connecting import connect
     from fingerpost.client import Options
 
-    with connect(target, ca, certificate, key) as client:
+    with connect(target, ca, certificate, key, token) as client:
         decision = client.route(_read(text), Options(catalog=catalog, alternatives_count=alternatives))
     show.decision(decision, as_json=json)
 
@@ -66,13 +67,14 @@ def explain(
     ca: Ca = None,
     certificate: Certificate = None,
     key: Key = None,
+    token: Token = "",
     json: Json = False,
 ) -> None:
     """Route one text and show how the decision came about."""
     from fingerpost.cli.connecting import connect
     from fingerpost.client import Options
 
-    with connect(target, ca, certificate, key) as client:
+    with connect(target, ca, certificate, key, token) as client:
         explanation = client.explain(_read(text), Options(catalog=catalog))
     show.explanation(explanation, as_json=json)
 
@@ -85,17 +87,22 @@ def try_(
     data: Data = Path("data"),
     catalog: Catalog = "default",
     routes: Annotated[Path | None, typer.Option(help="Folder of route files that :add and :test write to.")] = None,
+    ca: Ca = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    token: Token = "",
 ) -> None:
     """Route line after line and see route, model, confidence, the nearest utterances and why."""
     from contextlib import nullcontext
 
+    from fingerpost.cli.connecting import connect
     from fingerpost.cli.local import local_server
     from fingerpost.cli.trying import try_lines
-    from fingerpost.client import Client
     from fingerpost.telemetry.logs import configure_logs
 
     configure_logs("auto", quiet=True)
-    with nullcontext(target) if target else local_server(data) as address, Client(address) as client:
+    proofs = (ca, certificate, key, token) if target else (None, None, None, "")
+    with nullcontext(target) if target else local_server(data) as address, connect(address, *proofs) as client:
         try_lines(client, catalog, routes)
 
 
@@ -105,12 +112,13 @@ def info(
     ca: Ca = None,
     certificate: Certificate = None,
     key: Key = None,
+    token: Token = "",
     json: Json = False,
 ) -> None:
     """Show what a server serves: catalogs, revisions, encoders, limits."""
     from fingerpost.cli.connecting import connect
 
-    with connect(target, ca, certificate, key) as client:
+    with connect(target, ca, certificate, key, token) as client:
         show.server_info(client.info(), as_json=json)
 
 

@@ -18,6 +18,14 @@ Certificate = Annotated[
     Path | None, typer.Option(help="PEM file of our certificate, to show it.", envvar="FINGERPOST_CERTIFICATE")
 ]
 Key = Annotated[Path | None, typer.Option(help="PEM file of its key.", envvar="FINGERPOST_KEY")]
+Token = Annotated[
+    str,
+    typer.Option(
+        help="Our token; better in the variable, since others on this machine can see options.",
+        envvar="FINGERPOST_TOKEN",
+        show_default=False,
+    ),
+]
 Catalog = Annotated[str, typer.Option(help="Which set of routes.", autocompletion=complete_catalog)]
 Routes = Annotated[Path, typer.Option(help="Folder of route files.")]
 Data = Annotated[Path, typer.Option(help="Folder of revisions, encoders and pointers.", envvar="FINGERPOST_DATA")]

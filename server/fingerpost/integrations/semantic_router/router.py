@@ -72,6 +72,7 @@ class RemoteRouter(BaseRouter):  # type: ignore[misc]  # the library is not type
         alternatives_count: int = _ALTERNATIVES_COUNT,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
     ) -> None:
         """Prepare; the server is asked at the first call.
 
@@ -82,11 +83,16 @@ class RemoteRouter(BaseRouter):  # type: ignore[misc]  # the library is not type
             alternatives_count: Routes that can have a score above 0, at least 1; within the server's limit.
             timeout_seconds: Deadline of each call, above 0.
             credentials: For TLS; None speaks plain text.
+            token: Says who we are, where the server asks.
         """
         self._known: tuple[Route, ...] = ()
         super().__init__((), confidence_threshold)
         self._options = Options(catalog=catalog, alternatives_count=alternatives_count)
-        self._connection: dict[str, Any] = {"timeout_seconds": timeout_seconds, "credentials": credentials}
+        self._connection: dict[str, Any] = {
+            "timeout_seconds": timeout_seconds,
+            "credentials": credentials,
+            "token": token,
+        }
         self._target = target
         self._client = Client(target, **self._connection)
         self._async_clients: dict[asyncio.AbstractEventLoop, AsyncClient] = {}

@@ -1,0 +1,1 @@
+"""Access: who is known, by which proof, and what they may do."""

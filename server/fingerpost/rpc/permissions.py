@@ -1,0 +1,60 @@
+"""Permissions: which role a method needs. What stands here for no method is refused to everybody."""
+
+from collections.abc import Mapping
+
+from fingerpost.errors import ErrorReason, PermissionDenied
+from fingerpost.types import AccessRole, Principal
+
+_CALLER = frozenset({AccessRole.CALLER})
+_CALLER_OR_READER = frozenset({AccessRole.CALLER, AccessRole.READER})
+_ANY = frozenset(AccessRole)
+
+OPEN = frozenset(
+    {
+        # Balancers ask it, and it tells nothing but whether the server serves.
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/List",
+        "/grpc.health.v1.Health/Watch",
+    }
+)
+"""Methods that need no proof."""
+
+NEEDED: Mapping[str, frozenset[AccessRole]] = {
+    "/fingerpost.v1.RouterService/Route": _CALLER,
+    "/fingerpost.v1.RouterService/RouteBatch": _CALLER,
+    "/fingerpost.v1.RouterService/Explain": _CALLER,
+    "/fingerpost.v1.RouterService/GetServerInfo": _CALLER_OR_READER,
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _ANY,
+}
+"""Roles by method, as on the wire; one of them is enough."""
+
+
+def check_role(method: str, principal: Principal) -> None:
+    """Refuse a method to somebody who has none of its roles.
+
+    Raises:
+        PermissionDenied: the roles that it needs are in the metadata.
+    """
+    needed = NEEDED.get(method, frozenset())
+    if principal.roles & needed:
+        return
+    names = sorted(role.value for role in needed)
+    wanted = f"the role {' or '.join(names)}" if names else "a role that nobody has"
+    raise PermissionDenied(
+        f"{principal.name} lacks {wanted}, which {method.rpartition('/')[2]} needs: whoever keeps the file of access "
+        "can give it",
+        metadata={"roles": ",".join(names)},
+    )
+
+
+def tenant_of(principal: Principal | None, asked: str) -> str:
+    """The tenant that a request is for.
+
+    Raises:
+        PermissionDenied: who asks speaks for another.
+    """
+    if principal is None or not principal.tenant or asked == principal.tenant:
+        return asked
+    if asked:
+        raise PermissionDenied(f"{principal.name} speaks for another tenant", ErrorReason.PERMISSION_DENIED)
+    return principal.tenant
