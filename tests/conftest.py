@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no test may wait for a network
@@ -13,6 +13,8 @@ from fingerpost.backends.encoder.embedder import OnnxEncoder
 from fingerpost.backends.encoder.folder import find
 from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.ports import NoProgress
+from tests.ledgers import Store, postgres_store, sqlite_store
+from tests.postgres import Postgres, running_postgres
 from tests.turns import turn
 
 _CACHE = Path(__file__).parents[1] / ".cache" / "encoders"
@@ -60,3 +62,21 @@ def encoder_digest(encoders_folder: Path) -> str:
 @pytest.fixture(scope="session")
 def encoder(encoders_folder: Path, encoder_digest: str) -> OnnxEncoder:
     return OnnxEncoder.open(encoders_folder / encoder_digest, encoder_digest)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL; there is no test run without one."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A data folder whose ledger is new, in each of the databases."""
+    if request.param == "sqlite":
+        with sqlite_store(tmp_path) as made:
+            yield made
+    else:
+        with postgres_store(tmp_path, request.getfixturevalue("postgres")) as made:
+            yield made

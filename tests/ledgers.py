@@ -1,12 +1,18 @@
-"""Pointers of a data folder, as commands have them."""
+"""Pointers of a data folder, as commands have them, with the ledger in either database."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from fingerpost.backends.file_store import FileActivationStore
 from fingerpost.backends.ledger.ledger import SqlLedger
+from fingerpost.backends.ledger.opening import open_database
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import Pointers, open_pointers
 from fingerpost.release.audit import sealed
+from tests.postgres import Postgres
 
 
 def pointers_of(folder: Path) -> Pointers:
@@ -25,8 +31,67 @@ class Clock:
         return self.now
 
 
-def ledger_of(folder: Path, clock: Clock | None = None) -> SqlLedger:
-    return SqlLedger(folder / "ledger.sqlite", clock or Clock(), sealed)
+class Store:
+    """A machine's data folder, and its ledger in one of the databases; see `sqlite_store` and `postgres_store`."""
+
+    def __init__(self, data: DataFolder, closing_later: ExitStack) -> None:
+        self.data = data
+        self._closing_later = closing_later
+
+    @property
+    def root(self) -> Path:
+        return self.data.root
+
+    def pointers(self) -> Pointers:
+        """Opened as a command opens them, and open until the end of the test."""
+        return self._closing_later.enter_context(open_pointers(self.data))
+
+    def ledger(self, clock: Clock | None = None) -> SqlLedger:
+        """Without a look at the pointer files."""
+        database = open_database(self.data.ledger, self.data.store)
+        self._closing_later.callback(database.close)
+        return SqlLedger(database, clock or Clock(), sealed)
+
+    def told(self, catalog: str = "default") -> tuple[str, int] | None:
+        return told(self.root, catalog)
+
+    def run(self, statement: str) -> list[Any]:
+        """Do in the database what somebody can who gets by the program."""
+        raise NotImplementedError
+
+
+class SqliteStore(Store):
+    def run(self, statement: str) -> list[Any]:
+        with closing(sqlite3.connect(self.data.ledger, isolation_level=None)) as connection:
+            return connection.execute(statement).fetchall()
+
+
+class PostgresStore(Store):
+    def __init__(
+        self, root: Path, postgres: Postgres, schema: str, closing_later: ExitStack, port: int | None = None
+    ) -> None:
+        """With a port, the program goes another way to the server than `run`."""
+        super().__init__(DataFolder(root, postgres.url(schema, port)), closing_later)
+        self.postgres = postgres
+        self.schema = schema
+
+    def run(self, statement: str) -> list[Any]:
+        return self.postgres.run(statement, self.schema)
+
+
+@contextmanager
+def sqlite_store(root: Path) -> Iterator[SqliteStore]:
+    with ExitStack() as closing_later:
+        yield SqliteStore(DataFolder(root), closing_later)
+
+
+@contextmanager
+def postgres_store(
+    root: Path, postgres: Postgres, schema: str = "", port: int | None = None
+) -> Iterator[PostgresStore]:
+    """In a schema of its own, or in one that another machine uses already."""
+    with ExitStack() as closing_later:
+        yield PostgresStore(root, postgres, schema or postgres.new_schema(), closing_later, port)
 
 
 def told(folder: Path, catalog: str = "default") -> tuple[str, int] | None:

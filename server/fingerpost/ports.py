@@ -288,12 +288,15 @@ class Ledger(Protocol):
     def change(self, key: str, work: Callable[[Records], Event]) -> AuditEntry:
         """Do the work and write down the event that it returns; with a key that is known already, do nothing.
 
+        The work is called again when a connection broke: it has one effect all the same, but must do nothing elsewhere.
+
         Returns:
             The entry of that key. What `work` raises is raised, and nothing has changed.
 
         Raises:
-            InvalidRequest: the key is longer than 128 characters.
-            Unavailable: STORE_UNAVAILABLE, the ledger is busy or away; repeat with the same key.
+            InvalidRequest: the key is no 1 to 128 printable characters.
+            Unavailable: STORE_UNAVAILABLE, the ledger is busy or away; repeat with the same key. Nothing has changed,
+                unless the message says that this is not known.
             StorageFull: no room.
             DataLoss: STORE_CORRUPT.
         """
@@ -306,6 +309,19 @@ class Ledger(Protocol):
 
     def audit(self) -> tuple[Sequence[AuditEntry], AuditHead]:
         """The whole audit, by sequence, and where the ledger says that it ends."""
+
+
+class PointerNews(Protocol):
+    """Tells that pointers may have moved, so that nobody need wait for the next poll, which alone is the truth."""
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Return when a pointer may have moved, or the time is over, or after `close`; it never raises.
+
+        One thread at a time. While the database is away it waits in vain, and it returns when it is back.
+        """
+
+    def close(self) -> None:
+        """End every wait, from any thread, once."""
 
 
 class RevisionStore(Protocol):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +28,21 @@ def test_the_client_is_light() -> None:
 def test_the_server_needs_no_encoder_and_nothing_of_the_build() -> None:
     """What answers calls loads no engine of vectors, no database, and nothing that only builds."""
     loaded = loaded_after("import fingerpost.bootstrap.serving, fingerpost.cli, fingerpost.rpc.server")
-    assert loaded.isdisjoint(["sqlalchemy", "alembic", "faiss", "onnxruntime", "tokenizers", *_BUILD_ONLY])
+    assert loaded.isdisjoint(["sqlalchemy", "alembic", "psycopg", "faiss", "onnxruntime", "tokenizers", *_BUILD_ONLY])
+
+
+def test_a_ledger_of_one_machine_needs_no_driver(tmp_path: Path) -> None:
+    """Opening the ledger of a data folder loads nothing of PostgreSQL, and nothing that migrates once that is done."""
+    code = f"""
+from pathlib import Path
+from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.bootstrap.pointing import read_audit
+read_audit(DataFolder(Path({str(tmp_path)!r})))
+"""
+    loaded_after(code)
+    loaded = loaded_after(code)
+    assert "sqlalchemy" in loaded
+    assert loaded.isdisjoint(["psycopg", "alembic"])
 
 
 def test_the_engine_needs_no_grpc_and_nothing_of_the_build() -> None:

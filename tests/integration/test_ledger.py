@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from fingerpost.backends.ledger.migrating import LATEST
 from fingerpost.backends.ledger.sqlite import check_file_system
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import go_back, history, move_pointer, open_pointers, read_audit
@@ -29,33 +31,41 @@ from fingerpost.ports import Records
 from fingerpost.release.audit import first_fault, verified
 from fingerpost.release.pointing import activate
 from fingerpost.types import Action, Activation, AuditEntry, Event
-from tests.ledgers import Clock, ledger_of, pointers_of, told
+from tests.ledgers import Clock, PostgresStore, SqliteStore, Store, pointers_of, told
 from tests.unit.test_file_store import put
 
 _CONTEXT = multiprocessing.get_context("forkserver")
+
+
+_CHANGES = ("UPDATE audit SET actor = 'x'", "DELETE FROM audit", "DELETE FROM activations")
+_REFUSED = {SqliteStore: _CHANGES, PostgresStore: (*_CHANGES, "TRUNCATE audit", "TRUNCATE activations, pointers")}
+_ALLOWED = {
+    SqliteStore: ("DROP TRIGGER IF EXISTS audit_no_update", "DROP TRIGGER IF EXISTS audit_no_delete"),
+    PostgresStore: ("DROP TRIGGER IF EXISTS audit_only_grows ON audit",),
+}
 
 
 def actions(entries: list[AuditEntry]) -> list[tuple[str, str]]:
     return [(str(one.event.action), one.event.revision) for one in entries]
 
 
-def test_generations_grow_by_one_and_are_on_record(tmp_path: Path) -> None:
+def test_generations_grow_by_one_and_are_on_record(store: Store) -> None:
     """Each activation has the catalog's next generation, is told to servers, and stands in the history."""
-    pointers = pointers_of(tmp_path)
+    pointers = store.pointers()
     assert pointers.activate("default", "a").generation == 1
     assert pointers.activate("default", "b").generation == 2
     assert pointers.activate("team", "b").generation == 1
-    assert told(tmp_path) == ("b", 2)
+    assert store.told() == ("b", 2)
     assert pointers.catalogs() == ["default", "team"]
-    assert actions(list(history(DataFolder(tmp_path), "default"))) == [("activate", "b"), ("activate", "a")]
-    entries, head = read_audit(DataFolder(tmp_path))
+    assert actions(list(history(store.data, "default"))) == [("activate", "b"), ("activate", "a")]
+    entries, head = read_audit(store.data)
     assert verified(entries, head).sequence == 3
     assert entries[1].event.details == {"before": "a", "generation": "2"}
 
 
-def test_the_same_key_has_one_effect(tmp_path: Path) -> None:
+def test_the_same_key_has_one_effect(store: Store) -> None:
     """A change that is repeated with its key, since its reply was lost, is done once and answered alike."""
-    ledger = ledger_of(tmp_path)
+    ledger = store.ledger()
     first = activate(ledger, "os:x", "key", "default", "a", 0)
     assert activate(ledger, "os:x", "key", "default", "a", 0) == first
     assert ledger.audit()[1].sequence == 1
@@ -63,9 +73,9 @@ def test_the_same_key_has_one_effect(tmp_path: Path) -> None:
         activate(ledger, "os:x", "k" * 129, "default", "a")
 
 
-def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_what_fails_leaves_nothing(store: Store) -> None:
     """A change whose work raises after it wrote is as if it had never begun."""
-    ledger = ledger_of(tmp_path)
+    ledger = store.ledger()
 
     def work(records: Records) -> Event:
         records.point(Activation("default", "a", 1))
@@ -76,9 +86,9 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     assert (ledger.pointers(), ledger.audit()[1].sequence) == ([], 0)
 
 
-def test_one_of_a_hundred_activations_wins(tmp_path: Path) -> None:
+def test_one_of_a_hundred_activations_wins(store: Store) -> None:
     """Of 100 that expect the same generation one succeeds; the others are told the current one and change nothing."""
-    pointers = pointers_of(tmp_path)
+    pointers = store.pointers()
     pointers.activate("default", "first")
 
     def attempt(number: int) -> str:
@@ -92,48 +102,48 @@ def test_one_of_a_hundred_activations_wins(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         winners = [revision for revision in pool.map(attempt, range(100)) if revision]
     assert conflicts == [f"{ErrorReason.GENERATION_CONFLICT} 2"] * 99
-    assert [(winners[0], 2)] == [told(tmp_path)]
-    assert read_audit(DataFolder(tmp_path))[1].sequence == 2
+    assert [(winners[0], 2)] == [store.told()]
+    assert read_audit(store.data)[1].sequence == 2
 
 
-def test_time_never_goes_back(tmp_path: Path) -> None:
+def test_time_never_goes_back(store: Store) -> None:
     """A clock that steps back gives entries of the time before the step."""
     clock = Clock(5_000)
-    ledger = ledger_of(tmp_path, clock)
+    ledger = store.ledger(clock)
     for now in (5_000, 4_000, 6_000):
         clock.now = now
         activate(ledger, "os:x", f"key-{now}", "default", f"r{now}")
     assert [entry.time_us for entry in ledger.audit()[0]] == [5_000, 5_000, 6_000]
 
 
-def test_a_folder_of_before_is_taken_over(tmp_path: Path) -> None:
+def test_a_folder_of_before_is_taken_over(store: Store) -> None:
     """Pointers that were there before the ledger keep their revision and generation, and go on from there."""
-    (tmp_path / "catalogs").mkdir()
-    (tmp_path / "catalogs" / "default.json").write_text('{"revision": "old", "generation": 41}\n')
-    pointers = pointers_of(tmp_path)
+    (store.root / "catalogs").mkdir()
+    (store.root / "catalogs" / "default.json").write_text('{"revision": "old", "generation": 41}\n')
+    pointers = store.pointers()
     assert pointers.read("default") == Activation("default", "old", 41)
     assert pointers.activate("default", "new", 41).generation == 42
-    assert actions(list(history(DataFolder(tmp_path), "default"))) == [("activate", "new"), ("import", "old")]
-    assert told(tmp_path) == ("new", 42)
+    assert actions(list(history(store.data, "default"))) == [("activate", "new"), ("import", "old")]
+    assert store.told() == ("new", 42)
 
 
-def test_what_a_kill_left_undone_is_done_by_the_next_command(tmp_path: Path) -> None:
+def test_what_a_kill_left_undone_is_done_by_the_next_command(store: Store) -> None:
     """A pointer file that is older than the ledger, or damaged, or gone, is written anew."""
-    pointers = pointers_of(tmp_path)
+    pointers = store.pointers()
     pointers.activate("default", "a")
     pointers.activate("default", "b")
-    file = tmp_path / "catalogs" / "default.json"
+    file = store.root / "catalogs" / "default.json"
     for content in ('{"revision": "a", "generation": 1}', "{", None):
         file.unlink()
         if content is not None:
             file.write_text(content)
-        pointers_of(tmp_path)
-        assert told(tmp_path) == ("b", 2)
+        store.pointers()
+        assert store.told() == ("b", 2)
 
 
-def _activate_for_ever(folder: Path, acknowledged: str) -> None:
+def _activate_for_ever(data: DataFolder, acknowledged: str) -> None:
     """In a child process, until it is killed."""
-    with open_pointers(DataFolder(folder)) as pointers, Path(acknowledged).open("a") as out:
+    with open_pointers(data) as pointers, Path(acknowledged).open("a") as out:
         while True:
             done = pointers.activate("default", os.urandom(32).hex())
             out.write(f"{done.revision}\n")
@@ -141,14 +151,14 @@ def _activate_for_ever(folder: Path, acknowledged: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_killed_at_random_moments_loses_nothing_that_was_acknowledged(tmp_path: Path, seed: int) -> None:
+def test_killed_at_random_moments_loses_nothing_that_was_acknowledged(store: Store, seed: int) -> None:
     """SIGKILL in the middle of activations: the chain is whole, and each acknowledged one stands in it."""
     generator = random.Random(seed)  # noqa: S311
-    acknowledged = tmp_path / "acknowledged"
+    acknowledged = store.root / "acknowledged"
     acknowledged.touch()
     for _ in range(3):
         seen = len(acknowledged.read_text().splitlines())
-        child = _CONTEXT.Process(target=_activate_for_ever, args=(tmp_path, str(acknowledged)))
+        child = _CONTEXT.Process(target=_activate_for_ever, args=(store.data, str(acknowledged)))
         child.start()
         while len(acknowledged.read_text().splitlines()) < seen + 3 + generator.randrange(5):
             assert child.is_alive()
@@ -156,51 +166,67 @@ def test_killed_at_random_moments_loses_nothing_that_was_acknowledged(tmp_path: 
         child.kill()
         child.join()
         assert child.exitcode == -signal.SIGKILL
-        entries, head = read_audit(DataFolder(tmp_path))
+        entries, head = read_audit(store.data)
         assert first_fault(entries, head) is None
         revisions = [entry.event.revision for entry in entries]
         assert set(acknowledged.read_text().splitlines()) <= set(revisions)
-        assert told(tmp_path) == (revisions[-1], len(revisions))
+        assert store.told() == (revisions[-1], len(revisions))
 
 
-def test_going_back(tmp_path: Path) -> None:
+def test_going_back(store: Store) -> None:
     """Back to what was served before, to a named one, and forward again; without encoder or the current revision."""
-    a, b = put(tmp_path, "a"), put(tmp_path, "b")
-    pointers = pointers_of(tmp_path)
+    a, b = put(store.root, "a"), put(store.root, "b")
+    pointers = store.pointers()
     pointers.activate("default", a)
     pointers.activate("default", b)
-    for file in (tmp_path / "revisions" / b).iterdir():
+    for file in (store.root / "revisions" / b).iterdir():
         file.write_bytes(b"broken")
-    back = go_back(DataFolder(tmp_path), "default", None)
-    assert (back.activation, told(tmp_path)) == (Activation("default", a, 3), (a, 3))
+    back = go_back(store.data, "default", None)
+    assert (back.activation, store.told()) == (Activation("default", a, 3), (a, 3))
     assert back.entry.event.action is Action.ROLL_BACK
     with pytest.raises(FailedPrecondition) as caught:
-        go_back(DataFolder(tmp_path), "default", a[:8])
+        go_back(store.data, "default", a[:8])
     assert caught.value.reason == ErrorReason.REVISION_ALREADY_ACTIVE
     for name in (None, b[:8]):
         with pytest.raises((DataLoss, FailedPrecondition)):
-            go_back(DataFolder(tmp_path), "default", name)
-    assert told(tmp_path) == (a, 3)
+            go_back(store.data, "default", name)
+    assert store.told() == (a, 3)
     with pytest.raises(NotFound):
-        go_back(DataFolder(tmp_path), "default", "0123456789")
+        go_back(store.data, "default", "0123456789")
     with pytest.raises(NotFound):
-        go_back(DataFolder(tmp_path), "team", None)
+        go_back(store.data, "team", None)
 
 
-def test_the_audit_can_only_grow(tmp_path: Path) -> None:
+def test_the_audit_can_only_grow(store: Store) -> None:
     """The database itself refuses to change or remove what was written; who gets around that is found out."""
-    pointers = pointers_of(tmp_path)
+    pointers = store.pointers()
     for name in "abcd":
         pointers.activate("default", name)
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
-        for statement in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit", "DELETE FROM activations"):
-            with pytest.raises(sqlite3.IntegrityError, match="can only grow"):
-                connection.execute(statement)
-        connection.execute("DROP TRIGGER audit_no_update")
-        connection.execute("UPDATE audit SET revision = 'z' WHERE sequence = 3")
+    for statement in _REFUSED[type(store)]:
+        with pytest.raises((sqlite3.IntegrityError, psycopg.errors.RaiseException), match="can only grow"):
+            store.run(statement)
+    for statement in _ALLOWED[type(store)]:
+        store.run(statement)
+    store.run("UPDATE audit SET revision = 'z' WHERE sequence = 3")
     with pytest.raises(DataLoss) as caught:
-        verified(*read_audit(DataFolder(tmp_path)))
+        verified(*read_audit(store.data))
     assert (caught.value.reason, caught.value.metadata["sequence"]) == (ErrorReason.AUDIT_BROKEN, "3")
+
+
+def test_entries_before_the_first_and_after_the_last(store: Store) -> None:
+    """What somebody adds to the audit, wherever it stands, is found out."""
+    store.pointers().activate("default", "a")
+    copied = (
+        "time_us, actor, action, catalog, revision, details, '{0}', previous_hash, hash FROM audit WHERE sequence = 1"
+    )
+    for sequence in (-5, 2):
+        store.run(f"INSERT INTO audit SELECT {sequence}, {copied.format(f'key {sequence}')}")
+        with pytest.raises(DataLoss):
+            verified(*read_audit(store.data))
+        for statement in _ALLOWED[type(store)]:
+            store.run(statement)
+        store.run("DELETE FROM audit WHERE sequence <> 1")
+    assert verified(*read_audit(store.data)).sequence == 1
 
 
 def test_a_busy_ledger(tmp_path: Path) -> None:
@@ -244,14 +270,39 @@ def test_a_ledger_that_lost_its_last_changes(tmp_path: Path) -> None:
     assert told(tmp_path) == ("b", 2)
 
 
-def test_a_newer_ledger(tmp_path: Path) -> None:
+def test_a_newer_ledger(store: Store) -> None:
     """A layout that this program does not know is refused, not guessed at."""
-    pointers_of(tmp_path)
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    store.pointers()
+    store.run("UPDATE alembic_version SET version_num = '9901'")
     with pytest.raises(FailedPrecondition) as caught:
-        pointers_of(tmp_path)
+        store.pointers()
     assert caught.value.reason == ErrorReason.STORE_INCOMPATIBLE
+
+
+def test_a_ledger_of_the_layout_before(store: Store) -> None:
+    """It gets what is missing, and keeps what it holds."""
+    store.pointers().activate("default", "a")
+    before = read_audit(store.data)
+    store.run("DROP INDEX audit_by_revision")
+    store.run("UPDATE alembic_version SET version_num = '0001'")
+    assert store.pointers().read("default") == Activation("default", "a", 1)
+    assert read_audit(store.data) == before
+    store.run("DROP INDEX audit_by_revision")
+
+
+def test_a_ledger_that_a_later_version_has_added_to(store: Store) -> None:
+    """Versions run side by side: what a later one added to the layout, and does, an earlier one passes over."""
+    store.pointers().activate("default", "a")
+    later_layout = f"{LATEST[:2]}99"
+    store.run(f"UPDATE alembic_version SET version_num = '{later_layout}'")  # noqa: S608
+    store.run("CREATE TABLE added (id BIGINT PRIMARY KEY)")
+    store.run("ALTER TABLE pointers ADD COLUMN added TEXT DEFAULT 'x'")
+    later = Action("teleport")
+    store.ledger().change("key", lambda _: Event("os:x", later, "default", "a"))
+    assert store.pointers().activate("default", "b").generation == 2
+    assert [str(entry.event.action) for entry in history(store.data, "default")] == ["activate", "teleport", "activate"]
+    assert verified(*read_audit(store.data)).sequence == 3
+    assert store.run("SELECT version_num FROM alembic_version") == [(later_layout,)]
 
 
 def test_shared_file_systems_are_refused(tmp_path: Path) -> None:
@@ -298,11 +349,11 @@ def test_no_room_left(small_disk: Path) -> None:
     assert pointers_of(small_disk).activate("default", "a").generation == len(entries) + 1
 
 
-def test_revisions_are_read_whole_before_they_are_pointed_at(tmp_path: Path) -> None:
+def test_revisions_are_read_whole_before_they_are_pointed_at(store: Store) -> None:
     """A damaged revision is refused by name, and the pointer stays."""
-    a, b = put(tmp_path, "a"), put(tmp_path, "b")
-    pointers_of(tmp_path).activate("default", a)
-    (tmp_path / "revisions" / b / "index.faiss").write_bytes(b"x")
+    a, b = put(store.root, "a"), put(store.root, "b")
+    store.pointers().activate("default", a)
+    (store.root / "revisions" / b / "index.faiss").write_bytes(b"x")
     with pytest.raises(DataLoss, match=r"index\.faiss"):
-        move_pointer(DataFolder(tmp_path), "default", b[:12], None)
-    assert move_pointer(DataFolder(tmp_path), "default", a[:12], 1).activation.generation == 2
+        move_pointer(store.data, "default", b[:12], None)
+    assert move_pointer(store.data, "default", a[:12], 1).activation.generation == 2

@@ -33,7 +33,7 @@ from fingerpost.release.pointing import activate, roll_back
 from fingerpost.release.proposing import approve, proposal_of, proposals, propose, reject
 from fingerpost.types import ProposalState
 from tests.fakes import workshop
-from tests.ledgers import ledger_of, pointers_of
+from tests.ledgers import Store, pointers_of
 from tests.unit.test_file_store import put
 from tests.unit.test_reindex import ROUTES, folder_of
 
@@ -48,9 +48,9 @@ def entries_of(ledger: SqlLedger, revision: str) -> list[str]:
     return [str(one.event.action) for one in ledger.audit()[0] if one.event.revision == revision]
 
 
-def test_from_proposal_to_activation(tmp_path: Path) -> None:
+def test_from_proposal_to_activation(store: Store) -> None:
     """Two others approve, then it is served; each step is on record with its comment."""
-    ledger = ledger_of(tmp_path)
+    ledger = store.ledger()
     made = propose(ledger, "ann", key(), "default", "r", "more utterances", 2)
     assert (made.state, made.proposer, made.comment) == (ProposalState.PROPOSED, "ann", "more utterances")
     with pytest.raises(FailedPrecondition, match="2 people more must approve") as refused:
@@ -68,9 +68,9 @@ def test_from_proposal_to_activation(tmp_path: Path) -> None:
     verified(*ledger.audit())
 
 
-def test_authors_never_approve_their_own(tmp_path: Path) -> None:
+def test_authors_never_approve_their_own(store: Store) -> None:
     """Neither who proposed it nor who proposed it before it was rejected and proposed anew by another."""
-    ledger = ledger_of(tmp_path)
+    ledger = store.ledger()
     propose(ledger, "ann", key(), "default", "r", "", 1)
     with pytest.raises(PermissionDenied) as refused:
         approve(ledger, "ann", key(), "default", "r", "")
@@ -102,10 +102,10 @@ REFUSED: list[tuple[Step, type[FingerpostError], str]] = [
 
 @pytest.mark.parametrize(("step", "error", "reason"), REFUSED)
 def test_what_a_proposals_state_does_not_allow(
-    tmp_path: Path, step: Step, error: type[FingerpostError], reason: str
+    store: Store, step: Step, error: type[FingerpostError], reason: str
 ) -> None:
     """Each wrong step is refused with its reason, and leaves no trace."""
-    ledger = ledger_of(tmp_path)
+    ledger = store.ledger()
     propose(ledger, "ann", key(), "default", "r", "", 2)
     approve(ledger, "cid", key(), "default", "r", "")
     propose(ledger, "ann", key(), "default", "no", "", 1)
@@ -160,9 +160,9 @@ class Twin:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_random_history_agrees_with_its_twin(tmp_path: Path, seed: int) -> None:
+def test_a_random_history_agrees_with_its_twin(store: Store, seed: int) -> None:
     """After any steps of anybody, exactly those are allowed that a careful clerk would allow."""
-    ledger, draw = ledger_of(tmp_path), np.random.default_rng(seed)
+    ledger, draw = store.ledger(), np.random.default_rng(seed)
     twins = {"default": Twin(), "team": Twin()}
     allowed = 0
     for _ in range(250):
@@ -199,9 +199,9 @@ def test_a_random_history_agrees_with_its_twin(tmp_path: Path, seed: int) -> Non
         assert {one: {vote.actor for vote in kept[one].approvals} for one in twin.open} == twin.open
 
 
-def test_going_back_does_not_lower_what_is_asked(tmp_path: Path) -> None:
+def test_going_back_does_not_lower_what_is_asked(store: Store) -> None:
     """After a roll back to a time when nobody had to approve, what was in force since is still asked."""
-    ledger = ledger_of(tmp_path)
+    ledger = store.ledger()
     activate(ledger, "o", key(), "default", "old", None, 0)
     propose(ledger, "ann", key(), "default", "strict", "", 1)
     approve(ledger, "bob", key(), "default", "strict", "")
@@ -211,9 +211,9 @@ def test_going_back_does_not_lower_what_is_asked(tmp_path: Path) -> None:
         activate(ledger, "o", key(), "default", "another", None, 0)
 
 
-def test_a_lower_policy_needs_the_approvals_of_the_one_in_force(tmp_path: Path) -> None:
+def test_a_lower_policy_needs_the_approvals_of_the_one_in_force(store: Store) -> None:
     """Whoever wants fewer approvals needs those of now for it; after that, fewer are asked."""
-    ledger = ledger_of(tmp_path)
+    ledger = store.ledger()
     propose(ledger, "ann", key(), "default", "strict", "", 1)
     approve(ledger, "bob", key(), "default", "strict", "")
     activate(ledger, "o", key(), "default", "strict", None, 1)
@@ -255,19 +255,19 @@ def test_a_reindex_proposes_where_approvals_are_asked(tmp_path: Path) -> None:
     assert actions == ["activate", "approve", "propose", "reject", "propose", "activate"]
 
 
-def test_a_damaged_revision_is_neither_proposed_nor_approved(tmp_path: Path) -> None:
+def test_a_damaged_revision_is_neither_proposed_nor_approved(store: Store) -> None:
     """Nobody is asked about what cannot be served, nor approves it."""
-    a = put(tmp_path, "a")
-    propose(ledger_of(tmp_path), "ann", key(), "default", a, "", 1)
-    (tmp_path / "revisions" / a / "index.faiss").write_bytes(b"x")
+    a = put(store.root, "a")
+    propose(store.ledger(), "ann", key(), "default", a, "", 1)
+    (store.root / "revisions" / a / "index.faiss").write_bytes(b"x")
     for step in (approve_revision, propose_revision):
         with pytest.raises(DataLoss, match=r"index\.faiss"):
-            step(DataFolder(tmp_path), "team", a, "")
+            step(store.data, "team", a, "")
 
 
-def test_votes_of_a_repeat_count_once(tmp_path: Path) -> None:
+def test_votes_of_a_repeat_count_once(store: Store) -> None:
     """A call that is repeated with its key, since its reply was lost, is one vote."""
-    ledger = ledger_of(tmp_path)
+    ledger = store.ledger()
     propose(ledger, "ann", "one", "default", "r", "", 2)
     assert propose(ledger, "ann", "one", "default", "r", "", 2).state is ProposalState.PROPOSED
     for _ in range(2):

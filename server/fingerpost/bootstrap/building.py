@@ -33,13 +33,14 @@ def open_workshop(
     data: DataFolder, source: EncoderSource, progress: Progress, *, tuning: bool = False
 ) -> Iterator[Workshop]:
     """The engines and stores of a reindex; the encoder is built first when the data folder has none of that source."""
-    plain = ready_encoder(data.root, source, progress)
-    # One thread a product: the same input gives the same digest on any number of cores, and fits run side by side.
+    # The ledger first: who cannot publish need not build. One thread a product: the same input gives the same digest on
+    # any number of cores, and fits run side by side.
     with (
-        SqliteVectorCache(data.vectors) as cache,
         open_pointers(data) as pointers,
+        SqliteVectorCache(data.vectors) as cache,
         threadpool_limits(1, user_api="blas"),
     ):
+        plain = ready_encoder(data.root, source, progress)
         yield Workshop(
             plain=plain,
             engines=ENGINES,

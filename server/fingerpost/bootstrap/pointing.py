@@ -10,15 +10,16 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import structlog
 
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.ledger import SqlLedger
+from fingerpost.backends.ledger.opening import open_database
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.durable import lock, storing
-from fingerpost.errors import DataLoss, ErrorReason
+from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
 from fingerpost.ports import Ledger, Records
 from fingerpost.release.audit import sealed
 from fingerpost.release.pointing import Activated, activate, roll_back
@@ -28,6 +29,9 @@ from fingerpost.serve.runtime import check_catalog_name
 from fingerpost.types import MOVES, Action, Activation, AuditEntry, AuditHead, Event, Proposal, Revision
 
 _log = structlog.get_logger(__name__)
+
+_ELSEWHERE = "ledger.elsewhere"
+"""File of a data folder that says that its ledger is in a database that machines share."""
 
 
 class Pointers:
@@ -87,10 +91,21 @@ def open_pointers(data: DataFolder) -> Iterator[Pointers]:
     with storing("the ledger"):
         data.root.mkdir(parents=True, exist_ok=True)
         with lock(data.root / ".ledger.lock"):
-            ledger = SqlLedger(data.ledger, lambda: time.time_ns() // 1000, sealed)
-            files = FileActivationStore(data.catalogs)
-            _agree(ledger, files, data.ledger)
-    yield Pointers(ledger, files, local_user())
+            _check_kind(data)
+            database = open_database(data.ledger, data.store)
+            try:
+                ledger = SqlLedger(database, lambda: time.time_ns() // 1000, sealed)
+                files = FileActivationStore(data.catalogs)
+                _agree(ledger, files, database)
+                if data.store:
+                    (data.root / _ELSEWHERE).touch()
+            except BaseException:
+                database.close()
+                raise
+    try:
+        yield Pointers(ledger, files, local_user())
+    finally:
+        database.close()
 
 
 def local_user() -> str:
@@ -188,21 +203,48 @@ def new_key() -> str:
     return uuid.uuid4().hex
 
 
-def _agree(ledger: SqlLedger, files: FileActivationStore, path: Path) -> None:
+def _check_kind(data: DataFolder) -> None:
+    """Refuse SQLite in a folder that follows a ledger elsewhere: two ledgers would each go their own way.
+
+    Raises:
+        FailedPrecondition: STORE_INCOMPATIBLE.
+    """
+    mark = data.root / _ELSEWHERE
+    if not data.store and mark.exists():
+        raise FailedPrecondition(
+            f"{data.root} follows a ledger in PostgreSQL: give --store or set FINGERPOST_STORE. To part from it for "
+            f"good, remove {mark}",
+            ErrorReason.STORE_INCOMPATIBLE,
+        )
+
+
+def _agree(ledger: SqlLedger, files: FileActivationStore, database: Database) -> None:
+    """Bring pointer files to what the ledger says, and what it does not know yet into the ledger."""
+    told = {catalog: _told(files, catalog) for catalog in files.catalogs()}
+    # Read after the files, which others write only after the ledger, it is behind none of them unless it lost changes.
     known = {one.catalog: one for one in ledger.pointers()}
-    for catalog in sorted({*known, *files.catalogs()}):
-        told, kept = _told(files, catalog), known.get(catalog)
-        if kept is None and told is not None:
-            _take_over(ledger, told)
-        elif kept is not None and told is not None and told.generation > kept.generation:
-            raise DataLoss(
-                f"{path} is behind: catalog {catalog} has generation {kept.generation} there and {told.generation} in "
-                f"catalogs/{catalog}.json: was its -wal file removed? Put a backup in its place, or move it away: the "
-                "next command makes a new one from the pointers in catalogs/",
-                ErrorReason.STORE_BEHIND,
-            )
-        elif kept is not None and told != kept:
+    for catalog in sorted({*known, *told}):
+        kept, file = known.get(catalog), told.get(catalog)
+        if kept is None and file is not None:
+            kept = _take_over(ledger, file)
+        if kept is not None and kept != file:
+            _check_not_behind(kept, file, database)
             files.follow(kept)
+
+
+def _check_not_behind(kept: Activation, file: Activation | None, database: Database) -> None:
+    """Refuse to go on with a ledger that does not know what servers were told.
+
+    Raises:
+        DataLoss: STORE_BEHIND.
+    """
+    if file is not None and file.generation >= kept.generation:
+        raise DataLoss(
+            f"{database.name} is behind: catalog {kept.catalog} has generation {kept.generation}, revision "
+            f"{kept.revision[:12]}, there and generation {file.generation}, revision {file.revision[:12]}, in "
+            f"catalogs/{kept.catalog}.json: {database.restore}",
+            ErrorReason.STORE_BEHIND,
+        )
 
 
 def _told(files: FileActivationStore, catalog: str) -> Activation | None:
@@ -212,10 +254,22 @@ def _told(files: FileActivationStore, catalog: str) -> Activation | None:
         return None
 
 
-def _take_over(ledger: SqlLedger, told: Activation) -> None:
+def _take_over(ledger: SqlLedger, told: Activation) -> Activation:
+    """The catalog's pointer in the ledger, which is the one of the file, unless another machine was first."""
+
     def work(records: Records) -> Event:
+        if records.pointer(told.catalog) is not None:
+            raise _TakenOver
         records.point(told)
         details = {"generation": str(told.generation)}
         return Event(local_user(), Action.IMPORT, told.catalog, told.revision, details)
 
-    ledger.change(new_key(), work)
+    try:
+        ledger.change(new_key(), work)
+    except _TakenOver:
+        return next(one for one in ledger.pointers() if one.catalog == told.catalog)
+    return told
+
+
+class _TakenOver(Exception):
+    """Another machine took the catalog's pointer over meanwhile."""

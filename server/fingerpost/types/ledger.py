@@ -17,6 +17,15 @@ class Action(StrEnum):
     COLLECT = "collect"  # revisions that nobody needs any more were removed
     DENY = "deny"  # somebody who may not do it asked for a change
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Action | None":
+        """What only a later version of the program does, and wrote into the ledger that both share."""
+        if not isinstance(value, str):
+            return None
+        action = str.__new__(cls, value)
+        action._name_ = action._value_ = value
+        return action
+
 
 MOVES = frozenset({Action.ACTIVATE, Action.ROLL_BACK, Action.IMPORT})
 """What moves a catalog's pointer."""

@@ -84,7 +84,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_STORE_BEHIND: _ErrorReason.ValueType  # 32
     """DATA_LOSS: that store has lost changes that were made and served; the message says how to go on."""
     ERROR_REASON_STORE_INCOMPATIBLE: _ErrorReason.ValueType  # 33
-    """FAILED_PRECONDITION: that store was made by a newer program, or lies where it cannot be kept."""
+    """FAILED_PRECONDITION: that store was made by a newer program, lies where it cannot be kept, or needs packages that are missing."""
     ERROR_REASON_AUDIT_BROKEN: _ErrorReason.ValueType  # 34
     """DATA_LOSS: the audit was changed after it was written; the first bad entry is in the metadata."""
     ERROR_REASON_REVISION_ALREADY_ACTIVE: _ErrorReason.ValueType  # 35
@@ -167,7 +167,7 @@ ERROR_REASON_STORE_CORRUPT: ErrorReason.ValueType  # 31
 ERROR_REASON_STORE_BEHIND: ErrorReason.ValueType  # 32
 """DATA_LOSS: that store has lost changes that were made and served; the message says how to go on."""
 ERROR_REASON_STORE_INCOMPATIBLE: ErrorReason.ValueType  # 33
-"""FAILED_PRECONDITION: that store was made by a newer program, or lies where it cannot be kept."""
+"""FAILED_PRECONDITION: that store was made by a newer program, lies where it cannot be kept, or needs packages that are missing."""
 ERROR_REASON_AUDIT_BROKEN: ErrorReason.ValueType  # 34
 """DATA_LOSS: the audit was changed after it was written; the first bad entry is in the metadata."""
 ERROR_REASON_REVISION_ALREADY_ACTIVE: ErrorReason.ValueType  # 35

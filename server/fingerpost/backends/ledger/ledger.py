@@ -1,20 +1,20 @@
 """Ledger: pointers, history and audit in a database; a change and its audit entry are one transaction."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.schema import activations, audit, audit_head, pointers
-from fingerpost.backends.ledger.sqlite import corrupt, open_sqlite, telling
 from fingerpost.errors import FieldViolation, InvalidRequest
 from fingerpost.ports import Records
 from fingerpost.types import Action, Activation, AuditEntry, AuditHead, Event
 
 _KEY_CHARACTERS = 128
+_PAGE_ENTRIES = 5_000
+_BEFORE_ALL = -(2**63)  # whatever somebody else may have put there
 
 Seal = Callable[[Event, str, int, AuditHead], AuditEntry]
 """Makes the entry of an event, given its key, its time in microseconds, and the head that it follows."""
@@ -23,59 +23,51 @@ Seal = Callable[[Event, str, int, AuditHead], AuditEntry]
 class SqlLedger:
     """See `ports.Ledger`; safe to use from several threads and processes."""
 
-    def __init__(self, path: Path, clock_us: Callable[[], int], seal: Seal) -> None:
-        """Open the ledger of a data folder, which must exist.
+    def __init__(self, database: Database, clock_us: Callable[[], int], seal: Seal) -> None:
+        """Use an open database; whoever opened it closes it.
 
         Args:
-            path: Of its file; it is made where there is none.
+            database: See `opening.open_database`.
             clock_us: Microseconds since the epoch.
             seal: See `release.audit.sealed`.
-
-        Raises:
-            FailedPrecondition: STORE_INCOMPATIBLE.
-            DataLoss: STORE_CORRUPT.
-            Unavailable, StorageFull
         """
-        self._path = path
+        self._database = database
         self._clock_us = clock_us
         self._seal = seal
-        self._engine = open_sqlite(path)
 
     def change(self, key: str, work: Callable[[Records], Event]) -> AuditEntry:
-        if not 1 <= len(key) <= _KEY_CHARACTERS:
-            description = f"1 to {_KEY_CHARACTERS} characters, not {len(key)}"
+        if not 1 <= len(key) <= _KEY_CHARACTERS or not key.isprintable():
+            description = f"1 to {_KEY_CHARACTERS} printable characters"
             raise InvalidRequest(f"key: {description}", fields=[FieldViolation("key", description)])
-        with self._transaction() as connection:
+
+        def change(connection: Connection) -> AuditEntry:
+            head = _head(connection, lock=True)  # first: who else changes is done by then, this key's last attempt too
             known = connection.execute(select(audit).where(audit.c.key == key)).first()
             if known is not None:
                 return _entry(known)
             event = work(_Records(connection))
-            entry = self._seal(event, key, self._time_us(connection), _head(connection))
+            entry = self._seal(event, key, self._time_us(connection), head)
             connection.execute(insert(audit).values(_row(entry)))
             connection.execute(update(audit_head).values(sequence=entry.sequence, hash=entry.hash))
             return entry
 
+        return self._database.change(change)
+
     def pointers(self) -> Sequence[Activation]:
-        with self._transaction() as connection:
+        def read(connection: Connection) -> Sequence[Activation]:
             return [Activation(*row) for row in connection.execute(select(pointers).order_by(pointers.c.catalog))]
 
+        return self._database.read(read)
+
     def history(self, catalog: str) -> Sequence[AuditEntry]:
-        with self._transaction() as connection:
+        def read(connection: Connection) -> Sequence[AuditEntry]:
             rows = connection.execute(select(audit).where(audit.c.catalog == catalog).order_by(audit.c.sequence.desc()))
             return [_entry(row) for row in rows]
 
-    def audit(self) -> tuple[Sequence[AuditEntry], AuditHead]:
-        with self._transaction() as connection:
-            rows = connection.execute(select(audit).order_by(audit.c.sequence))
-            return [_entry(row) for row in rows], _head(connection)
+        return self._database.read(read)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with telling(self._path), self._engine.begin() as connection:
-            try:
-                yield connection
-            except (ValueError, KeyError, TypeError) as error:  # a row that cannot be read
-                raise corrupt(self._path) from error
+    def audit(self) -> tuple[Sequence[AuditEntry], AuditHead]:
+        return self._database.read(lambda connection: (_audit(connection), _head(connection)))
 
     def _time_us(self, connection: Connection) -> int:
         """Now, or the last entry's time where the clock went back."""
@@ -114,9 +106,22 @@ class _Records:
         self._connection.execute(insert(activations).values(catalog=activation.catalog, **row))
 
 
-def _head(connection: Connection) -> AuditHead:
-    row = connection.execute(select(audit_head.c.sequence, audit_head.c.hash)).one()
+def _head(connection: Connection, *, lock: bool = False) -> AuditHead:
+    query = select(audit_head.c.sequence, audit_head.c.hash)
+    row = connection.execute(query.with_for_update() if lock else query).one()
     return AuditHead(row.sequence, row.hash)
+
+
+def _audit(connection: Connection) -> Sequence[AuditEntry]:
+    """All entries, page by page: no statement takes longer the longer the audit is."""
+    entries: list[AuditEntry] = []
+    last = _BEFORE_ALL
+    while rows := connection.execute(
+        select(audit).where(audit.c.sequence > last).order_by(audit.c.sequence).limit(_PAGE_ENTRIES)
+    ).all():
+        entries.extend(map(_entry, rows))
+        last = rows[-1].sequence
+    return entries
 
 
 def _row(entry: AuditEntry) -> dict[str, Any]:

@@ -1,29 +1,31 @@
 """SQLite: the ledger's file, opened so that what was committed survives a kill and a power cut."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from fingerpost.backends.ledger.database import Database
+from fingerpost.backends.ledger.migrating import migrate
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError, StorageFull, Unavailable
-
-LATEST = "0002"
-"""The layout that this program reads and writes."""
 
 _BUSY_MS = 5_000
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": _BUSY_MS}
 """As SQLite answers them: synchronous 2 is FULL."""
 
+_RESTORE = (
+    "was its -wal file removed? Put a backup in its place, or move it away: the next command makes a new one from the "
+    "pointers in catalogs/"
+)
+
 _SHARED = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
 """File systems of several machines: SQLite's write-ahead log needs memory that one machine's processes share."""
 
 
-def open_sqlite(path: Path) -> Engine:
-    """The file's engine, its layout brought up to date; the folder must exist.
+def open_sqlite(path: Path) -> Database:
+    """The file's database, its layout brought up to date; the folder must exist.
 
     Raises:
         FailedPrecondition: STORE_INCOMPATIBLE, made by a newer program, or on a file system of several machines.
@@ -34,19 +36,14 @@ def open_sqlite(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": _BUSY_MS / 1000})
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
-    with telling(path), engine.begin() as connection:
+    database = Database(str(path), engine, lambda error: _told(error, path), lambda: _corrupt(path), _RESTORE)
+
+    def bring_up_to_date(connection: Connection) -> None:
         _check_whole(connection, path)
-        _migrate(connection)
-    return engine
+        migrate(connection)
 
-
-@contextmanager
-def telling(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises into an error that says what to do."""
-    try:
-        yield
-    except DatabaseError as error:
-        raise _told(error, path) from error
+    database.change(bring_up_to_date)
+    return database
 
 
 def check_file_system(path: Path, mounts: Path) -> None:
@@ -93,29 +90,10 @@ def _begin(connection: Connection) -> None:
 def _check_whole(connection: Connection, path: Path) -> None:
     found = connection.execute(text("PRAGMA quick_check(1)")).scalar()
     if found != "ok":
-        raise corrupt(path)
+        raise _corrupt(path)
 
 
-def _migrate(connection: Connection) -> None:
-    has_layout = connection.execute(text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")).scalar()
-    layout = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if has_layout else None
-    if layout == LATEST:
-        return
-    if layout is not None and layout > LATEST:
-        raise FailedPrecondition(
-            f"the ledger has layout {layout} and this program knows {LATEST}: update the program",
-            ErrorReason.STORE_INCOMPATIBLE,
-        )
-    from alembic import command  # only now: it is seldom needed
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", "fingerpost.backends.ledger:migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, LATEST)
-
-
-def corrupt(path: Path) -> DataLoss:
+def _corrupt(path: Path) -> DataLoss:
     return DataLoss(
         f"{path} is damaged: servers go on with what they serve. Put a backup in its place, or move it and its -wal "
         "file away: the next command makes a new one from the pointers in catalogs/, and the history begins anew",
@@ -123,12 +101,14 @@ def corrupt(path: Path) -> DataLoss:
     )
 
 
-def _told(error: DatabaseError, path: Path) -> FingerpostError:
+def _told(error: SQLAlchemyError, path: Path) -> FingerpostError | None:
+    if not isinstance(error, DatabaseError):
+        return None
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return StorageFull("no room left in the ledger: free some space and repeat")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return corrupt(path)
+        return _corrupt(path)
     if isinstance(error, OperationalError):
         words = {
             sqlite3.SQLITE_BUSY: "is busy: another change takes long; repeat",
@@ -138,4 +118,4 @@ def _told(error: DatabaseError, path: Path) -> FingerpostError:
         return Unavailable(
             f"{path} {words.get(code, 'cannot be read or written: see to the disk')}", ErrorReason.STORE_UNAVAILABLE
         )
-    raise error
+    return None

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from fingerpost.backends.ledger.migrations.announcing import announces
 from fingerpost.backends.ledger.migrations.growing import only_grows
 
 revision = "0001"
@@ -46,3 +47,4 @@ def upgrade() -> None:
     )
     for table in _GROWING:
         only_grows(table)
+    announces("pointers")

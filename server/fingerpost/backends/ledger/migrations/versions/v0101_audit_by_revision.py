@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "0002"
+revision = "0101"  # a new era: see migrating.py
 down_revision = "0001"
 
 
