@@ -145,9 +145,10 @@ def permissions() -> str:
     ]
     open_ones = ", ".join(f"`{method.removeprefix('/')}`" for method in sorted(OPEN))
     return (
-        f"{HEAD}# Permissions\n\nWhere a server knows who calls ([how](../guides/secure-it.md)), a method needs one of its "
-        f"roles; what is not listed is refused to all.\n\n{table(('method', *roles), rows)}\nOpen to everybody who reaches "
-        f"the listener: {open_ones}.\n"
+        f"{HEAD}# Permissions\n\n"
+        "Where a server knows who calls ([how](../guides/secure-it.md)), a method needs one of its roles; what is not listed "
+        f"is refused to all.\n\n{table(('method', *roles), rows)}\n"
+        f"Open to everybody who reaches the listener: {open_ones}.\n"
     )
 
 

@@ -2,8 +2,8 @@
 
     .venv/bin/python -m benchmarks.micro.authentication DATA
 
-DATA is a published data folder, such as `data`. Two servers on it, one with a file of access, are asked in turns; differences of
-medians over each of five starts count. The first use of a token, which is slow on purpose, is told apart.
+DATA is a published data folder, such as `data`. Two servers on it, one with a file of access, are asked in turns; the
+differences of medians in each of five starts count. The first use of a token, which is slow on purpose, is told apart.
 """
 
 import argparse
@@ -28,7 +28,9 @@ def main() -> None:
         token = add_token(access, "caller", ["caller"], "", None, None).token
         rows = [_one_start(data, access, token) for _ in range(_STARTS)]
     for plain, known, first in rows:
-        print(f"without {plain:.3f} ms, with a token {known:.3f} ms (+{known - plain:.3f}), its first use {first:.1f} ms")
+        print(
+            f"without {plain:.3f} ms, with a token {known:.3f} ms (+{known - plain:.3f}), its first use {first:.1f} ms"
+        )
     print(f"median difference: {median(known - plain for plain, known, _ in rows):+.3f} ms")
 
 
