@@ -13,20 +13,20 @@ from functools import partial
 
 import structlog
 
-from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.file_store import FileActivationStore
 from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.ledger import SqlLedger
 from fingerpost.backends.ledger.opening import open_database
 from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.bootstrap.sharing import named, offer_if_possible, shared, whole
 from fingerpost.durable import lock, storing
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
 from fingerpost.ports import Ledger, Records
 from fingerpost.release.audit import sealed
 from fingerpost.release.pointing import Activated, activate, roll_back
 from fingerpost.release.proposing import approvals_asked, approve, proposal_of, proposals, propose, reject
-from fingerpost.serve.revision_format import decode
 from fingerpost.serve.runtime import check_catalog_name
-from fingerpost.types import MOVES, Action, Activation, AuditEntry, AuditHead, Event, Proposal, Revision
+from fingerpost.types import MOVES, Action, Activation, AuditEntry, AuditHead, Event, Proposal
 
 _log = structlog.get_logger(__name__)
 
@@ -126,8 +126,8 @@ def move_pointer(data: DataFolder, catalog: str, revision: str, expected_generat
     """
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        digest = data.named(revision)
-        asked = whole(data, digest).decider.policy.approvals
+        digest = named(data, revision)
+        asked = shared(data, digest).decider.policy.approvals
         return pointers.followed(
             activate(pointers.ledger, pointers.actor, new_key(), catalog, digest, expected_generation, asked)
         )
@@ -137,17 +137,17 @@ def go_back(data: DataFolder, catalog: str, begins: str | None) -> Activated:
     """See `release.pointing.roll_back`; needs neither the encoder nor the revision that is served."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        return pointers.followed(
-            roll_back(pointers.ledger, pointers.actor, new_key(), catalog, begins, partial(whole, data))
-        )
+        done = roll_back(pointers.ledger, pointers.actor, new_key(), catalog, begins, partial(whole, data))
+        offer_if_possible(data, done.activation.revision)
+        return pointers.followed(done)
 
 
 def propose_revision(data: DataFolder, catalog: str, revision: str, comment: str) -> Proposal:
     """See `release.proposing.propose`; the revision must be whole."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        digest = data.named(revision)
-        asked = whole(data, digest).decider.policy.approvals
+        digest = named(data, revision)
+        asked = shared(data, digest).decider.policy.approvals
         return propose(pointers.ledger, pointers.actor, new_key(), catalog, digest, comment, asked)
 
 
@@ -155,7 +155,7 @@ def approve_revision(data: DataFolder, catalog: str, revision: str, comment: str
     """See `release.proposing.approve`; the revision must be whole, so that nobody approves what cannot be served."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        digest = whole(data, data.named(revision)).digest
+        digest = whole(data, named(data, revision)).digest
         return approve(pointers.ledger, pointers.actor, new_key(), catalog, digest, comment)
 
 
@@ -163,7 +163,7 @@ def reject_revision(data: DataFolder, catalog: str, revision: str, comment: str)
     """See `release.proposing.reject`."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        return reject(pointers.ledger, pointers.actor, new_key(), catalog, data.named(revision), comment)
+        return reject(pointers.ledger, pointers.actor, new_key(), catalog, named(data, revision), comment)
 
 
 def read_proposals(data: DataFolder, catalog: str) -> Sequence[Proposal]:
@@ -187,15 +187,6 @@ def read_audit(data: DataFolder) -> tuple[Sequence[AuditEntry], AuditHead]:
     """The whole audit and where it ends; see `open_pointers` for what it raises."""
     with open_pointers(data) as pointers:
         return pointers.ledger.audit()
-
-
-def whole(data: DataFolder, digest: str) -> Revision:
-    """A stored revision, verified.
-
-    Raises:
-        NotFound, DataLoss, FailedPrecondition: it is not stored, or not whole.
-    """
-    return decode(digest, FileRevisionStore(data.revisions).read(digest))
 
 
 def new_key() -> str:
