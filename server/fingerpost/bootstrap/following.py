@@ -52,6 +52,8 @@ class LedgerSource:
                 self._tell_once(activation, "pointer_unusable")
         with storing("the pointers"):
             self._data.catalogs.mkdir(parents=True, exist_ok=True)
+            if not self._data.elsewhere.exists():
+                self._data.elsewhere.touch()  # else a command without --store would begin a ledger of its own here
             put_unlocked(self._stamp, json.dumps({"time": began}).encode() + b"\n")
 
     def seen_seconds_ago(self) -> float | None:

@@ -30,9 +30,6 @@ from fingerpost.types import MOVES, Action, Activation, AuditEntry, AuditHead, E
 
 _log = structlog.get_logger(__name__)
 
-_ELSEWHERE = "ledger.elsewhere"
-"""File of a data folder that says that its ledger is in a database that machines share."""
-
 
 class Pointers:
     """The pointers of a data folder; see `ports.ActivationStore`."""
@@ -98,7 +95,7 @@ def open_pointers(data: DataFolder) -> Iterator[Pointers]:
                 files = FileActivationStore(data.catalogs)
                 _agree(ledger, files, database)
                 if data.store:
-                    (data.root / _ELSEWHERE).touch()
+                    data.elsewhere.touch()
             except BaseException:
                 database.close()
                 raise
@@ -200,11 +197,10 @@ def _check_kind(data: DataFolder) -> None:
     Raises:
         FailedPrecondition: STORE_INCOMPATIBLE.
     """
-    mark = data.root / _ELSEWHERE
-    if not data.store and mark.exists():
+    if not data.store and data.elsewhere.exists():
         raise FailedPrecondition(
             f"{data.root} follows a ledger in PostgreSQL: give --store or set FINGERPOST_STORE. To part from it for "
-            f"good, remove {mark}",
+            f"good, remove {data.elsewhere}",
             ErrorReason.STORE_INCOMPATIBLE,
         )
 
