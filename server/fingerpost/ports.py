@@ -2,21 +2,26 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fingerpost.types import (
+    Activated,
     Activation,
     AuditEntry,
     AuditHead,
+    Author,
+    Collected,
     Embedded,
     EncoderId,
     Event,
     Neighbour,
     Proposal,
     Retrieval,
+    Revision,
     TuningVerdict,
     Vector,
     Vectors,
@@ -272,6 +277,9 @@ class Records(Protocol):
 
     def pointer(self, catalog: str) -> Activation | None: ...
 
+    def head(self) -> AuditHead:
+        """Where the audit ends."""
+
     def history(self, catalog: str) -> Sequence[Activation]:
         """All that the catalog ever served, the latest first."""
 
@@ -341,6 +349,68 @@ class PointerNews(Protocol):
 
     def close(self) -> None:
         """End every wait, from any thread, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRevision:
+    """A revision of a data folder; what cannot be read of it is None."""
+
+    digest: str
+    stored: datetime  # when its files were written here
+    active_in: tuple[str, ...]  # catalogs that serve it
+    routes: int | None
+    exemplars: int | None
+    encoder: str | None  # name
+    encoder_digest: str | None
+    tests: int | None  # texts of its route files that were held out; None: its report is of another version
+    tests_accuracy: float | None  # share of those of a route whose best route was their own; None without any
+    left_out_accuracy: float | None  # likewise of utterances, each left out in turn
+    damage: str | None  # why it cannot be used
+
+
+class CatalogDesk(Protocol):
+    """Looks after the catalogs of a server: what they serve, could serve and served.
+
+    Blocks; safe to use from several threads. Names of catalogs and beginnings of digests are checked here.
+
+    Raises, in each method:
+        InvalidRequest, NotFound: there is no such catalog or revision.
+        Unavailable, StorageFull, DataLoss: nothing changed.
+    """
+
+    def pointers(self) -> Sequence[Activation]: ...
+
+    def revision(self, catalog: str, begins: str) -> Revision:
+        """A stored one, verified; "" is the one in force."""
+
+    def revisions(self) -> Sequence[StoredRevision]:
+        """The latest stored first."""
+
+    def proposals(self, catalog: str) -> Sequence[Proposal]:
+        """The latest first."""
+
+    def propose(self, by: Author, catalog: str, revision: str, comment: str) -> Proposal:
+        """See `release.proposing.propose`."""
+
+    def approve(self, by: Author, catalog: str, revision: str, comment: str) -> Proposal:
+        """See `release.proposing.approve`."""
+
+    def reject(self, by: Author, catalog: str, revision: str, comment: str) -> Proposal:
+        """See `release.proposing.reject`."""
+
+    def activate(self, by: Author, catalog: str, revision: str, expected_generation: int | None) -> Activated:
+        """See `release.pointing.activate`."""
+
+    def roll_back(self, by: Author, catalog: str, revision: str) -> Activated:
+        """See `release.pointing.roll_back`; "" is what was served before the one in force."""
+
+    def audit(self) -> tuple[Sequence[AuditEntry], AuditHead]: ...
+
+    def deny(self, by: Author, method: str) -> None:
+        """Write down that somebody asked for what they may not do."""
+
+    def collect(self, by: Author, keep_last: int, *, dry_run: bool) -> Collected:
+        """Remove what nobody needs; see `release.collecting`."""
 
 
 class RevisionStore(Protocol):

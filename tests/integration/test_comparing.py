@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from fingerpost.backends.file_store import FileRevisionStore
+from fingerpost.bootstrap.desk import FolderDesk
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.listing import stored_revisions
 from fingerpost.build.activate import activate
 from fingerpost.build.diff.active import MOST_TEXTS, MOST_TEXTS_ANEW, diff_with
@@ -17,7 +19,9 @@ from fingerpost.build.diff.texts import Texts, TextsKind
 from fingerpost.build.judging import Case
 from fingerpost.build.reindex import Reindexed, Workshop, reindex
 from fingerpost.build.study import Study
+from fingerpost.cli.desks import LocalDesk
 from fingerpost.cli.revisions import print_json, print_table
+from fingerpost.client.catalog_types import StoredRevision
 from fingerpost.serve.revision_format import decode
 from fingerpost.types import Revision, Text
 from tests.fakes import HASH_ENCODER, MemoryCache, workshop
@@ -171,6 +175,11 @@ def test_the_list_names_each_revision(folder: Path) -> None:
     assert newer.damage is None
 
 
+def seen(folder: Path) -> list[StoredRevision]:
+    """As the commands see them."""
+    return LocalDesk(FolderDesk(DataFolder(folder))).revisions()
+
+
 def test_a_damaged_revision_is_listed_as_such(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It has a row, and a line below says what is wrong; a damaged pointer hides no revision."""
     digest = golden("schema-1").digest
@@ -179,7 +188,7 @@ def test_a_damaged_revision_is_listed_as_such(folder: Path, capsys: pytest.Captu
     (folder / "catalogs" / "bad.json").write_bytes(b"no JSON")
     found = {one.digest: one for one in stored_revisions(folder)}
     assert len(found) == 3
-    print_table(list(found.values()))
+    print_table(seen(folder))
     out = capsys.readouterr().out
     assert f"{digest[:12]} cannot be used: " in out
     assert f"{'0' * 12} cannot be used: manifest.json cannot be read" in out
@@ -196,7 +205,7 @@ def test_the_latest_comes_first(folder: Path) -> None:
 
 def test_the_list_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each field is there, the time in ISO 8601 with its zone."""
-    print_json(stored_revisions(folder))
+    print_json(seen(folder))
     rows = json.loads(capsys.readouterr().out)
     assert {row["exemplars"] for row in rows} == {6, 600}
     assert all(row["stored"].endswith("+00:00") for row in rows)
@@ -204,5 +213,5 @@ def test_the_list_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is stored yet, and the next step is told."""
-    print_table(stored_revisions(tmp_path))
+    print_table(seen(tmp_path))
     assert "fingerpost reindex" in capsys.readouterr().out

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import importlib
 import json
 import os
+import pkgutil
 import pwd
 import socket
 import time
@@ -20,6 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
+from fingerpost import v1
 from fingerpost.access.editing import add_token, revoke_token
 from fingerpost.access.tokens import hashed
 from fingerpost.client import AsyncClient, Client
@@ -168,11 +171,10 @@ async def test_every_role_may_call_exactly_what_the_table_says(snapshots: Snapsh
 
 def test_every_method_has_a_rule() -> None:
     """A method without a rule would be refused to all, a rule without a method is a mistake."""
-    from fingerpost.v1 import router_service_pb2
-
+    names = [module.name for module in pkgutil.iter_modules(v1.__path__) if module.name.endswith("_service_pb2")]
     ours = {
         f"/{service.full_name}/{method.name}"
-        for file in (router_service_pb2.DESCRIPTOR,)
+        for file in (importlib.import_module(f"fingerpost.v1.{name}").DESCRIPTOR for name in names)
         for service in file.services_by_name.values()
         for method in service.methods
     }

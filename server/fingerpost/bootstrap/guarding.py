@@ -2,25 +2,39 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
 from fingerpost.errors import ErrorReason, FailedPrecondition
-from fingerpost.rpc.admin import AddService, Admin, door_of
-from fingerpost.rpc.authentication import Gate, OnRefused, Proofs
+from fingerpost.ports import CatalogDesk
+from fingerpost.rpc.admin import Admin, door_of
+from fingerpost.rpc.authentication import Gate, Proofs
+from fingerpost.rpc.call import Observer
+from fingerpost.rpc.catalog_service import CatalogService
+from fingerpost.rpc.denials import Denials
 from fingerpost.rpc.local_door import user_name
 from fingerpost.rpc.tls import is_loopback
 from fingerpost.settings import Settings
+from fingerpost.types import Principal
 
 _log = structlog.get_logger(__name__)
 
 
 def guarded(
-    settings: Settings, services: Sequence[AddService], on_refused: OnRefused
+    settings: Settings,
+    open_desk: Callable[[], CatalogDesk],
+    count: Callable[[str], None],
+    observers: Sequence[Observer],
 ) -> tuple[Gate | None, Admin | None]:
     """The gate of the public listener, None where anybody may call, and the admin listener.
+
+    Args:
+        settings: All of them.
+        open_desk: What the admin listener looks after.
+        count: Told the cause why a caller was refused.
+        observers: Hear of calls by the admin listener.
 
     Raises:
         FailedPrecondition: AUTHENTICATION_REQUIRED, others can reach a listener, and nothing says who may call it.
@@ -33,13 +47,21 @@ def guarded(
 
         access = AccessOnFile(Path(settings.access), time.monotonic)
     known = access is not None or settings.tls_client_ca
-    gate = Gate(Proofs(access, {}), on_refused) if known else None
+    gate = Gate(Proofs(access, {}), lambda method, cause, principal: count(cause)) if known else None
     if settings.admin_listen == "none":
         return gate, None
     door = door_of(settings)
     owner = user_name(os.getuid()) if access is None and door is not None else ""
     proofs = Proofs(access, door.users if door else {}, owner)
-    return gate, Admin(settings, Gate(proofs, on_refused), door, services)
+    denials = Denials(lambda by, method: open_desk().deny(by, method))
+
+    def on_refused(method: str, cause: str, principal: Principal | None) -> None:
+        count(cause)
+        if principal is not None:
+            denials.note(method, principal)
+
+    service = CatalogService(open_desk)
+    return gate, Admin(settings, Gate(proofs, on_refused), door, (service.add_to,), observers)
 
 
 def _check(settings: Settings) -> None:

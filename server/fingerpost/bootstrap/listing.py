@@ -1,6 +1,5 @@
 """Listing: which revisions a data folder holds, without opening any of them."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,26 +7,10 @@ from fingerpost.backends.file_store import FileActivationStore
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.build.report import Report, read_report
 from fingerpost.errors import FingerpostError
+from fingerpost.ports import StoredRevision
 from fingerpost.serve.revision_format import MANIFEST, REPORT, Manifest, read_manifest
 
 _DIGEST_CHARACTERS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRevision:
-    """A revision of a data folder; what cannot be read of it is None."""
-
-    digest: str
-    stored: datetime  # when its files were written here
-    active_in: tuple[str, ...]  # catalogs that serve it
-    routes: int | None
-    exemplars: int | None
-    encoder: str | None  # name
-    encoder_digest: str | None
-    tests: int | None  # texts of its route files that were held out; None: its report is of another version
-    tests_accuracy: float | None  # share of those of a route whose best route was their own; None without any
-    left_out_accuracy: float | None  # likewise of utterances, each left out in turn
-    damage: str | None  # why it cannot be used
 
 
 def stored_revisions(folder: Path) -> list[StoredRevision]:

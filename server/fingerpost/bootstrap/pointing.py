@@ -20,13 +20,13 @@ from fingerpost.backends.ledger.opening import open_database
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.sharing import named, offer_if_possible, shared, whole
 from fingerpost.durable import lock, storing
-from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
+from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, NotFound
 from fingerpost.ports import Ledger, Records
 from fingerpost.release.audit import sealed
-from fingerpost.release.pointing import Activated, activate, roll_back
+from fingerpost.release.pointing import activate, roll_back
 from fingerpost.release.proposing import approvals_asked, approve, proposal_of, proposals, propose, reject
 from fingerpost.serve.runtime import check_catalog_name
-from fingerpost.types import MOVES, Action, Activation, AuditEntry, AuditHead, Event, Proposal
+from fingerpost.types import MOVES, Action, Activated, Activation, AuditEntry, AuditHead, Author, Event, Proposal
 
 _log = structlog.get_logger(__name__)
 
@@ -113,7 +113,9 @@ def local_user() -> str:
         return f"os:{os.getuid()}"
 
 
-def move_pointer(data: DataFolder, catalog: str, revision: str, expected_generation: int | None) -> Activated:
+def move_pointer(
+    data: DataFolder, catalog: str, revision: str, expected_generation: int | None, by: Author | None = None
+) -> Activated:
     """Point the catalog at a stored revision, by its digest or the first characters of it.
 
     Raises:
@@ -125,42 +127,47 @@ def move_pointer(data: DataFolder, catalog: str, revision: str, expected_generat
     with open_pointers(data) as pointers:
         digest = named(data, revision)
         asked = shared(data, digest).decider.policy.approvals
+        author, check = by or myself(), partial(check_stored, data)
         return pointers.followed(
-            activate(pointers.ledger, pointers.actor, new_key(), catalog, digest, expected_generation, asked)
+            activate(pointers.ledger, author.actor, author.key, catalog, digest, expected_generation, asked, check)
         )
 
 
-def go_back(data: DataFolder, catalog: str, begins: str | None) -> Activated:
+def go_back(data: DataFolder, catalog: str, begins: str | None, by: Author | None = None) -> Activated:
     """See `release.pointing.roll_back`; needs neither the encoder nor the revision that is served."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        done = roll_back(pointers.ledger, pointers.actor, new_key(), catalog, begins, partial(whole, data))
+        author = by or myself()
+        done = roll_back(pointers.ledger, author.actor, author.key, catalog, begins, partial(whole, data))
         offer_if_possible(data, done.activation.revision)
         return pointers.followed(done)
 
 
-def propose_revision(data: DataFolder, catalog: str, revision: str, comment: str) -> Proposal:
+def propose_revision(data: DataFolder, catalog: str, revision: str, comment: str, by: Author | None = None) -> Proposal:
     """See `release.proposing.propose`; the revision must be whole."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
         digest = named(data, revision)
         asked = shared(data, digest).decider.policy.approvals
-        return propose(pointers.ledger, pointers.actor, new_key(), catalog, digest, comment, asked)
+        author = by or myself()
+        return propose(pointers.ledger, author.actor, author.key, catalog, digest, comment, asked)
 
 
-def approve_revision(data: DataFolder, catalog: str, revision: str, comment: str) -> Proposal:
+def approve_revision(data: DataFolder, catalog: str, revision: str, comment: str, by: Author | None = None) -> Proposal:
     """See `release.proposing.approve`; the revision must be whole, so that nobody approves what cannot be served."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
         digest = whole(data, named(data, revision)).digest
-        return approve(pointers.ledger, pointers.actor, new_key(), catalog, digest, comment)
+        author = by or myself()
+        return approve(pointers.ledger, author.actor, author.key, catalog, digest, comment)
 
 
-def reject_revision(data: DataFolder, catalog: str, revision: str, comment: str) -> Proposal:
+def reject_revision(data: DataFolder, catalog: str, revision: str, comment: str, by: Author | None = None) -> Proposal:
     """See `release.proposing.reject`."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        return reject(pointers.ledger, pointers.actor, new_key(), catalog, named(data, revision), comment)
+        author = by or myself()
+        return reject(pointers.ledger, author.actor, author.key, catalog, named(data, revision), comment)
 
 
 def read_proposals(data: DataFolder, catalog: str) -> Sequence[Proposal]:
@@ -186,9 +193,24 @@ def read_audit(data: DataFolder) -> tuple[Sequence[AuditEntry], AuditHead]:
         return pointers.ledger.audit()
 
 
+def myself() -> Author:
+    """Who runs this program, with the key of a change that is not repeated."""
+    return Author(local_user(), new_key())
+
+
 def new_key() -> str:
     """Of a change that is not repeated."""
     return uuid.uuid4().hex
+
+
+def check_stored(data: DataFolder, digest: str) -> None:
+    """Refuse a revision that was removed since it was looked at.
+
+    Raises:
+        NotFound: REVISION_NOT_FOUND.
+    """
+    if not (data.revisions / digest).is_dir():
+        raise NotFound(f"revision {digest[:12]} was removed meanwhile", ErrorReason.REVISION_NOT_FOUND)
 
 
 def _check_kind(data: DataFolder) -> None:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 import structlog
@@ -17,7 +18,7 @@ from fingerpost.bootstrap.guarding import guarded
 from fingerpost.bootstrap.sharing import Sharing
 from fingerpost.errors import DataLoss, FailedPrecondition, FingerpostError, NotFound
 from fingerpost.guard.admission import Admission
-from fingerpost.ports import Engine, PointerReader
+from fingerpost.ports import CatalogDesk, Engine, PointerReader
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.server import ROUTER_SERVICE, Server
 from fingerpost.rpc.services import RouterService
@@ -61,6 +62,12 @@ def _follower(settings: Settings, data: DataFolder) -> Follower:
     return Follower(LedgerSource(data), patience)
 
 
+def _desk(settings: Settings) -> CatalogDesk:
+    from fingerpost.bootstrap.desk import FolderDesk  # likewise, and most servers are never asked
+
+    return FolderDesk(DataFolder(settings.data, settings.store, settings.shared))
+
+
 def assemble(
     settings: Settings,
     activations: PointerReader,
@@ -90,7 +97,7 @@ def assemble(
         lambda: engine.pid,
     )
 
-    gate, admin = guarded(settings, (), lambda method, cause, principal: watch.metrics.refused(cause))
+    gate, admin = guarded(settings, partial(_desk, settings), watch.metrics.refused, watch.observers)
 
     def make_reloader(on_change: OnChange) -> Reloader:
         return Reloader(activations, open_snapshot, runtime, on_change)

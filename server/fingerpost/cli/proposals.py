@@ -1,7 +1,6 @@
 """What the commands show that propose revisions and decide on them."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -10,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from fingerpost.types import Proposal, Vote
+    from fingerpost.client.catalog_types import Proposal, Vote
 
 _DIGEST = 12  # characters
 
@@ -59,9 +58,9 @@ def show_proposals(proposals: "Sequence[Proposal]", *, as_json: bool) -> None:
     for one in proposals:
         table.add_row(
             one.revision[:_DIGEST],
-            _time(one.time_us).strftime("%Y-%m-%d %H:%M"),
+            one.time.strftime("%Y-%m-%d %H:%M"),
             escape(one.proposer),
-            one.state.value,
+            one.state,
             f"{len(one.approvals)} of {one.approvals_needed}",
             escape(one.comment),
         )
@@ -77,10 +76,10 @@ def _row(proposal: "Proposal") -> dict[str, Any]:
     return {
         "catalog": proposal.catalog,
         "revision": proposal.revision,
-        "state": proposal.state.value,
+        "state": proposal.state,
         "proposer": proposal.proposer,
         "comment": proposal.comment,
-        "time": _time(proposal.time_us).isoformat(),
+        "time": proposal.time.isoformat(),
         "approvals_needed": proposal.approvals_needed,
         "approvals": [_said(vote) for vote in proposal.approvals],
         "rejection": _said(rejection) if rejection else None,
@@ -88,8 +87,4 @@ def _row(proposal: "Proposal") -> dict[str, Any]:
 
 
 def _said(vote: "Vote") -> dict[str, str]:
-    return {"actor": vote.actor, "comment": vote.comment, "time": _time(vote.time_us).isoformat()}
-
-
-def _time(time_us: int) -> datetime:
-    return datetime.fromtimestamp(time_us / 1e6, tz=UTC)
+    return {"actor": vote.actor, "comment": vote.comment, "time": vote.time.isoformat()}

@@ -13,7 +13,7 @@ from fingerpost.cli.show import to_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fingerpost.bootstrap.listing import StoredRevision
+    from fingerpost.client.catalog_types import StoredRevision
 
 _DIGEST = 12  # characters
 

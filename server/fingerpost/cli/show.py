@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fingerpost import errors
+from fingerpost.cli.desks import proposal_seen
 from fingerpost.cli.promises import promised
 from fingerpost.cli.proposals import proposed
 from fingerpost.errors import ErrorReason, FingerpostError
@@ -116,7 +117,7 @@ def reindexed(result: "Reindexed") -> None:
     size = f"{result.routes_count} routes, {result.exemplars_count} exemplars"
     if result.proposal is not None:
         _out.print(f"Published revision [bold]{activation.revision[:12]}[/]: {size}.")
-        proposed(result.proposal)
+        proposed(proposal_seen(result.proposal))
     else:
         verb = "now serves" if result.changed else "already serves"
         _out.print(

@@ -1,20 +1,11 @@
 """Pointing: a catalog's pointer moves to a revision, and the ledger says who moved it from where."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from fingerpost.errors import Conflict, ErrorReason, FailedPrecondition, NotFound
 from fingerpost.ports import Ledger, Records
 from fingerpost.release.proposing import approvals_asked, approvals_in_force, check_approved
-from fingerpost.types import Action, Activation, AuditEntry, Event
-
-
-@dataclass(frozen=True, slots=True)
-class Activated:
-    """A change of a pointer that is in the ledger."""
-
-    activation: Activation
-    entry: AuditEntry  # its hash is the head of the audit just then
+from fingerpost.types import Action, Activated, Activation, AuditEntry, Event
 
 
 def activate(
@@ -25,6 +16,7 @@ def activate(
     revision: str,
     expected_generation: int | None = None,
     approvals: int = 0,
+    check: Callable[[str], object] = lambda _: None,
 ) -> Activated:
     """Point the catalog at a revision.
 
@@ -36,6 +28,7 @@ def activate(
         revision: A stored revision's digest.
         expected_generation: Of the catalog now; None: any.
         approvals: That the revision's policy asks for; as many as the policy in force asks for are needed at least.
+        check: Raises when the revision has been removed meanwhile.
 
     Raises:
         Conflict: the generation is not the expected one.
@@ -46,6 +39,7 @@ def activate(
     def work(records: Records) -> Event:
         current = records.pointer(catalog)
         check_generation(catalog, current.generation if current else 0, expected_generation)
+        check(revision)
         check_approved(records, catalog, revision, max(approvals, approvals_in_force(records, catalog)))
         return _moved(records, Action.ACTIVATE, actor, catalog, revision, approvals)
 

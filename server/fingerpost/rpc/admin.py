@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection
 
 from fingerpost.errors import FailedPrecondition
 from fingerpost.rpc.authentication import Gate
+from fingerpost.rpc.call import Observer
 from fingerpost.rpc.connections import connection_options
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.interceptors import Boundary
@@ -34,6 +35,7 @@ class Admin:
     gate: Gate
     door: LocalDoor | None  # None: an address
     services: Sequence[AddService]
+    observers: Sequence[Observer] = ()
     server: grpc.aio.Server | None = None
     address: str = ""  # where it listens; empty: nowhere
 
@@ -72,7 +74,7 @@ class Admin:
 
     def _built(self, health: Health) -> grpc.aio.Server:
         server = grpc.aio.server(
-            interceptors=[Boundary(self.settings.default_deadline_ms, gate=self.gate)],
+            interceptors=[Boundary(self.settings.default_deadline_ms, self.observers, self.gate)],
             options=[
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", self.settings.message_bytes),

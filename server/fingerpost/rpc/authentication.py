@@ -31,7 +31,7 @@ class OnRefused(Protocol):
     """Hears of callers that were refused."""
 
     def __call__(self, method: str, cause: str, principal: Principal | None) -> None:
-        """Causes are listed where `telemetry.names` counts them."""
+        """On the event loop; causes are listed where `telemetry.names` counts them."""
 
 
 class Gate:

@@ -7,6 +7,10 @@ from fingerpost.types import AccessRole, Principal
 
 _CALLER = frozenset({AccessRole.CALLER})
 _CALLER_OR_READER = frozenset({AccessRole.CALLER, AccessRole.READER})
+_APPROVER = frozenset({AccessRole.APPROVER})
+_OPERATOR = frozenset({AccessRole.OPERATOR})
+_AUDITOR = frozenset({AccessRole.AUDITOR})
+_LOOKING = frozenset(AccessRole) - {AccessRole.CALLER}  # whoever looks after catalogs must see what they speak of
 _ANY = frozenset(AccessRole)
 
 OPEN = frozenset(
@@ -24,6 +28,22 @@ NEEDED: Mapping[str, frozenset[AccessRole]] = {
     "/fingerpost.v1.RouterService/RouteBatch": _CALLER,
     "/fingerpost.v1.RouterService/Explain": _CALLER,
     "/fingerpost.v1.RouterService/GetServerInfo": _CALLER_OR_READER,
+    "/fingerpost.v1.CatalogService/ListCatalogs": _LOOKING,
+    "/fingerpost.v1.CatalogService/ListRoutes": _LOOKING,
+    "/fingerpost.v1.CatalogService/GetRoute": _LOOKING,
+    "/fingerpost.v1.CatalogService/ListModels": _LOOKING,
+    "/fingerpost.v1.CatalogService/ListRevisions": _LOOKING,
+    "/fingerpost.v1.CatalogService/GetRevision": _LOOKING,
+    "/fingerpost.v1.CatalogService/CompareRevisions": _LOOKING,
+    "/fingerpost.v1.CatalogService/ListProposals": _LOOKING,
+    "/fingerpost.v1.CatalogService/ProposeRevision": frozenset({AccessRole.PROPOSER}),
+    "/fingerpost.v1.CatalogService/ApproveRevision": _APPROVER,
+    "/fingerpost.v1.CatalogService/RejectRevision": _APPROVER,
+    "/fingerpost.v1.CatalogService/ActivateRevision": _OPERATOR,
+    "/fingerpost.v1.CatalogService/RollBackCatalog": _OPERATOR,
+    "/fingerpost.v1.CatalogService/CollectGarbage": _OPERATOR,
+    "/fingerpost.v1.CatalogService/ListAuditEntries": _AUDITOR,
+    "/fingerpost.v1.CatalogService/VerifyAudit": _AUDITOR,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _ANY,
 }
 """Roles by method, as on the wire; one of them is enough."""

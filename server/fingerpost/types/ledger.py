@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fingerpost.types.revision import Activation
+
 
 class Action(StrEnum):
     """What was done to a catalog."""
@@ -70,6 +72,14 @@ class AuditFault:
     what: str  # a sentence for people
 
 
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """A change of a pointer that is in the ledger."""
+
+    activation: Activation
+    entry: AuditEntry  # its hash is the head of the audit just then
+
+
 class ProposalState(StrEnum):
     """How far a proposal has come."""
 
@@ -105,3 +115,31 @@ class Proposal:
         if self.rejection is not None:
             return ProposalState.REJECTED
         return ProposalState.APPROVED if len(self.approvals) >= self.approvals_needed else ProposalState.PROPOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changes something, and the key under which they do it once."""
+
+    actor: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that two revisions have otherwise; without a field all of it, as when it was added or removed."""
+
+    subject: str  # encoder, route, out_of_scope, model or policy
+    name: str
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Revisions that were removed, or would be."""
+
+    revisions: tuple[str, ...]
+    bytes: int  # that they took
+    unused_encoders: tuple[str, ...]  # that no revision names any more; they are kept

@@ -99,6 +99,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the proposal was rejected, or is proposed already."""
     ERROR_REASON_ARTEFACTS_UNAVAILABLE: _ErrorReason.ValueType  # 40
     """UNAVAILABLE: the shared folder of revisions and encoders cannot be reached."""
+    ERROR_REASON_ROUTE_NOT_FOUND: _ErrorReason.ValueType  # 41
+    """NOT_FOUND: the revision has no route of that name."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """`google.rpc.ErrorInfo.reason` is a name of this enum without its prefix: "PROMPT_EMPTY". The domain is "fingerpost".
@@ -182,4 +184,6 @@ ERROR_REASON_PROPOSAL_CLOSED: ErrorReason.ValueType  # 39
 """FAILED_PRECONDITION: the proposal was rejected, or is proposed already."""
 ERROR_REASON_ARTEFACTS_UNAVAILABLE: ErrorReason.ValueType  # 40
 """UNAVAILABLE: the shared folder of revisions and encoders cannot be reached."""
+ERROR_REASON_ROUTE_NOT_FOUND: ErrorReason.ValueType  # 41
+"""NOT_FOUND: the revision has no route of that name."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -85,6 +85,9 @@ class _Records:
         row = self._connection.execute(select(pointers).where(pointers.c.catalog == catalog)).first()
         return None if row is None else Activation(row.catalog, row.revision, row.generation)
 
+    def head(self) -> AuditHead:
+        return _head(self._connection)
+
     def history(self, catalog: str) -> Sequence[Activation]:
         rows = self._connection.execute(
             select(activations).where(activations.c.catalog == catalog).order_by(activations.c.generation.desc())

@@ -56,14 +56,3 @@ def diff(
         print_json(found)
     else:
         print_diff(found, every=every)
-
-
-@app.command(epilog="Example: fingerpost revisions --data data")
-def revisions(data: Data = Path("data"), json: Json = False) -> None:
-    """List the revisions of a data folder, the latest first: what `fingerpost diff` can compare."""
-    from fingerpost.bootstrap.listing import stored_revisions
-    from fingerpost.cli.revisions import print_json, print_table
-    from fingerpost.telemetry.logs import configure_logs
-
-    configure_logs("auto")
-    (print_json if json else print_table)(stored_revisions(data))

@@ -1,4 +1,4 @@
-"""Commands that move a catalog's pointer by hand, and tell who moved it when."""
+"""Commands that look at what catalogs serve and served, move their pointers, and clear up."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,15 +6,19 @@ from typing import Annotated
 import typer
 
 from fingerpost.cli.commands.app import app
-from fingerpost.cli.commands.options import Catalog, Data, Json, Shared, Store
+from fingerpost.cli.commands.at_a_desk import at_a_desk
+from fingerpost.cli.commands.options import Catalog, Json
+from fingerpost.cli.desks import Desk
+
+_Revision = Annotated[str, typer.Argument(help="A stored revision: the first 6 or more characters of its digest.")]
+_InForce = Annotated[str, typer.Option(help="The first characters of a digest; by default the revision in force.")]
 
 
 @app.command(epilog="Example: fingerpost activate 1a2b3c4d5e6f --data data")
+@at_a_desk
 def activate(
-    revision: Annotated[str, typer.Argument(help="A stored revision: the first 6 or more characters of its digest.")],
-    data: Data = Path("data"),
-    store: Store = "",
-    shared: Shared = "",
+    desk: Desk,
+    revision: _Revision,
     catalog: Catalog = "default",
     expect_generation: Annotated[
         int | None, typer.Option(min=0, help="Refuse when the catalog is at another generation by now.")
@@ -22,53 +26,96 @@ def activate(
     json: Json = False,
 ) -> None:
     """Let a catalog serve a stored revision; a running server swaps to it by itself."""
-    from fingerpost.bootstrap.folder import DataFolder
-    from fingerpost.bootstrap.pointing import move_pointer
-    from fingerpost.cli.releases import show_activated
-    from fingerpost.telemetry.logs import configure_logs
+    from fingerpost.cli.releases import show_moved
 
-    configure_logs("auto")
-    show_activated(move_pointer(DataFolder(data, store, shared), catalog, revision, expect_generation), as_json=json)
+    show_moved(desk.activate(revision, catalog, expect_generation), as_json=json)
 
 
 @app.command(epilog="Example: fingerpost rollback --data data")
+@at_a_desk
 def rollback(
+    desk: Desk,
     revision: Annotated[
-        str | None,
-        typer.Argument(help="The first characters of its digest; by default what was served before the one in force."),
-    ] = None,
-    data: Data = Path("data"),
-    store: Store = "",
-    shared: Shared = "",
+        str,
+        typer.Argument(
+            help="The first characters of its digest; by default what was served before the one in force.",
+            show_default=False,
+        ),
+    ] = "",
     catalog: Catalog = "default",
     json: Json = False,
 ) -> None:
     """Let a catalog serve again what it served before; needs neither the encoder nor the revision in force."""
-    from fingerpost.bootstrap.folder import DataFolder
-    from fingerpost.bootstrap.pointing import go_back
-    from fingerpost.cli.releases import show_activated
-    from fingerpost.telemetry.logs import configure_logs
+    from fingerpost.cli.releases import show_moved
 
-    configure_logs("auto")
-    show_activated(go_back(DataFolder(data, store, shared), catalog, revision), as_json=json)
+    show_moved(desk.roll_back(catalog, revision), as_json=json)
 
 
 @app.command(epilog="Example: fingerpost history --catalog default")
-def history(
-    data: Data = Path("data"),
-    store: Store = "",
-    shared: Shared = "",
+@at_a_desk
+def history(desk: Desk, catalog: Catalog = "default", json: Json = False) -> None:
+    """List what a catalog served, since when, and who decided so, the latest first."""
+    from fingerpost.cli.releases import moves, show_entries
+    from fingerpost.serve.runtime import check_catalog_name
+
+    check_catalog_name(catalog)
+    show_entries(moves(desk.audit(catalog)), as_json=json)
+
+
+@app.command(epilog="Example: fingerpost routes --catalog default")
+@at_a_desk
+def routes(desk: Desk, revision: _InForce = "", catalog: Catalog = "default", json: Json = False) -> None:
+    """List the routes of a revision: their models, thresholds and sizes."""
+    from fingerpost.cli.contents import show_routes
+
+    show_routes(desk.routes(catalog, revision), as_json=json)
+
+
+@app.command(epilog="Example: fingerpost models --catalog default")
+@at_a_desk
+def models(desk: Desk, revision: _InForce = "", catalog: Catalog = "default", json: Json = False) -> None:
+    """List the models of a revision: what they cost, hold and can do."""
+    from fingerpost.cli.contents import show_models
+
+    show_models(desk.models(catalog, revision), as_json=json)
+
+
+@app.command(epilog="Example: fingerpost compare 1a2b3c4d5e6f 3f9c2a71b0de")
+@at_a_desk
+def compare(
+    desk: Desk,
+    before: Annotated[str, typer.Argument(help="A revision: the first 6 or more characters of its digest.")],
+    after: Annotated[str, typer.Argument(help="Another; by default the revision in force.", show_default=False)] = "",
     catalog: Catalog = "default",
     json: Json = False,
 ) -> None:
-    """List what a catalog served, since when, and who decided so, the latest first."""
-    from fingerpost.bootstrap.folder import DataFolder
-    from fingerpost.bootstrap.pointing import moves
-    from fingerpost.cli.releases import show_entries
-    from fingerpost.telemetry.logs import configure_logs
+    """Show what two revisions have otherwise, without deciding a text; `fingerpost diff` shows changed decisions."""
+    from fingerpost.cli.contents import show_changes
 
-    configure_logs("auto")
-    show_entries(moves(DataFolder(data, store, shared), catalog), as_json=json)
+    show_changes(desk.compare(before, after, catalog), as_json=json)
+
+
+@app.command(epilog="Example: fingerpost revisions --data data")
+@at_a_desk
+def revisions(desk: Desk, json: Json = False) -> None:
+    """List the stored revisions, the latest first: what `fingerpost diff` can compare."""
+    from fingerpost.cli.revisions import print_json, print_table
+
+    (print_json if json else print_table)(desk.revisions())
+
+
+@app.command(epilog="Example: fingerpost gc --keep 20 --dry-run")
+@at_a_desk
+def gc(
+    desk: Desk,
+    keep: Annotated[int, typer.Option(min=1, help="Of each catalog, so many of the last served revisions stay.")] = 10,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove revisions that nobody needs: not among the last served, not proposed or approved, older than a day."""
+    from fingerpost.cli.contents import show_collected
+
+    show_collected(desk.collect(keep, dry_run=dry_run), dry_run=dry_run, as_json=json)
 
 
 audit_app = typer.Typer(help="Read and verify who changed what.", no_args_is_help=True)
@@ -76,58 +123,42 @@ app.add_typer(audit_app, name="audit")
 
 
 @audit_app.command(name="list", epilog="Example: fingerpost audit list --last 50")
+@at_a_desk
 def audit_list(
-    data: Data = Path("data"),
-    store: Store = "",
-    shared: Shared = "",
+    desk: Desk,
     last: Annotated[int, typer.Option(min=1, help="How many entries.")] = 20,
     json: Json = False,
 ) -> None:
     """List the last changes of all catalogs, the latest first."""
-    from fingerpost.bootstrap.folder import DataFolder
-    from fingerpost.bootstrap.pointing import read_audit
     from fingerpost.cli.releases import show_entries
-    from fingerpost.telemetry.logs import configure_logs
 
-    configure_logs("auto")
-    entries, _ = read_audit(DataFolder(data, store, shared))
-    show_entries(entries[::-1][:last], as_json=json)
+    show_entries(desk.audit(last=last), as_json=json)
 
 
 @audit_app.command(name="export", epilog="Example: fingerpost audit export audit.jsonl --data data")
+@at_a_desk
 def audit_export(
-    file: Annotated[Path, typer.Argument(help="The file to write, a line of JSON an entry.")],
-    data: Data = Path("data"),
-    store: Store = "",
-    shared: Shared = "",
+    desk: Desk, file: Annotated[Path, typer.Argument(help="The file to write, a line of JSON an entry.")]
 ) -> None:
     """Write the whole audit to a file, with its hashes."""
-    from fingerpost.bootstrap.folder import DataFolder
-    from fingerpost.bootstrap.pointing import read_audit
     from fingerpost.cli.releases import export_entries
-    from fingerpost.telemetry.logs import configure_logs
 
-    configure_logs("auto")
-    entries, head = read_audit(DataFolder(data, store, shared))
-    export_entries(entries, head, file)
+    export_entries(desk.audit()[::-1], file)
 
 
 @audit_app.command(name="verify", epilog="Example: fingerpost audit verify --head 3f9c2a71b0de")
+@at_a_desk
 def audit_verify(
-    data: Data = Path("data"),
-    store: Store = "",
-    shared: Shared = "",
+    desk: Desk,
     head: Annotated[
-        str | None,
-        typer.Option(help="A hash that was told before, or its first 12 or more characters: it must be in the chain."),
-    ] = None,
+        str,
+        typer.Option(
+            help="A hash that was told before, or its first 12 or more characters: it must be in the chain.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Prove that no entry was changed, moved or removed, or name the first that was."""
-    from fingerpost.bootstrap.folder import DataFolder
-    from fingerpost.bootstrap.pointing import read_audit
     from fingerpost.cli.releases import show_verified
-    from fingerpost.release.audit import verified
-    from fingerpost.telemetry.logs import configure_logs
 
-    configure_logs("auto")
-    show_verified(verified(*read_audit(DataFolder(data, store, shared)), head))
+    show_verified(desk.verify(head))

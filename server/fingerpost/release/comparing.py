@@ -1,0 +1,89 @@
+"""Comparing: what two revisions have otherwise, told without deciding a text. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+
+from fingerpost.types import OUT_OF_SCOPE, Change, Decider, Model, Policy, Revision, RoutePolicy
+
+
+def changes(before: Revision, after: Revision) -> list[Change]:
+    """Encoder, routes, models and policy, in this order, each by name."""
+    return [
+        *_encoder(before, after),
+        *_routes(before, after),
+        *_models(before.decider, after.decider),
+        *_fields("policy", "", before.decider.policy, after.decider.policy, Policy),
+    ]
+
+
+def _encoder(before: Revision, after: Revision) -> Iterator[Change]:
+    if before.encoder.digest != after.encoder.digest:
+        yield Change("encoder", after.encoder.name, "digest", before.encoder.digest, after.encoder.digest)
+
+
+def _routes(before: Revision, after: Revision) -> Iterator[Change]:
+    old, new = ({route.name: route for route in one.decider.routes} for one in (before, after))
+    old_texts, new_texts = _texts(before), _texts(after)
+    for name in sorted(old.keys() | new.keys()):
+        first, second = old.get(name), new.get(name)
+        if first is None or second is None:
+            yield Change("route", name, "", first.model if first else "", second.model if second else "")
+        else:
+            yield from _route(first, second)
+        yield from _utterances("route", name, old_texts.get(name, set()), new_texts.get(name, set()))
+    yield from _utterances("out_of_scope", "", old_texts.get(None, set()), new_texts.get(None, set()))
+
+
+def _route(before: RoutePolicy, after: RoutePolicy) -> Iterator[Change]:
+    values = (
+        ("model", before.model, after.model),
+        ("description", before.description, after.description),
+        ("threshold", f"{before.threshold:.4f}", f"{after.threshold:.4f}"),
+    )
+    yield from (Change("route", after.name, field, old, new) for field, old, new in values if old != new)
+
+
+def _utterances(subject: str, name: str, before: set[str], after: set[str]) -> Iterator[Change]:
+    added, removed = len(after - before), len(before - after)
+    if added:
+        yield Change(subject, name, "utterances_added", "", str(added))
+    if removed:
+        yield Change(subject, name, "utterances_removed", str(removed), "")
+
+
+def _texts(revision: Revision) -> dict[str | None, set[str]]:
+    """Texts by route; by None those of no route."""
+    found: dict[str | None, set[str]] = {}
+    for exemplar in revision.exemplars:
+        name = None if exemplar.route == OUT_OF_SCOPE else revision.decider.routes[exemplar.route].name
+        found.setdefault(name, set()).add(exemplar.text)
+    return found
+
+
+def _models(before: Decider, after: Decider) -> Iterator[Change]:
+    old, new = before.models, after.models
+    for name in sorted(old.keys() | new.keys()):
+        yield from _model(name, old, new)
+
+
+def _model(name: str, old: Mapping[str, Model], new: Mapping[str, Model]) -> Iterator[Change]:
+    first, second = old.get(name), new.get(name)
+    if first is None or second is None:
+        yield Change("model", name, "", first.upstream_model if first else "", second.upstream_model if second else "")
+    else:
+        yield from _fields("model", name, first, second, Model)
+
+
+def _fields(
+    subject: str, name: str, before: Model | Policy, after: Model | Policy, kind: type[Model] | type[Policy]
+) -> Iterator[Change]:
+    for field in fields(kind):
+        old, new = (_shown(getattr(one, field.name)) for one in (before, after))
+        if old != new:
+            yield Change(subject, name, field.name, old, new)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
