@@ -38,7 +38,7 @@ class Postgres:
         """Run, and wait until it answers."""
         own = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
         options = [f"--{name}={value}" for name, value in {**own, **settings}.items()]
-        command = [_programs() / "postgres", "-D", self.home / "data", *options]
+        command = [str(_programs() / "postgres"), "-D", str(self.home / "data"), *options]
         log = self.home / "log"
         with log.open("ab") as out:
             self._process = subprocess.Popen(command, user=self._user, cwd="/", stdout=out, stderr=out)
@@ -99,7 +99,7 @@ def running_postgres(primary: Postgres | None = None) -> Iterator[Postgres]:
     server = Postgres(home, user)
     try:
         program, *rest = _copying(primary) if primary else _MAKING
-        command = [_programs() / program, "-D", home / "data", *rest]
+        command = [str(_programs() / program), "-D", str(home / "data"), *rest]
         subprocess.run(command, user=user, cwd="/", check=True, capture_output=True)
         (home / "data" / "pg_hba.conf").write_text(_HBA)
         server.start()

@@ -183,6 +183,14 @@ def test_a_lock_that_another_holds(machine: PostgresStore, held: str) -> None:
     assert verified(*pointers.ledger.audit()).sequence == 2
 
 
+def test_a_statement_that_takes_long(machine: PostgresStore) -> None:
+    """The server ends it after half a second."""
+    database = open_postgres(machine.data.store)
+    with unavailable("is busy"):
+        database.read(lambda it: it.exec_driver_sql("SELECT pg_sleep(9)").all())
+    database.close()
+
+
 def test_a_backend_that_hangs(machine: PostgresStore) -> None:
     """A process of the server that stops without a word is given up after a second, and nothing has changed."""
     pointers = machine.pointers()
@@ -453,6 +461,21 @@ def test_a_database_without_the_tables(machine: PostgresStore) -> None:
         machine.pointers()
 
 
+def test_a_damaged_database(machine: PostgresStore) -> None:
+    """A page that cannot be read is damage, and told as that."""
+    machine.pointers().activate("default", "a")
+    [(file,)] = machine.run("SELECT pg_relation_filepath('audit')")
+    machine.postgres.stop()
+    path = machine.postgres.home / "data" / file
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    machine.postgres.start()
+    with pytest.raises(DataLoss, match="Restore a backup") as caught:
+        machine.pointers().ledger.audit()
+    assert caught.value.reason == ErrorReason.STORE_CORRUPT
+    assert machine.told() == ("a", 1)
+    machine.run(f"DROP SCHEMA {machine.schema} CASCADE")
+
+
 def test_a_database_that_its_user_may_not_use(machine: PostgresStore) -> None:
     """The message says that something must be granted."""
     machine.pointers()
@@ -524,6 +547,7 @@ def test_news_without_a_database() -> None:
 _SECRETS = [
     "postgresql://ann:s3c/ret@host/db",
     "postgresql://ann:s3c@ret@host/db",
+    "postgresql://ann:pass@s3c:ret@host/db",
     "postgresql://ann:s3c%ret@host/db",
     "postgresql://ann:s3c/r?et@host/db",
     "postgresql://ann:s3cret@host/db?nonsense=1",
