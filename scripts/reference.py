@@ -15,10 +15,12 @@ from fingerpost import errors
 from fingerpost.build.json_schema import json_schemas
 from fingerpost.cli import app
 from fingerpost.cli.show import EXIT_CODES
+from fingerpost.rpc.permissions import NEEDED, OPEN
 from fingerpost.rpc.server import METADATA_HARD_BYTES, METADATA_SOFT_BYTES
 from fingerpost.rpc.status import CODES
 from fingerpost.settings import Settings
 from fingerpost.telemetry import names
+from fingerpost.types import AccessRole
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -33,6 +35,7 @@ def main() -> None:
         "proto.md": proto(),
         "route-files.md": route_files(),
         "metrics.md": metrics(),
+        "permissions.md": permissions(),
     }
     stale = [name for name, text in pages.items() if not same(REFERENCE / name, text)]
     if "--check" in sys.argv[1:]:
@@ -130,6 +133,22 @@ def metrics() -> str:
             "## Attributes of a call's span\n",
             table(("attribute", "meaning"), pairs[1]),
         ]
+    )
+
+
+def permissions() -> str:
+    """Which role may call which method, from the table that decides."""
+    roles = [role.value for role in AccessRole]
+    rows = [
+        (f"`{method.removeprefix('/')}`", *("yes" if role in needed else "" for role in AccessRole))
+        for method, needed in NEEDED.items()
+    ]
+    open_ones = ", ".join(f"`{method.removeprefix('/')}`" for method in sorted(OPEN))
+    return (
+        f"{HEAD}# Permissions\n\n"
+        "Where a server knows who calls ([how](../guides/secure-it.md)), a method needs one of its roles; what is not listed "
+        f"is refused to all.\n\n{table(('method', *roles), rows)}\n"
+        f"Open to everybody who reaches the listener: {open_ones}.\n"
     )
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from fingerpost.errors import DataLoss, StorageFull
@@ -107,12 +107,24 @@ def put_folder(target: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         DataLoss: what was written is not what was read back.
     """
-    with _scratch(target.parent) as scratch:
+
+    def fill(scratch: Path) -> None:
         for name, data in files.items():
             _write(scratch / name, data)
-        _sync_folder(scratch)
         if not holds(scratch, files):
             raise DataLoss("what was written is not what was read back: check the disk")
+
+    fill_folder(target, fill)
+
+
+def fill_folder(target: Path, fill: Callable[[Path], None]) -> None:
+    """Let `fill` write and sync files into an empty folder, and give it its name; otherwise as `put_folder`.
+
+    What `fill` raises is raised, and nothing is left of the folder.
+    """
+    with _scratch(target.parent) as scratch:
+        fill(scratch)
+        _sync_folder(scratch)
         if target.exists():
             target.rename(Path(tempfile.mkdtemp(prefix="quarantine-", dir=target.parent)) / target.name)
         scratch.rename(target)

@@ -311,6 +311,25 @@ class Ledger(Protocol):
         """The whole audit, by sequence, and where the ledger says that it ends."""
 
 
+class PointerSource(Protocol):
+    """A ledger of several machines as a server follows it; every method blocks, and may be called from any thread."""
+
+    def look(self) -> None:
+        """Read the pointers and tell them to whoever reads them here.
+
+        Raises:
+            Unavailable, FailedPrecondition, DataLoss, StorageFull
+        """
+
+    def seen_seconds_ago(self) -> float | None:
+        """Since the last look that any process of this data folder had; None when there never was one."""
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Return when a pointer may have moved, or the time is over."""
+
+    def close(self) -> None: ...
+
+
 class PointerNews(Protocol):
     """Tells that pointers may have moved, so that nobody need wait for the next poll, which alone is the truth."""
 

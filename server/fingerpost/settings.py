@@ -117,6 +117,17 @@ class Settings(BaseSettings):
     reload_poll_ms: int = Field(
         500, ge=10, le=60_000, description="How often activations are looked for, milliseconds."
     )
+    ledger_poll_ms: int = Field(
+        5_000, ge=50, le=600_000, description="With `store`: longest time between looks at the ledger, milliseconds."
+    )
+    stale_after_s: int = Field(
+        600, ge=1, le=31_536_000, description="Age of the last look at the ledger from which it is overdue, seconds."
+    )
+    stale_policy: str = Field(
+        "serve",
+        pattern="^(strict|serve)$",
+        description="What health says when that is overdue: serve (SERVING all the same) or strict (NOT_SERVING).",
+    )
     drain_wait_ms: int = Field(
         500, ge=0, le=120_000, description="After SIGTERM: time for balancers to look away, milliseconds."
     )

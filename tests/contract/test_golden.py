@@ -5,16 +5,20 @@ routes of 25 utterances and 30 texts out of scope: a head, two maps, offsets, a 
 `schema-1-codes` is of four routes of 150 utterances, whose index is of codes.
 """
 
+import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fingerpost.backends.index.engines import ENGINES
 from fingerpost.build.report import read_report
+from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
-from fingerpost.serve.revision_format import decode
+from fingerpost.serve.revision_format import MANIFEST, decode, digest_of, encode
 from fingerpost.serve.score import score
 from fingerpost.serve.search import Space, find
 from tests.fakes import HashEmbedder
@@ -70,3 +74,106 @@ def test_a_revision_without_a_head_has_the_vote_alone() -> None:
     decider = revision.decider
     assert (revision.head, decider.scope_map, decider.promise, decider.blend) == (None, None, None, 1.0)
     assert (decider.confidence_map.route_offsets, decider.confidence_map.fitted_routes) == ((), ())
+
+
+# --- Versions of the program beside each other ------------------------------------------------------------------------
+
+
+def files_of(folder: Path) -> tuple[str, dict[str, bytes]]:
+    [stored] = [path for path in folder.iterdir() if path.is_dir()]
+    return stored.name, {path.name: path.read_bytes() for path in stored.iterdir()}
+
+
+BY_NAME = {"models", "files", "metrics", "confusions", "settings", "at_share", "0.05", "0.2", "0.5"}
+"""Fields whose keys are names, not fields."""
+
+GIVEN_UP = {("/learned_from", str)}
+"""Fields that earlier versions wrote and have a default for when they read."""
+
+
+def with_more(value: Any, *, named: bool = False) -> Any:
+    """The same with a field more in every object, as a later version would write it."""
+    if isinstance(value, list):
+        return [with_more(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    more = {} if named else {"since_a_later_version": {"what": ["this program does not know"]}}
+    return {**{key: with_more(each, named=key in BY_NAME) for key, each in value.items()}, **more}
+
+
+def resealed(files: dict[str, bytes]) -> tuple[str, dict[str, bytes]]:
+    """The files of a later version: more fields everywhere, a file more, and a manifest that fits them."""
+    later = dict(files)
+    for name in ("decider.json", "report.json"):
+        later[name] = json.dumps(with_more(json.loads(files[name]))).encode()
+    rows = [json.dumps(with_more(json.loads(line))).encode() for line in files["exemplars.jsonl"].splitlines()]
+    later["exemplars.jsonl"] = b"".join(row + b"\n" for row in rows)
+    later["later.bin"] = b"of a later version"
+    manifest = with_more(json.loads(files[MANIFEST]))
+    for name in later.keys() - {MANIFEST}:
+        entry = {"sha256": digest_of(later[name]), "bytes": len(later[name])}
+        manifest["files"][name] = {**manifest["files"].get(name, {}), **entry}
+    later[MANIFEST] = json.dumps(manifest).encode()
+    return digest_of(later[MANIFEST]), later
+
+
+def paths(value: Any, at: str = "") -> Iterator[tuple[str, type]]:
+    """Every field of a document with its kind."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from paths(each, f"{at}/{key}")
+    elif isinstance(value, list):
+        yield at, list
+        for number, each in enumerate(value):
+            yield from paths(each, f"{at}/{number}")
+    elif value is not None:  # what may be absent has no kind
+        yield at, float if isinstance(value, int) and not isinstance(value, bool) else type(value)
+
+
+@pytest.mark.parametrize("folder", sorted(GOLDEN.glob("schema-*")), ids=lambda folder: folder.name)
+def test_what_a_later_version_adds_is_passed_over(folder: Path) -> None:
+    """Fields and files that this program does not know change nothing of what it reads, wherever they stand."""
+    digest, files = files_of(folder)
+    later_digest, later = resealed(files)
+    assert later_digest != digest
+    known, read = decode(digest, files), decode(later_digest, later)
+    assert read.decider == known.decider
+    assert read.exemplars == known.exemplars
+    assert (read.encoder, read.index_kind, read.index_bytes) == (known.encoder, known.index_kind, known.index_bytes)
+    if "learned" in json.loads(files["report.json"]):
+        assert dataclasses.asdict(read_report(later["report.json"])) == dataclasses.asdict(
+            read_report(files["report.json"])
+        )
+
+
+@pytest.mark.parametrize("folder", sorted(GOLDEN.glob("schema-*")), ids=lambda folder: folder.name)
+def test_an_earlier_version_finds_all_that_it_knows(folder: Path) -> None:
+    """What this program writes has every field that earlier ones wrote, with the same kind and value."""
+    digest, files = files_of(folder)
+    known = decode(digest, files)
+    written = encode(
+        known.encoder,
+        known.exemplars,
+        known.index_kind,
+        known.index_bytes,
+        known.head,
+        known.decider,
+        files["report.json"],
+    )
+    for name in ("decider.json", MANIFEST):
+        before, after = (json.loads(each[name]) for each in (files, written))
+        assert set(paths(before)) - GIVEN_UP <= set(paths(after))
+    rows = [[json.loads(line) for line in each["exemplars.jsonl"].splitlines()] for each in (files, written)]
+    assert rows[0] == rows[1]
+    assert decode(digest_of(written[MANIFEST]), written).decider == known.decider
+    assert set(files) <= {*written, "trained_linears.npy"}
+
+
+def test_what_this_program_must_not_pass_over_says_so() -> None:
+    """A change of meaning is another schema version, which is refused with what to do."""
+    _, files = files_of(GOLDEN / "schema-1")
+    manifest = {**json.loads(files[MANIFEST]), "schema_version": 2}
+    later = {**files, MANIFEST: json.dumps(manifest).encode()}
+    with pytest.raises(FailedPrecondition, match="update") as caught:
+        decode(digest_of(later[MANIFEST]), later)
+    assert caught.value.reason == ErrorReason.ARTEFACT_INCOMPATIBLE

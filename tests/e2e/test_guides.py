@@ -432,13 +432,16 @@ def test_secure_it(data: Path, tmp_path: Path) -> None:
     folder = clone_to(tmp_path / "clone")
     data.rename(folder / "data")
     guide = GUIDES / "secure-it.md"
-    make, serve, ask, renew = blocks(guide)
+    make, serve, ask, renew, *tokens = blocks(guide)
     [program] = blocks(guide, "python")
-    shell = ["trap 'kill $(jobs -p) || true' EXIT", make, serve, ask, f"python - <<'PYTHON'\n{program}PYTHON\n", renew]
+    ends = "trap 'kill $(jobs -p) || true' EXIT"
+    shell = [ends, make, serve, ask, f"python - <<'PYTHON'\n{program}PYTHON\n", renew, *tokens]
     printed = typed(folder, moved("\n".join(shell), {"50443": free_ports(1)[0]}))
     assert "MATCHED: route code, model coder" in printed
     assert printed.endswith("coder\n") or "\ncoder\n" in printed
-    assert not (folder / "certificates").exists()
+    assert printed.count("MATCHED: route code, model coder") == 2
+    assert "app  caller, reader" in printed, "the list is shown"
+    assert not any((folder / name).exists() for name in ("certificates", "access.yaml", "app.token"))
 
 
 def free_ports(count: int) -> list[str]:

@@ -276,7 +276,8 @@ async def test_characters_that_mean_something_elsewhere_mean_nothing(snapshots: 
             for value in (payload, f"Bearer {payload}", f"Bearer fp_{payload}_{payload}", f"Bearer {token}{payload}"):
                 assert await info(served, ("authorization", value)) == "UNAUTHENTICATED", value
             for field in ("tenant", "session_id", "catalog", "request_id"):
-                request = pb.RouteRequest(text=payload, **{field: payload})
+                request = pb.RouteRequest(text=payload)
+                setattr(request, field, payload)
                 code, _ = await answer(served.stub.Route, request, bearer(token))
                 assert code in {"OK", "INVALID_ARGUMENT", "NOT_FOUND"}, (field, payload)
         await served.stub.Route(_METHODS["Route"], metadata=bearer(token), timeout=10)

@@ -12,13 +12,13 @@ from fingerpost.backends.encoder.folder import find
 from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.backends.encoder.tuning import tune_encoder
 from fingerpost.backends.encoder.tuning_plan import Task
-from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.backends.index.engines import ENGINES
 from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.bootstrap.encoding import encoder_source as encoder_source, ready_encoder
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.opening import open_encoder
 from fingerpost.bootstrap.pointing import open_pointers
+from fingerpost.bootstrap.sharing import revision_store
 from fingerpost.bootstrap.studying import Archive
 from fingerpost.build.linear import fit_head
 from fingerpost.build.reindex import Workshop
@@ -45,7 +45,7 @@ def open_workshop(
             plain=plain,
             engines=ENGINES,
             cache=cache,
-            revisions=FileRevisionStore(data.revisions),
+            revisions=revision_store(data),
             activations=pointers,
             progress=progress,
             tune=_CatalogTuner(data, source, cache, progress) if tuning else None,

@@ -37,6 +37,11 @@ class DataFolder:
         return self.root / "ledger.sqlite"
 
     @property
+    def elsewhere(self) -> Path:
+        """A file that says that the ledger is in a database that machines share."""
+        return self.root / "ledger.elsewhere"
+
+    @property
     def vectors(self) -> Path:
         return self.root / "vectors.sqlite"
 

@@ -13,25 +13,22 @@ from functools import partial
 
 import structlog
 
-from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.backends.file_store import FileActivationStore
 from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.ledger import SqlLedger
 from fingerpost.backends.ledger.opening import open_database
 from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.bootstrap.sharing import named, offer_if_possible, shared, whole
 from fingerpost.durable import lock, storing
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
 from fingerpost.ports import Ledger, Records
 from fingerpost.release.audit import sealed
 from fingerpost.release.pointing import Activated, activate, roll_back
 from fingerpost.release.proposing import approvals_asked, approve, proposal_of, proposals, propose, reject
-from fingerpost.serve.revision_format import decode
 from fingerpost.serve.runtime import check_catalog_name
-from fingerpost.types import MOVES, Action, Activation, AuditEntry, AuditHead, Event, Proposal, Revision
+from fingerpost.types import MOVES, Action, Activation, AuditEntry, AuditHead, Event, Proposal
 
 _log = structlog.get_logger(__name__)
-
-_ELSEWHERE = "ledger.elsewhere"
-"""File of a data folder that says that its ledger is in a database that machines share."""
 
 
 class Pointers:
@@ -98,7 +95,7 @@ def open_pointers(data: DataFolder) -> Iterator[Pointers]:
                 files = FileActivationStore(data.catalogs)
                 _agree(ledger, files, database)
                 if data.store:
-                    (data.root / _ELSEWHERE).touch()
+                    data.elsewhere.touch()
             except BaseException:
                 database.close()
                 raise
@@ -126,8 +123,8 @@ def move_pointer(data: DataFolder, catalog: str, revision: str, expected_generat
     """
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        digest = data.named(revision)
-        asked = whole(data, digest).decider.policy.approvals
+        digest = named(data, revision)
+        asked = shared(data, digest).decider.policy.approvals
         return pointers.followed(
             activate(pointers.ledger, pointers.actor, new_key(), catalog, digest, expected_generation, asked)
         )
@@ -137,17 +134,17 @@ def go_back(data: DataFolder, catalog: str, begins: str | None) -> Activated:
     """See `release.pointing.roll_back`; needs neither the encoder nor the revision that is served."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        return pointers.followed(
-            roll_back(pointers.ledger, pointers.actor, new_key(), catalog, begins, partial(whole, data))
-        )
+        done = roll_back(pointers.ledger, pointers.actor, new_key(), catalog, begins, partial(whole, data))
+        offer_if_possible(data, done.activation.revision)
+        return pointers.followed(done)
 
 
 def propose_revision(data: DataFolder, catalog: str, revision: str, comment: str) -> Proposal:
     """See `release.proposing.propose`; the revision must be whole."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        digest = data.named(revision)
-        asked = whole(data, digest).decider.policy.approvals
+        digest = named(data, revision)
+        asked = shared(data, digest).decider.policy.approvals
         return propose(pointers.ledger, pointers.actor, new_key(), catalog, digest, comment, asked)
 
 
@@ -155,7 +152,7 @@ def approve_revision(data: DataFolder, catalog: str, revision: str, comment: str
     """See `release.proposing.approve`; the revision must be whole, so that nobody approves what cannot be served."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        digest = whole(data, data.named(revision)).digest
+        digest = whole(data, named(data, revision)).digest
         return approve(pointers.ledger, pointers.actor, new_key(), catalog, digest, comment)
 
 
@@ -163,7 +160,7 @@ def reject_revision(data: DataFolder, catalog: str, revision: str, comment: str)
     """See `release.proposing.reject`."""
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
-        return reject(pointers.ledger, pointers.actor, new_key(), catalog, data.named(revision), comment)
+        return reject(pointers.ledger, pointers.actor, new_key(), catalog, named(data, revision), comment)
 
 
 def read_proposals(data: DataFolder, catalog: str) -> Sequence[Proposal]:
@@ -189,15 +186,6 @@ def read_audit(data: DataFolder) -> tuple[Sequence[AuditEntry], AuditHead]:
         return pointers.ledger.audit()
 
 
-def whole(data: DataFolder, digest: str) -> Revision:
-    """A stored revision, verified.
-
-    Raises:
-        NotFound, DataLoss, FailedPrecondition: it is not stored, or not whole.
-    """
-    return decode(digest, FileRevisionStore(data.revisions).read(digest))
-
-
 def new_key() -> str:
     """Of a change that is not repeated."""
     return uuid.uuid4().hex
@@ -209,11 +197,10 @@ def _check_kind(data: DataFolder) -> None:
     Raises:
         FailedPrecondition: STORE_INCOMPATIBLE.
     """
-    mark = data.root / _ELSEWHERE
-    if not data.store and mark.exists():
+    if not data.store and data.elsewhere.exists():
         raise FailedPrecondition(
             f"{data.root} follows a ledger in PostgreSQL: give --store or set FINGERPOST_STORE. To part from it for "
-            f"good, remove {mark}",
+            f"good, remove {data.elsewhere}",
             ErrorReason.STORE_INCOMPATIBLE,
         )
 

@@ -3,20 +3,28 @@
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import structlog
 
 from fingerpost.backends.engine.process import EngineProcess
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.guarding import guarded
+from fingerpost.bootstrap.sharing import Sharing
+from fingerpost.errors import DataLoss, FailedPrecondition, FingerpostError, NotFound
 from fingerpost.guard.admission import Admission
 from fingerpost.ports import Engine, PointerReader
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.server import ROUTER_SERVICE, Server
 from fingerpost.rpc.services import RouterService
+from fingerpost.serve.aside import Aside
 from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.embed import EmbedQueue
+from fingerpost.serve.follow import Follower, Patience
 from fingerpost.serve.pipeline import Pipeline
 from fingerpost.serve.reload import OnChange, Reloader
 from fingerpost.serve.revision_format import decode
@@ -26,25 +34,61 @@ from fingerpost.telemetry.state import read_state
 from fingerpost.telemetry.watch import Watch
 from fingerpost.types import Activation, Revision
 
+_log = structlog.get_logger(__name__)
+
 OpenSnapshot = Callable[[Activation], Awaitable[Snapshot]]
 
 
 def build_server(settings: Settings) -> Server:
     """Everything that serves, not yet started; nothing is read from the data folder until it is."""
-    data = DataFolder(settings.data)
+    data = DataFolder(settings.data, settings.store, settings.shared)
     own = [sys.executable, "-m", "fingerpost.bootstrap.engine", str(settings.data), settings.log_format]
     engine = EngineProcess(settings.embed_threads, lambda passed: [*own, *map(str, passed)])
-    return assemble(settings, FileActivationStore(data.catalogs), engine, SnapshotOpener(data, engine).open)
+    carried: Counter[tuple[str, str]] = Counter()
+    opener = SnapshotOpener(data, engine, Sharing(data, carried) if data.shared else None)
+    follower = _follower(settings, data) if data.store else None
+    return assemble(settings, FileActivationStore(data.catalogs), engine, opener.open, follower, carried)
 
 
-def assemble(settings: Settings, activations: PointerReader, engine: Engine, open_snapshot: OpenSnapshot) -> Server:
-    """Wire the parts of a server, whatever it embeds with."""
+def _follower(settings: Settings, data: DataFolder) -> Follower:
+    from fingerpost.bootstrap.following import LedgerSource  # only now: SQLAlchemy takes long to import
+
+    patience = Patience(
+        poll_seconds=settings.ledger_poll_ms / 1000,
+        stale_after_seconds=settings.stale_after_s,
+        strict=settings.stale_policy == "strict",
+    )
+    return Follower(LedgerSource(data), patience)
+
+
+def assemble(
+    settings: Settings,
+    activations: PointerReader,
+    engine: Engine,
+    open_snapshot: OpenSnapshot,
+    follower: Follower | None = None,
+    carried: Mapping[tuple[str, str], int] = MappingProxyType({}),
+) -> Server:
+    """Wire the parts of a server, whatever it embeds with.
+
+    Args:
+        settings: All of them.
+        activations: The pointers to follow.
+        engine: Embedding threads.
+        open_snapshot: Reads and checks a revision.
+        follower: Keeps the pointers at what a ledger of several machines says; None where there is none.
+        carried: Artefacts by kind and what became of them, as they are fetched from the shared place.
+    """
     cache = ResultCache(settings.cache_bytes, settings.cache_ttl_s, time.monotonic)
     runtime = Runtime(cache.activate)
     queue = EmbedQueue(engine.lanes, settings.queue_standing_ms / 1000, settings.queue_burst_ms / 1000)
     admission = Admission(settings.in_flight_calls)
-    service = RouterService(Pipeline(runtime, queue, cache), runtime, admission, settings)
-    watch = Watch(settings, lambda: read_state(runtime, engine, queue, cache, admission), lambda: engine.pid)
+    service = RouterService(Pipeline(runtime, queue, cache), runtime, admission, settings, follower)
+    watch = Watch(
+        settings,
+        lambda: read_state(runtime, engine, queue, cache, admission, follower, carried),
+        lambda: engine.pid,
+    )
 
     gate, admin = guarded(settings, (), lambda method, cause, principal: watch.metrics.refused(cause))
 
@@ -52,7 +96,9 @@ def assemble(settings: Settings, activations: PointerReader, engine: Engine, ope
         return Reloader(activations, open_snapshot, runtime, on_change)
 
     health = Health((ROUTER_SERVICE,))
-    return Server(settings, runtime, engine, queue, admission, health, service, make_reloader, watch, gate, admin)
+    return Server(
+        settings, runtime, engine, queue, admission, health, service, make_reloader, watch, gate, admin, follower
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +107,32 @@ class SnapshotOpener:
 
     data: DataFolder
     engine: Engine
+    sharing: Sharing | None = None
+    aside: Aside = field(default_factory=lambda: Aside("fetch"))
 
     async def open(self, activation: Activation) -> Snapshot:
-        """Read and verify a revision on both sides.
+        """Read and verify a revision on both sides; what is missing or damaged is fetched where machines share it.
 
         Raises:
             NotFound, DataLoss, FailedPrecondition: it cannot be served.
+            Unavailable: ARTEFACTS_UNAVAILABLE, nor can it be fetched now.
+            StorageFull: there is no room for it.
         """
+        try:
+            return await self._open(activation)
+        except (NotFound, DataLoss, FailedPrecondition) as error:
+            if self.sharing is None or not await self._mended(self.sharing, activation.revision, error):
+                raise
+        return await self._open(activation)
+
+    async def _mended(self, sharing: Sharing, digest: str, error: FingerpostError) -> bool:
+        _log.info("revision_not_usable", revision=digest, error=error.message, effect="looked for in the shared place")
+        try:
+            return await self.aside.run(lambda: sharing.mend(digest))
+        except FingerpostError as failed:
+            raise type(failed)(f"{error.message}; {failed.message}", failed.reason) from failed
+
+    async def _open(self, activation: Activation) -> Snapshot:
         loaded, revision = await asyncio.gather(
             self.engine.load(activation.revision), asyncio.to_thread(self._read, activation.revision)
         )

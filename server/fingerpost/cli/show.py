@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fingerpost.build.metrics import Measured
     from fingerpost.build.reindex import Reindexed
     from fingerpost.build.report import Learned, Report
-    from fingerpost.client import CatalogInfo, Decision, Explanation, ServerInfo
+    from fingerpost.client import CatalogInfo, Decision, Explanation, LedgerInfo, ServerInfo
     from fingerpost.types import Finding, TuningVerdict
 
 EXIT_CODES: Mapping[int, str] = {
@@ -274,8 +274,17 @@ def server_info(info: "ServerInfo", *, as_json: bool) -> None:
     for catalog in info.catalogs:
         _out.print(f"\nCatalog [bold]{catalog.name}[/]")
         _out.print(_grid(_catalog_facts(catalog)))
+    if info.ledger is not None:
+        _out.print("\nLedger")
+        _out.print(_grid(_ledger_facts(info.ledger)))
     _out.print("\nLimits")
     _out.print(_grid({name: f"{value:,}" for name, value in info.limits.items()}))
+
+
+def _ledger_facts(ledger: "LedgerInfo") -> dict[str, str]:
+    age = "never" if ledger.age_seconds is None else f"{ledger.age_seconds:.1f} s ago"
+    state = "overdue" if ledger.overdue else "stale: it cannot be reached" if ledger.stale else "followed"
+    return {"looked at": age, "state": state}
 
 
 def _catalog_facts(catalog: "CatalogInfo") -> dict[str, str]:

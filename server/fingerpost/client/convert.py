@@ -15,6 +15,7 @@ from fingerpost.client.types import (
     Embedding,
     Explanation,
     Input,
+    LedgerInfo,
     Match,
     Options,
     OtherPart,
@@ -168,7 +169,13 @@ def from_explanation(response: pb.ExplainResponse) -> Explanation:
 
 def from_info(response: pb.GetServerInfoResponse) -> ServerInfo:
     limits = {field.name: value for field, value in response.limits.ListFields()}
-    return ServerInfo(response.version, tuple(_catalog(catalog) for catalog in response.catalogs), limits)
+    ledger = _ledger(response.ledger) if response.HasField("ledger") else None
+    return ServerInfo(response.version, tuple(_catalog(catalog) for catalog in response.catalogs), limits, ledger)
+
+
+def _ledger(ledger: pb.LedgerInfo) -> LedgerInfo:
+    age = ledger.age_seconds if ledger.HasField("age_seconds") else None
+    return LedgerInfo(age, ledger.stale, ledger.overdue)
 
 
 def _catalog(catalog: pb.CatalogInfo) -> CatalogInfo:

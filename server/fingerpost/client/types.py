@@ -99,12 +99,22 @@ class CatalogInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerInfo:
+    """How a server follows a ledger of several machines: as `LedgerInfo` of the proto file says."""
+
+    age_seconds: float | None  # since it last looked; None when it never did
+    stale: bool  # it cannot look just now
+    overdue: bool  # the last look is longer ago than the server's settings allow
+
+
+@dataclass(frozen=True, slots=True)
 class ServerInfo:
     """What a server serves."""
 
     version: str
     catalogs: tuple[CatalogInfo, ...]
     limits: Mapping[str, int]
+    ledger: LedgerInfo | None = None  # None: it follows none
 
 
 @dataclass(frozen=True, slots=True)

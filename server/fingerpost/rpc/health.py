@@ -46,15 +46,35 @@ class Health:
     def __init__(self, services: Collection[str]) -> None:
         self.servicer = _Servicer()
         self._services = ("", *services)
+        self._active: Collection[str] = ()
+        self._known: Collection[str] = ()
+        self._held_back = False
 
     async def update(self, active: Collection[str], known: Collection[str]) -> None:
         """Tell what is active, of the catalogs that have a pointer; a catalog once active stays so until the stop."""
-        serving = DEFAULT_CATALOG in active if DEFAULT_CATALOG in known else bool(active)
+        self._active, self._known = tuple(active), tuple(known)
+        await self._tell()
+
+    async def hold_back(self, held_back: bool) -> None:
+        """Say NOT_SERVING although revisions are active, or no longer: what is active may be too old."""
+        if held_back != self._held_back:
+            self._held_back = held_back
+            await self._tell()
+
+    async def _tell(self) -> None:
+        """What is set is read just before: two tasks may tell at once, and the later state must win."""
         await self.servicer.set(LIVE, _SERVING)
         for service in self._services:
-            await self.servicer.set(service, _SERVING if serving else _NOT_SERVING)
-        for catalog in known:
-            await self.servicer.set(catalog_service(catalog), _SERVING if catalog in active else _NOT_SERVING)
+            await self.servicer.set(service, self._status(self._serving))
+        for catalog in self._known:
+            await self.servicer.set(catalog_service(catalog), self._status(catalog in self._active))
+
+    @property
+    def _serving(self) -> bool:
+        return DEFAULT_CATALOG in self._active if DEFAULT_CATALOG in self._known else bool(self._active)
+
+    def _status(self, active: bool) -> Any:  # noqa: ANN401  the library's enum is no type
+        return _SERVING if active and not self._held_back else _NOT_SERVING
 
     async def stop(self) -> None:
         """NOT_SERVING for good."""

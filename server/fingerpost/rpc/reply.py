@@ -8,6 +8,7 @@ from fingerpost.rpc.status import code_of
 from fingerpost.serve.cache import Lookup
 from fingerpost.serve.calibrate import FEATURES, FOREIGN_LOG_ODDS, SCOPE_FEATURES, contributions, share_log_odds
 from fingerpost.serve.explain import summarise
+from fingerpost.serve.follow import Follower
 from fingerpost.serve.pipeline import Answer
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.score import scorer_name
@@ -131,7 +132,7 @@ def _features(answer: Answer) -> list[pb.Feature]:
 
 
 def to_server_info(
-    runtime: Runtime, settings: Settings, start_time: float, request_id: str
+    runtime: Runtime, settings: Settings, start_time: float, request_id: str, follower: Follower | None
 ) -> pb.GetServerInfoResponse:
     snapshots = [runtime.snapshots[name] for name in sorted(runtime.snapshots)]
     return pb.GetServerInfoResponse(
@@ -140,7 +141,12 @@ def to_server_info(
         limits=_limits(settings),
         start_time=_timestamp(start_time),
         request_id=request_id,
+        ledger=None if follower is None else _ledger(follower),
     )
+
+
+def _ledger(follower: Follower) -> pb.LedgerInfo:
+    return pb.LedgerInfo(age_seconds=follower.age_seconds, stale=follower.stale, overdue=follower.overdue)
 
 
 def _catalog(snapshot: Snapshot, refused: int) -> pb.CatalogInfo:

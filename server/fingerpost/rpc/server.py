@@ -20,6 +20,7 @@ from fingerpost.rpc.interceptors import Boundary
 from fingerpost.rpc.listening import bind
 from fingerpost.rpc.services import RouterService
 from fingerpost.serve.embed import EmbedQueue
+from fingerpost.serve.follow import Follower
 from fingerpost.serve.reload import OnChange, Reloader
 from fingerpost.serve.runtime import Runtime
 from fingerpost.settings import Settings
@@ -33,6 +34,10 @@ ROUTER_SERVICE = pb.DESCRIPTOR.services_by_name["RouterService"].full_name
 
 METADATA_SOFT_BYTES = 8_192  # above it gRPC refuses calls at random, more likely the larger
 METADATA_HARD_BYTES = 16_384
+
+_FIRST_LOOK_SECONDS = 2.0
+_FIRST_FETCH_SECONDS = 10.0
+_AGE_CHECK_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ class Server:
     watch: Watch
     gate: Gate | None = None  # None: whoever reaches the listener may call
     admin: Admin | None = None
+    follower: Follower | None = None  # of a ledger that other machines write too
 
 
 async def run(server: Server, on_ready: Callable[[str], None]) -> bool:
@@ -89,14 +95,38 @@ async def start(server: Server) -> "Running":
 
     reloader = server.make_reloader(on_change)
     await server.health.update((), ())
-    await server.engine.start()
-    await reloader.poll()
+    await asyncio.gather(server.engine.start(), _first_look(server))
+    first = asyncio.create_task(reloader.poll())
+    # A shared place that does not answer must not keep what is here from being served.
+    await asyncio.wait({first}, timeout=_FIRST_FETCH_SECONDS if server.settings.shared else None)
+    if first.done():
+        await first
     await grpc_server.start()
     if server.admin is not None:
         await server.admin.start(server.health)
-    polling = asyncio.create_task(reloader.run(server.settings.reload_poll_ms / 1000))
+    tasks = [first, asyncio.create_task(_reload(first, reloader, server.settings.reload_poll_ms / 1000))]
+    if server.follower is not None:
+        tasks += [asyncio.create_task(server.follower.run()), asyncio.create_task(_watch_age(server, server.follower))]
     _log.info("serving", address=address, catalogs=sorted(server.runtime.snapshots))
-    return Running(server, grpc_server, address, polling)
+    return Running(server, grpc_server, address, tasks)
+
+
+async def _first_look(server: Server) -> None:
+    if server.follower is not None:
+        await server.follower.start(_FIRST_LOOK_SECONDS)
+        await server.health.hold_back(server.follower.holds_back)
+
+
+async def _reload(first: "asyncio.Task[None]", reloader: Reloader, interval_seconds: float) -> None:
+    await asyncio.wait({first})
+    await reloader.run(interval_seconds)
+
+
+async def _watch_age(server: Server, follower: Follower) -> None:
+    """For ever: health follows how old the last look at the ledger is."""
+    while True:
+        await asyncio.sleep(_AGE_CHECK_SECONDS)
+        await server.health.hold_back(follower.holds_back)
 
 
 @dataclass(slots=True)
@@ -106,7 +136,7 @@ class Running:
     server: Server
     grpc_server: grpc.aio.Server
     address: str
-    polling: "asyncio.Task[None]"
+    tasks: "Sequence[asyncio.Task[None]]"  # that go on until the stop
 
     async def drain(self, force: asyncio.Event) -> None:
         """NOT_SERVING, a wait for balancers, then grace for the calls in flight; `force` cuts both short."""
@@ -125,7 +155,10 @@ class Running:
         if self.server.admin is not None:
             await self.server.admin.stop(0 if force.is_set() else grace)
         forced.cancel()
-        self.polling.cancel()
+        for task in self.tasks:
+            task.cancel()
+        if self.server.follower is not None:
+            self.server.follower.close()
         self.server.queue.close()
         await self.server.engine.close()
         await self.server.watch.close()

@@ -12,6 +12,7 @@ from fingerpost.rpc.call import CALL
 from fingerpost.rpc.convert import to_query
 from fingerpost.rpc.permissions import tenant_of
 from fingerpost.rpc.reply import to_batch_error, to_explanation, to_response, to_server_info
+from fingerpost.serve.follow import Follower
 from fingerpost.serve.pipeline import Answer, Pipeline
 from fingerpost.serve.runtime import Runtime
 from fingerpost.settings import Settings
@@ -26,11 +27,19 @@ _EXPLAINED_ALTERNATIVES = 5
 class RouterService(RouterServiceServicer):
     """Answers RouterService; documented in the proto file."""
 
-    def __init__(self, pipeline: Pipeline, runtime: Runtime, admission: Admission, settings: Settings) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        runtime: Runtime,
+        admission: Admission,
+        settings: Settings,
+        follower: Follower | None = None,
+    ) -> None:
         self._pipeline = pipeline
         self._runtime = runtime
         self._admission = admission
         self._settings = settings
+        self._follower = follower
         self._start_time = time.time()
 
     async def Route(self, request: pb.RouteRequest, context: _Context) -> pb.RouteResponse:  # noqa: N802
@@ -71,7 +80,8 @@ class RouterService(RouterServiceServicer):
     async def GetServerInfo(  # noqa: N802
         self, request: pb.GetServerInfoRequest, context: _Context
     ) -> pb.GetServerInfoResponse:
-        return to_server_info(self._runtime, self._settings, self._start_time, CALL.get().request_id)
+        request_id = CALL.get().request_id
+        return to_server_info(self._runtime, self._settings, self._start_time, request_id, self._follower)
 
     async def _answer(self, request: pb.RouteRequest, request_id: str, *, admitted: bool = False) -> Answer:
         call = CALL.get()

@@ -92,6 +92,19 @@ GENERATION = Metric("fingerpost_active_generation", _G, ("catalog",), "Generatio
 REFUSED_RELOADS = Metric(
     "fingerpost_refused_reloads_total", _C, ("catalog",), "Activations that could not be served; the last good one is."
 )
+LEDGER_AGE = Metric(
+    "fingerpost_ledger_age_seconds", _G, (), "Since the last look at the ledger of several machines; +Inf before any."
+)
+LEDGER_STALE = Metric(
+    "fingerpost_ledger_stale", _G, (), "1 while it cannot be looked at: what is served may have been replaced."
+)
+LEDGER_FAILURES = Metric("fingerpost_ledger_failures_total", _C, (), "Looks at it that failed.")
+SHARED_ARTEFACTS = Metric(
+    "fingerpost_shared_artefacts_total",
+    _C,
+    ("kind", "result"),
+    "Revisions and encoders that were fetched from the shared place, refused as they came, or put in quarantine.",
+)
 
 METRICS = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 """All of them. Beside them prometheus_client tells memory, CPU time and descriptors: of the process that answers as

@@ -1,11 +1,13 @@
 """State: what the server is like just now, as metrics that are read when somebody asks."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 
 from fingerpost.guard.admission import Admission
 from fingerpost.ports import Engine
 from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.embed import EmbedQueue
+from fingerpost.serve.follow import Follower
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.telemetry import names
 from fingerpost.telemetry.metrics import Sample
@@ -13,7 +15,13 @@ from fingerpost.types import MEASURE_BOUNDS, Expected
 
 
 def read_state(
-    runtime: Runtime, engine: Engine, queue: EmbedQueue, cache: ResultCache, admission: Admission
+    runtime: Runtime,
+    engine: Engine,
+    queue: EmbedQueue,
+    cache: ResultCache,
+    admission: Admission,
+    follower: Follower | None,
+    carried: Mapping[tuple[str, str], int],
 ) -> Iterator[Sample]:
     """Every metric that is not counted but looked up; safe from any thread."""
     yield names.IN_FLIGHT, (), admission.in_flight
@@ -26,6 +34,12 @@ def read_state(
         yield from _of_catalog(snapshot)
     for catalog, count in list(runtime.refused_reloads.items()):
         yield names.REFUSED_RELOADS, (catalog,), count
+    for labels, count in list(carried.items()):
+        yield names.SHARED_ARTEFACTS, labels, count
+    if follower is not None:
+        yield names.LEDGER_AGE, (), math.inf if follower.age_seconds is None else follower.age_seconds
+        yield names.LEDGER_STALE, (), int(follower.stale)
+        yield names.LEDGER_FAILURES, (), follower.failures
 
 
 def _of_catalog(snapshot: Snapshot) -> Iterator[Sample]:

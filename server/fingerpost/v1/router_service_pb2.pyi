@@ -831,6 +831,7 @@ class GetServerInfoResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LEDGER_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of the server."""
     request_id: _builtins.str
@@ -847,6 +848,10 @@ class GetServerInfoResponse(_message.Message):
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the server started."""
 
+    @_builtins.property
+    def ledger(self) -> Global___LedgerInfo:
+        """How the server follows a ledger of several machines; absent where it follows none."""
+
     def __init__(
         self,
         *,
@@ -855,14 +860,49 @@ class GetServerInfoResponse(_message.Message):
         limits: Global___Limits | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str = ...,
+        ledger: Global___LedgerInfo | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ledger", b"ledger", "limits", b"limits", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalogs", b"catalogs", "limits", b"limits", "request_id", b"request_id", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalogs", b"catalogs", "ledger", b"ledger", "limits", b"limits", "request_id", b"request_id", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetServerInfoResponse: _TypeAlias = GetServerInfoResponse  # noqa: Y015
+
+@_typing.final
+class LedgerInfo(_message.Message):
+    """How a server follows the ledger that says what catalogs serve."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGE_SECONDS_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    age_seconds: _builtins.float
+    """Seconds since the server last looked at it, before its start too; absent when it never did."""
+    stale: _builtins.bool
+    """It cannot look just now: what is served is what it saw last, and may have been replaced."""
+    overdue: _builtins.bool
+    """The last look is longer ago than `FINGERPOST_STALE_AFTER_S`; health says NOT_SERVING then where
+    `FINGERPOST_STALE_POLICY` is strict.
+    """
+    def __init__(
+        self,
+        *,
+        age_seconds: _builtins.float | None = ...,
+        stale: _builtins.bool = ...,
+        overdue: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_age_seconds", b"_age_seconds", "age_seconds", b"age_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_age_seconds", b"_age_seconds", "age_seconds", b"age_seconds", "overdue", b"overdue", "stale", b"stale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__age_seconds: _TypeAlias = _typing.Literal["age_seconds"]  # noqa: Y015
+    _WhichOneofArgType__age_seconds: _TypeAlias = _typing.Literal["_age_seconds", b"_age_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__age_seconds) -> _WhichOneofReturnType__age_seconds | None: ...
+
+Global___LedgerInfo: _TypeAlias = LedgerInfo  # noqa: Y015
 
 @_typing.final
 class CatalogInfo(_message.Message):

@@ -1,0 +1,61 @@
+"""Times what it costs a call to say who calls: a known token beside none.
+
+    .venv/bin/python -m benchmarks.micro.authentication DATA
+
+DATA is a published data folder, such as `data`. Two servers on it, one with a file of access, are asked in turns; the
+differences of medians in each of five starts count. The first use of a token, which is slow on purpose, is told apart.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks.serving import ServerUnderTest
+from fingerpost.access.editing import add_token
+from fingerpost.client import Client
+
+_STARTS, _CALLS, _WARM = 5, 2_000, 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    data = parser.parse_args().data
+    with tempfile.TemporaryDirectory() as folder:
+        access = Path(folder) / "access.yaml"
+        token = add_token(access, "caller", ["caller"], "", None, None).token
+        rows = [_one_start(data, access, token) for _ in range(_STARTS)]
+    for plain, known, first in rows:
+        print(
+            f"without {plain:.3f} ms, with a token {known:.3f} ms (+{known - plain:.3f}), its first use {first:.1f} ms"
+        )
+    print(f"median difference: {median(known - plain for plain, known, _ in rows):+.3f} ms")
+
+
+def _one_start(data: Path, access: Path, token: str) -> tuple[float, float, float]:
+    """Milliseconds of a call without and with a token, cached decisions both, and of the token's first use."""
+    quiet = {"admin_listen": "none"}
+    with (
+        ServerUnderTest(data, quiet) as plain,
+        ServerUnderTest(data, {**quiet, "access": access}) as guarded,
+        Client(plain.address) as nobody,
+        Client(guarded.address, token=token) as somebody,
+    ):
+        first = _call(somebody)
+        for client in (nobody, somebody):
+            for _ in range(_WARM):
+                _call(client)
+        turns = [(_call(nobody), _call(somebody)) for _ in range(_CALLS)]
+    return median(one for one, _ in turns), median(other for _, other in turns), first
+
+
+def _call(client: Client) -> float:
+    began = time.perf_counter()
+    client.route("why does my loop never end", timeout_seconds=10)
+    return (time.perf_counter() - began) * 1000
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Artefacts that several machines share."""
