@@ -146,8 +146,8 @@ def permissions() -> str:
     open_ones = ", ".join(f"`{method.removeprefix('/')}`" for method in sorted(OPEN))
     return (
         f"{HEAD}# Permissions\n\n"
-        "Where a server knows who calls ([how](../guides/secure-it.md)), a method needs one of its roles; what is not listed "
-        f"is refused to all.\n\n{table(('method', *roles), rows)}\n"
+        "Where a server knows who calls ([how](../guides/secure-it.md)), a method needs one of its roles; what is not "
+        f"listed is refused to all.\n\n{table(('method', *roles), rows)}\n"
         f"Open to everybody who reaches the listener: {open_ones}.\n"
     )
 

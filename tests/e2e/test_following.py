@@ -190,7 +190,7 @@ def test_routing_goes_on_without_the_database(site: Site, serve: Serve) -> None:
                 move_pointer(site.publisher, "default", site.first, None)
             assert caught.value.reason == ErrorReason.STORE_UNAVAILABLE
 
-            shutil.copytree(site.home / "replica", site.home / "late")
+            shutil.copytree(site.home / "replica", site.home / "late", ignore=shutil.ignore_patterns("admin.sock"))
             late = serve(site.home / "late", **site.settings())
             new = serve(site.home / "new", **site.settings())
             assert serves(late, site.first)
@@ -305,7 +305,7 @@ def test_a_server_that_does_not_reach_the_shared_folder_starts(site: Site, serve
     replica.terminate()
     assert replica.wait() == 0
     began = time.monotonic()
-    lost = site.settings(shared=site.home / "nowhere", store=site.database.url(site.schema, port=1))
+    lost = site.settings(shared=site.home / "nowhere", store=site.database.url(site.schema, 1))
     again = serve(site.home / "replica", **lost)
     assert serves(again, site.first)
     assert is_serving(again)

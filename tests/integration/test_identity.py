@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -148,7 +148,7 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     assert status is not None
     found = error_details_pb2.ErrorInfo()
     status.details[0].Unpack(found)
-    return found.reason
+    return str(found.reason)
 
 
 @on_loop
@@ -198,7 +198,7 @@ async def test_streams_ask_too(known: Known) -> None:
 
 async def services_listed(channel: grpc.aio.Channel, headers: tuple[tuple[str, str], ...]) -> str:
     """Names of the services, or the code of the refusal."""
-    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(cast(Any, channel))
     call = stub.ServerReflectionInfo(
         iter([reflection_pb2.ServerReflectionRequest(list_services="")]), metadata=headers, timeout=10
     )
@@ -207,7 +207,7 @@ async def services_listed(channel: grpc.aio.Channel, headers: tuple[tuple[str, s
     except grpc.aio.AioRpcError as error:
         return error.code().name
     if reply is grpc.aio.EOF:
-        return (await call.code()).name
+        return str((await call.code()).name)
     return " ".join(one.name for one in reply.list_services_response.service)
 
 

@@ -35,7 +35,7 @@ from fingerpost.types import ProposalState
 from tests.fakes import workshop
 from tests.ledgers import Store, pointers_of
 from tests.unit.test_file_store import put
-from tests.unit.test_reindex import ROUTES, folder_of
+from tests.unit.test_reindex import CACHE, ROUTES, folder_of
 
 _keys = (f"key-{number}" for number in itertools.count())
 
@@ -227,7 +227,7 @@ def test_a_lower_policy_needs_the_approvals_of_the_one_in_force(store: Store) ->
 
 def test_a_reindex_proposes_where_approvals_are_asked(tmp_path: Path) -> None:
     """With `approvals: 1` a reindex publishes and proposes once, and leaves what is served."""
-    routes, shop = folder_of(tmp_path / "routes", ROUTES), workshop(tmp_path)
+    routes, shop = folder_of(tmp_path / "routes", ROUTES), workshop(tmp_path, CACHE)
     first = reindex(routes, "default", shop)
     assert (first.changed, first.proposal) == (True, None)
     folder_of(routes, ROUTES, approvals=1)

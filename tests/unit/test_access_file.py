@@ -74,7 +74,7 @@ def test_a_file_from_nothing(tmp_path: Path) -> None:
     add_token(path, "bob", ("approver",), "", None, None)
     access = read_access(path)
     ann = access.tokens[made.id].principal
-    assert (ann.name, ann.tenant, ann.roles) == ("ann", "acme", {AccessRole.PROPOSER, AccessRole.READER})
+    assert (ann.name, ann.tenant, ann.roles) == ("ann", "acme", frozenset({AccessRole.PROPOSER, AccessRole.READER}))
     for one in list_tokens(path).tokens:
         revoke_token(path, one.id)
     assert read_access(path).tokens == {}
@@ -96,7 +96,7 @@ def test_a_wrong_token_writes_nothing(tmp_path: Path, arguments: tuple[str, ...]
     """What cannot be added is told, and the file stays."""
     path = access_file(tmp_path)
     with pytest.raises(InvalidRequest, match=words):
-        add_token(path, *arguments)  # type: ignore[arg-type]
+        add_token(path, *arguments)
     with pytest.raises(NotFound):
         revoke_token(path, "a2")
     assert path.read_text() == WRITTEN
