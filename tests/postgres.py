@@ -62,10 +62,10 @@ class Postgres:
             return False
         return True
 
-    def url(self, schema: str = "", *ports: int | None) -> str:
+    def url(self, schema: str = "", port: int | None = None, *others: int) -> str:
         """Of a schema that keeps a test's tables apart from another's; by way of other ports, as a proxy's."""
         options = f"?options={quote(f'-csearch_path={schema}')}" if schema else ""
-        hosts = ",".join(f"127.0.0.1:{port or self.port}" for port in ports or (None,))
+        hosts = ",".join(f"127.0.0.1:{number}" for number in (port or self.port, *others))
         return f"postgresql://{_USER}@{hosts}/postgres{options}"
 
     def new_schema(self) -> str:

@@ -1,5 +1,6 @@
 """The ledger in PostgreSQL: what only a database of many machines can meet."""
 
+import json
 import os
 import signal
 import subprocess
@@ -37,6 +38,7 @@ from tests.ledgers import Clock, PostgresStore, postgres_store
 from tests.postgres import Postgres, running_postgres
 from tests.processes import fingerpost
 from tests.tcp_proxy import Fault, Proxy, running_proxy
+from tests.unit.test_file_store import put
 
 _SOON_SECONDS = 10
 """Far more than anything here takes, and far less than for ever."""
@@ -183,6 +185,14 @@ def test_a_lock_that_another_holds(machine: PostgresStore, held: str) -> None:
     assert verified(*pointers.ledger.audit()).sequence == 2
 
 
+def test_a_statement_that_takes_long(machine: PostgresStore) -> None:
+    """The server ends it after half a second."""
+    database = open_postgres(machine.data.store)
+    with unavailable("is busy"):
+        database.read(lambda it: it.exec_driver_sql("SELECT pg_sleep(9)").all())
+    database.close()
+
+
 def test_a_backend_that_hangs(machine: PostgresStore) -> None:
     """A process of the server that stops without a word is given up after a second, and nothing has changed."""
     pointers = machine.pointers()
@@ -279,10 +289,7 @@ def test_no_room_left(small_disk: PostgresStore) -> None:
 # --- A database that is away, or another one -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "command",
-    [["history"], ["rollback"], ["activate", "abcdef"], ["audit", "verify"], ["reindex", "--routes", "routes"]],
-)
+@pytest.mark.parametrize("command", [["rollback"], ["audit", "verify"], ["reindex", "--routes", "routes"]])
 def test_commands_without_the_database(tmp_path: Path, command: list[str]) -> None:
     """They say that it cannot be reached, end with 6, and change nothing; no password is shown."""
     url = "postgresql://ann:s3cret@127.0.0.1:1/ledger"
@@ -291,6 +298,16 @@ def test_commands_without_the_database(tmp_path: Path, command: list[str]) -> No
     assert "cannot be reached" in done.stderr
     assert "s3cret" not in done.stdout + done.stderr
     assert [path.name for path in (tmp_path / "data").iterdir()] == [".ledger.lock"]
+
+
+def test_commands_with_the_database(machine: PostgresStore, other: PostgresStore) -> None:
+    """One machine publishes, and each sees it; the URL is an option or a variable."""
+    digest = put(machine.root, "a")
+    fingerpost("activate", digest[:12], "--data", machine.root, "--store", machine.data.store)
+    done = fingerpost("history", "--data", other.root, "--json", FINGERPOST_STORE=other.data.store)
+    [entry] = json.loads(done.stdout)
+    assert (entry["action"], entry["revision"], entry["sequence"]) == ("activate", digest, 1)
+    assert machine.told() == other.told() == (digest, 1)
 
 
 def test_failover(tmp_path: Path) -> None:
@@ -353,7 +370,7 @@ def test_a_primary_that_becomes_read_only(machine: PostgresStore) -> None:
             administrator.execute("SELECT pg_reload_conf()")
     _until(lambda: machine.run("SHOW default_transaction_read_only") == [("off",)])
     assert pointers.activate("default", "c").generation == 2
-    assert before.isdisjoint(backends(machine))
+    _until(lambda: before.isdisjoint(backends(machine)))
 
 
 # --- Several machines ----------------------------------------------------------------------------------------------
@@ -382,7 +399,7 @@ def test_a_migration_that_is_killed(machine: PostgresStore) -> None:
         _until(lambda: machine.run(_WAITING) == [(1,)])
         program.kill()
         program.wait()
-    _until(lambda: backends(machine) == before)
+    _until(lambda: set(backends(machine)) <= set(before))
     assert machine.run("SELECT version_num FROM alembic_version") == [("0001",)]
     assert machine.pointers().read("default") == Activation("default", "a", 1)
     assert machine.run("SELECT version_num FROM alembic_version") == [(LATEST,)]
@@ -451,6 +468,21 @@ def test_a_database_without_the_tables(machine: PostgresStore) -> None:
     machine.run("DROP TABLE pointers")
     with pytest.raises(FailedPrecondition, match="restore it"):
         machine.pointers()
+
+
+def test_a_damaged_database(machine: PostgresStore) -> None:
+    """A page that cannot be read is damage, and told as that."""
+    machine.pointers().activate("default", "a")
+    [(file,)] = machine.run("SELECT pg_relation_filepath('audit')")
+    machine.postgres.stop()
+    path = machine.postgres.home / "data" / file
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    machine.postgres.start()
+    with pytest.raises(DataLoss, match="Restore a backup") as caught:
+        machine.pointers().ledger.audit()
+    assert caught.value.reason == ErrorReason.STORE_CORRUPT
+    assert machine.told() == ("a", 1)
+    machine.run(f"DROP SCHEMA {machine.schema} CASCADE")
 
 
 def test_a_database_that_its_user_may_not_use(machine: PostgresStore) -> None:
@@ -524,6 +556,7 @@ def test_news_without_a_database() -> None:
 _SECRETS = [
     "postgresql://ann:s3c/ret@host/db",
     "postgresql://ann:s3c@ret@host/db",
+    "postgresql://ann:pass@s3c:ret@host/db",
     "postgresql://ann:s3c%ret@host/db",
     "postgresql://ann:s3c/r?et@host/db",
     "postgresql://ann:s3cret@host/db?nonsense=1",
@@ -573,8 +606,7 @@ run()
 
 
 def test_without_the_packages(tmp_path: Path) -> None:
-    """A missing package is told with the extra that has it; who gives no URL needs none."""
+    """A missing package is told with the extra that has it."""
     command = [sys.executable, "-c", _WITHOUT_DRIVER, str(tmp_path)]
     done = subprocess.run([*command, "--store", "postgresql://x/y"], capture_output=True, text=True, check=False)
     assert (done.returncode, "pip install 'fingerpost[postgres]'" in done.stderr) == (6, True), done.stderr
-    subprocess.run(command, check=True, capture_output=True)

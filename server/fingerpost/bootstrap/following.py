@@ -29,7 +29,7 @@ class LedgerSource:
 
         Raises:
             InvalidRequest: the store is no URL of a PostgreSQL database.
-            FailedPrecondition: STORE_UNAVAILABLE, the packages for PostgreSQL are missing.
+            FailedPrecondition: STORE_INCOMPATIBLE, the packages for PostgreSQL are missing.
         """
         self._data = data
         self._files = FileActivationStore(data.catalogs)

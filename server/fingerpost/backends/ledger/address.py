@@ -54,12 +54,13 @@ def parse(url: str) -> Address:
         parts = {name: str(value) for name, value in conninfo_to_dict(url).items()} if url.startswith(_SCHEMES) else {}
     except Error:
         parts = {}
-    shown = f"{parts.get('host', 'localhost')}/{parts.get('dbname', '')}"
     # With a password that was not percent-encoded the parts are not what they seem: none of them may be shown.
-    if not url.startswith(_SCHEMES) or (not parts and url not in _SCHEMES) or "@" in shown:
+    astray = any("@" in parts.get(name, "") for name in ("host", "hostaddr", "port", "dbname"))
+    if not url.startswith(_SCHEMES) or (not parts and url not in _SCHEMES) or astray:
         description = (
             "not the URL of a PostgreSQL database: write postgresql://USER:PASSWORD@HOST:PORT/NAME, and "
             "in the password percent-encode what is no letter or digit"
         )
         raise InvalidRequest(f"store: {description}", fields=[FieldViolation("store", description)]) from None
-    return Address(shown, parts)
+    host = parts.get("host") or parts.get("hostaddr") or "localhost"
+    return Address(f"{host}/{parts.get('dbname', '')}", parts)

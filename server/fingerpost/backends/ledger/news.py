@@ -25,7 +25,7 @@ class PostgresNews:
         Raises:
             InvalidRequest: that is no URL of a PostgreSQL database.
         """
-        self._conninfo = parse(url).conninfo()
+        self._address = parse(url)
         self._connection: psycopg.Connection | None = None
         self._closed = threading.Event()
         self._waiting = threading.Lock()
@@ -60,7 +60,7 @@ class PostgresNews:
             self._sleep(min(timeout_seconds, _PAUSE_SECONDS))
 
     def _listening(self) -> psycopg.Connection:
-        connection = psycopg.connect(self._conninfo, autocommit=True)
+        connection = psycopg.connect(self._address.conninfo(), autocommit=True)
         try:
             connection.execute(f"LISTEN {_CHANNEL}")
         except psycopg.Error:

@@ -1,7 +1,7 @@
 """PostgreSQL: the ledger of many machines, opened so that nothing waits for long and no change is made twice."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any
 
@@ -58,7 +58,7 @@ def open_postgres(url: str, connections: int = _CONNECTIONS) -> Database:
         DataLoss, Unavailable, StorageFull
     """
     address = parse(url)
-    engine = _engine(partial(_connect, address.conninfo(**_SESSION), _SILENCE_SECONDS), connections)
+    engine = _engine(lambda: _connect(address, _SESSION, _SILENCE_SECONDS), connections)
     database = _database(address, engine)
     try:
         if not is_current(database.read(layout_of)):
@@ -97,14 +97,14 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
             return result
 
 
-def _connect(conninfo: str, silence_seconds: float) -> PatientConnection:
+def _connect(address: Address, settings: Mapping[str, int], silence_seconds: float) -> PatientConnection:
     # Statements are few and short: to prepare them pays little, and a pooler between may not know them.
-    connection = PatientConnection.connect(conninfo, prepare_threshold=None)
+    connection = PatientConnection.connect(address.conninfo(**settings), prepare_threshold=None)
     connection.silence_seconds = silence_seconds
     return connection
 
 
-def _engine(connect: "partial[PatientConnection]", connections: int) -> Engine:
+def _engine(connect: Callable[[], PatientConnection], connections: int) -> Engine:
     options: dict[str, Any] = {"poolclass": NullPool}
     if connections:
         bounds = {"pool_size": connections, "max_overflow": 0, "pool_timeout": _POOL_WAIT_SECONDS}
@@ -135,8 +135,7 @@ def _database(address: Address, engine: Engine) -> Database:
 def _bring_up_to_date(address: Address) -> None:
     """In one transaction, which programs that start at the same time wait for."""
     settings = {"statement_timeout": _MIGRATION_MS, "lock_timeout": _MIGRATION_MS}
-    connect = partial(_connect, address.conninfo(**settings), 2 * _MIGRATION_MS / 1000)
-    engine = _engine(connect, connections=0)
+    engine = _engine(lambda: _connect(address, settings, 2 * _MIGRATION_MS / 1000), connections=0)
 
     def work(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}).close()
