@@ -118,6 +118,28 @@ def test_probes_ask_for_health_services_that_exist() -> None:
     assert asked == {"startup": LIVE, "readiness": ROUTER_SERVICE, "liveness": LIVE}
 
 
+def test_the_patch_for_postgresql_fits_the_deployment() -> None:
+    """Patched as kubectl does, by names, the deployment is valid, and what it mounts and sets belongs together."""
+    [patch] = [
+        yaml.safe_load(path.read_text(encoding="utf-8")) for path in (DEPLOY / "kubernetes").glob("*/patch.yaml")
+    ]
+    deployment = manifest("Deployment")
+    pod, more = deployment["spec"]["template"]["spec"], patch["spec"]["template"]["spec"]
+    [container], [added] = pod["containers"], more["containers"]
+    assert added["name"] == container["name"]
+    assert {each["name"] for each in added["env"]}.isdisjoint(each["name"] for each in container["env"])
+    container["env"] += added["env"]
+    container["volumeMounts"] = added["volumeMounts"]
+    pod["volumes"] = more["volumes"]
+    kubernetes_validate.validate(deployment, "1.37.0", strict=True)
+    values = {each["name"].removeprefix("FINGERPOST_").lower(): each.get("value") for each in added["env"]}
+    assert values.keys() <= DEFAULTS.keys()
+    mounts = {each["mountPath"]: each.get("readOnly", False) for each in added["volumeMounts"]}
+    assert mounts == {values["data"]: False, values["shared"]: True}
+    assert {each["name"] for each in added["volumeMounts"]} == {each["name"] for each in more["volumes"]}
+    Settings(stale_policy=values["stale_policy"])
+
+
 # --- systemd --------------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import Postgres
 from tests.processes import ServerProcess
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,7 @@ ELSEWHERE = {
     "sudo cp /opt/fingerpost/deploy/systemd/fingerpost@.service": "needs systemd and its administrator",
     "fingerpost reindex --watch": "goes on until Ctrl-C: tests/e2e/test_editing.py watches real edits",
     "kubectl apply": "needs a cluster; tests/contract/test_deploy.py checks the manifests",
+    "kubectl create secret": "likewise, of the patch",
     "grpcurl -plaintext": "grpcurl is no package that scripts/setup could install; buf sends the same call",
 }
 """Blocks that a page's own shell cannot run, by how they begin, and why."""
@@ -399,6 +401,8 @@ def test_inside_semantic_router(clone: Clone) -> None:
 PORTS = ("50050", "50051", "50052", "9464", "9465", "9901")
 """Those of the guide to several replicas and of deploy/envoy."""
 
+ON_POSTGRESQL = "10. Servers on several machines: PostgreSQL and a shared folder"
+
 
 @pytest.mark.alone
 def test_run_several_replicas(data: Path, tmp_path: Path) -> None:
@@ -411,7 +415,8 @@ def test_run_several_replicas(data: Path, tmp_path: Path) -> None:
     (folder / "deploy" / "envoy").mkdir()
     (folder / "deploy" / "envoy" / "envoy.yaml").write_text(moved(configuration, elsewhere), encoding="utf-8")
     guide = GUIDES / "run-several-replicas.md"
-    *shell, stop = blocks(guide)
+    shell = blocks(guide)[: -len(blocks(guide, section=ON_POSTGRESQL))]
+    stop = shell.pop()
     [program] = blocks(guide, "python")
     shell.insert(0, "trap 'kill $(jobs -p) || true' EXIT")
     printed = typed(folder, moved("\n".join([*shell, f"python - <<'PYTHON'\n{program}PYTHON", stop]), elsewhere))
@@ -424,6 +429,25 @@ def test_run_several_replicas(data: Path, tmp_path: Path) -> None:
     [first, second] = re.findall(r"^ +revision +([0-9a-f]+)$", printed, re.MULTILINE)
     assert first == second
     assert first.startswith(published)
+
+
+@pytest.mark.alone
+def test_replicas_on_postgresql(data: Path, tmp_path: Path, postgres: Postgres) -> None:
+    """The guide's servers with empty folders serve what is published to PostgreSQL and the shared folder."""
+    folder = clone_to(tmp_path / "clone")
+    data.rename(folder / "data")
+    elsewhere = {"5432": str(postgres.port), **dict(zip(("50061", "50062"), free_ports(2), strict=True))}
+    shell = ["source .venv/bin/activate", "trap 'kill $(jobs -p) || true' EXIT"]
+    shell += blocks(GUIDES / "run-several-replicas.md", section=ON_POSTGRESQL)
+    postgres.run("DROP SCHEMA public CASCADE")
+    postgres.run("CREATE SCHEMA public")
+    printed = typed(folder, moved("\n".join(shell), elsewhere))
+    revisions = re.findall(r"^ +revision +([0-9a-f]+)$", printed, re.MULTILINE)
+    assert len(revisions) == 2
+    assert len(set(revisions)) == 1
+    assert revisions[0].startswith(re.findall(r"now serves revision ([0-9a-f]+)", printed)[-1])
+    assert len(re.findall(r"^ +state +followed *$", printed, re.MULTILINE)) == 2
+    assert "already" in printed.partition("now serves")[0], "the pointer of the data folder was taken over"
 
 
 @pytest.mark.alone
