@@ -131,6 +131,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "compare-revisions.md",
         "go-back.md",
         "secure-it.md",
+        "change-a-route.md",
         "learn-from-traffic.md",
         "read-the-report.md",
     }
@@ -466,6 +467,20 @@ def test_secure_it(data: Path, tmp_path: Path) -> None:
     assert printed.count("MATCHED: route code, model coder") == 2
     assert "app  caller, reader" in printed, "the list is shown"
     assert not any((folder / name).exists() for name in ("certificates", "access.yaml", "app.token"))
+
+
+@pytest.mark.alone
+def test_change_a_route(data: Path, tmp_path: Path) -> None:
+    """The guide's changes are proposed, approved by another, served, and gone back from."""
+    folder = clone_to(tmp_path / "clone")
+    data.rename(folder / "data")
+    shell = ["trap 'kill $(jobs -p) || true' EXIT", *blocks(GUIDES / "change-a-route.md")]
+    printed = typed(folder, moved("\n".join(shell), {"50061": free_ports(1)[0]}))
+    assert printed.count("0 of 1 approvals") == 2
+    assert printed.count("bob approved it") == 2
+    assert "approvals" in printed, "the comparison shows the policy"
+    assert "(generation 4)" in printed
+    assert "The audit is whole" in printed
 
 
 def free_ports(count: int) -> list[str]:

@@ -16,7 +16,7 @@ from fingerpost.backends.file_store import FileActivationStore, FileRevisionStor
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.guarding import guarded
 from fingerpost.bootstrap.sharing import Sharing
-from fingerpost.errors import DataLoss, FailedPrecondition, FingerpostError, NotFound
+from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError, NotFound
 from fingerpost.guard.admission import Admission
 from fingerpost.ports import CatalogDesk, Engine, PointerReader
 from fingerpost.rpc.health import Health
@@ -46,7 +46,7 @@ def build_server(settings: Settings) -> Server:
     own = [sys.executable, "-m", "fingerpost.bootstrap.engine", str(settings.data), settings.log_format]
     engine = EngineProcess(settings.embed_threads, lambda passed: [*own, *map(str, passed)])
     carried: Counter[tuple[str, str]] = Counter()
-    opener = SnapshotOpener(data, engine, Sharing(data, carried) if data.shared else None)
+    opener = SnapshotOpener(data, engine, bool(settings.access), Sharing(data, carried) if data.shared else None)
     follower = _follower(settings, data) if data.store else None
     return assemble(settings, FileActivationStore(data.catalogs), engine, opener.open, follower, carried)
 
@@ -114,6 +114,7 @@ class SnapshotOpener:
 
     data: DataFolder
     engine: Engine
+    authenticated: bool = True  # whether the server knows who calls
     sharing: Sharing | None = None
     aside: Aside = field(default_factory=lambda: Aside("fetch"))
 
@@ -125,6 +126,16 @@ class SnapshotOpener:
             Unavailable: ARTEFACTS_UNAVAILABLE, nor can it be fetched now.
             StorageFull: there is no room for it.
         """
+        snapshot = await self._opened(activation)
+        if snapshot.decider.policy.approvals and not self.authenticated:
+            raise FailedPrecondition(
+                f"catalog {activation.catalog} serves only what others approve, and nothing says who is who: set "
+                "FINGERPOST_ACCESS to a file of access (fingerpost token add)",
+                ErrorReason.AUTHENTICATION_REQUIRED,
+            )
+        return snapshot
+
+    async def _opened(self, activation: Activation) -> Snapshot:
         try:
             return await self._open(activation)
         except (NotFound, DataLoss, FailedPrecondition) as error:

@@ -268,7 +268,7 @@ def _entry(one: pb.AuditEntry) -> AuditEntry:
         one.action,
         one.catalog,
         one.revision,
-        dict(one.details),
+        dict(sorted(one.details.items())),
         one.key,
         one.previous_hash,
         one.hash,

@@ -10,6 +10,7 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.guard.admission import Admission
 from fingerpost.ports import Engine
 from fingerpost.rpc.admin import Admin
@@ -84,7 +85,7 @@ async def start(server: Server) -> "Running":
     """Bind, load what is active, then answer; what cannot be loaded yet is looked for while serving.
 
     Raises:
-        FailedPrecondition: ADDRESS_UNAVAILABLE.
+        FailedPrecondition: ADDRESS_UNAVAILABLE; or AUTHENTICATION_REQUIRED, a catalog asks for approvals.
         InvalidRequest: see `rpc.tls.certificates_of`.
     """
     grpc_server, address = _bound(server)
@@ -99,11 +100,16 @@ async def start(server: Server) -> "Running":
     first = asyncio.create_task(reloader.poll())
     # A shared place that does not answer must not keep what is here from being served.
     await asyncio.wait({first}, timeout=_FIRST_FETCH_SECONDS if server.settings.shared else None)
-    if first.done():
-        await first
-    await grpc_server.start()
-    if server.admin is not None:
-        await server.admin.start(server.health)
+    try:
+        if first.done():
+            await first
+            _check_approvals(reloader)
+        await grpc_server.start()
+        if server.admin is not None:
+            await server.admin.start(server.health)
+    except FailedPrecondition:
+        await server.engine.close()
+        raise
     tasks = [first, asyncio.create_task(_reload(first, reloader, server.settings.reload_poll_ms / 1000))]
     if server.follower is not None:
         tasks += [asyncio.create_task(server.follower.run()), asyncio.create_task(_watch_age(server, server.follower))]
@@ -183,6 +189,17 @@ def _bound(server: Server) -> tuple[grpc.aio.Server, str]:
     health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     reflection.enable_server_reflection((ROUTER_SERVICE, health_name, reflection.SERVICE_NAME), grpc_server)
     return grpc_server, bind(grpc_server, settings.listen, settings)
+
+
+def _check_approvals(reloader: Reloader) -> None:
+    """Refuse to start where approvals would mean nothing; while serving, such a revision is refused alone.
+
+    Raises:
+        FailedPrecondition: AUTHENTICATION_REQUIRED.
+    """
+    for error in reloader.errors.values():
+        if isinstance(error, FailedPrecondition) and error.reason == ErrorReason.AUTHENTICATION_REQUIRED:
+            raise error
 
 
 def _listen_to_signals(stop: asyncio.Event, force: asyncio.Event) -> None:

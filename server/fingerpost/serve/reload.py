@@ -40,6 +40,7 @@ class Reloader:
         self._open = open_snapshot
         self._runtime = runtime
         self._on_change = on_change
+        self.errors: dict[str, Exception] = {}  # why a catalog's pointer is not followed
         self._refused: dict[str, Activation | None] = {}  # by catalog
         self._wait: dict[str, int] = {}  # polls until the next try of a refused one
 
@@ -90,6 +91,7 @@ class Reloader:
             self._refuse(activation.catalog, activation, error)
             return
         self._refused.pop(activation.catalog, None)
+        self.errors.pop(activation.catalog, None)
         self._runtime.swap(snapshot)
         _log.info(
             "revision_active",
@@ -101,6 +103,7 @@ class Reloader:
 
     def _refuse(self, catalog: str, activation: Activation | None, error: Exception) -> None:
         self._refused[catalog] = activation
+        self.errors[catalog] = error
         self._wait[catalog] = _RETRY_REFUSED_AFTER_POLLS
         self._runtime.refuse(catalog)
         _log.error(
