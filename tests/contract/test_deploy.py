@@ -137,7 +137,7 @@ def test_the_patch_for_postgresql_fits_the_deployment() -> None:
     mounts = {each["mountPath"]: each.get("readOnly", False) for each in added["volumeMounts"]}
     assert mounts == {values["data"]: False, values["shared"]: True}
     assert {each["name"] for each in added["volumeMounts"]} == {each["name"] for each in more["volumes"]}
-    Settings(stale_policy=values["stale_policy"])
+    Settings.model_validate({"stale_policy": values["stale_policy"]})
 
 
 # --- systemd --------------------------------------------------------------------------------------------------------
