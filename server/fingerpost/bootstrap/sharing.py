@@ -117,8 +117,17 @@ def named(data: DataFolder, begins: str) -> str:
     return Sharing(data).named(begins) if data.shared else data.named(begins)
 
 
+def stored(data: DataFolder, digest: str) -> Revision:
+    """A revision of the data folder, verified.
+
+    Raises:
+        NotFound, DataLoss, FailedPrecondition: it is not stored, or not whole.
+    """
+    return decode(digest, FileRevisionStore(data.revisions).read(digest))
+
+
 def whole(data: DataFolder, digest: str) -> Revision:
-    """A stored revision, verified; fetched where it is missing or damaged and machines share it.
+    """As `stored`; fetched where it is missing or damaged and machines share it.
 
     Raises:
         NotFound, DataLoss, FailedPrecondition: it is not stored, or not whole.
@@ -126,11 +135,11 @@ def whole(data: DataFolder, digest: str) -> Revision:
         StorageFull: there is no room for it.
     """
     try:
-        return _stored(data, digest)
+        return stored(data, digest)
     except FingerpostError:
         if not data.shared or not Sharing(data).mend_revision(digest):
             raise
-    return _stored(data, digest)
+    return stored(data, digest)
 
 
 def shared(data: DataFolder, digest: str) -> Revision:
@@ -152,7 +161,3 @@ def offer_if_possible(data: DataFolder, digest: str) -> None:
         Sharing(data).offer(digest)
     except FingerpostError as error:
         _log.warning("revision_not_shared", revision=digest, error=error.message)
-
-
-def _stored(data: DataFolder, digest: str) -> Revision:
-    return decode(digest, FileRevisionStore(data.revisions).read(digest))
