@@ -132,6 +132,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "go-back.md",
         "secure-it.md",
         "change-a-route.md",
+        "show-what-is-routed.md",
         "learn-from-traffic.md",
         "read-the-report.md",
     }
@@ -481,6 +482,15 @@ def test_change_a_route(data: Path, tmp_path: Path) -> None:
     assert "approvals" in printed, "the comparison shows the policy"
     assert "(generation 4)" in printed
     assert "The audit is whole" in printed
+
+
+def test_show_what_is_routed(data: Path, tmp_path: Path) -> None:
+    """The guide's pages are written, and tell what a change changed."""
+    folder = clone_to(tmp_path / "clone")
+    data.rename(folder / "data")
+    printed = typed(folder, "\n".join(blocks(GUIDES / "show-what-is-routed.md")))
+    assert "# How catalog default routes" in printed
+    assert "| route | code | utterances\\_added |  | 1 |" in printed
 
 
 def free_ports(count: int) -> list[str]:

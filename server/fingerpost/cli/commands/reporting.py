@@ -1,12 +1,13 @@
-"""The command that makes a page about the active revision."""
+"""Commands that make pages about a revision."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fingerpost.cli.commands.app import app
-from fingerpost.cli.commands.options import Catalog, Data
+from fingerpost.cli.commands.options import Catalog, Data, Shared, Store
 
 
 @app.command(epilog="Example: fingerpost report --html report.html")
@@ -42,3 +43,43 @@ def report(
         portrait = portray_active(wanted, bar)
         bar.step("page")
         write_page(portrait, html)
+
+
+class Format(StrEnum):
+    """What a page is written in."""
+
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+@app.command(epilog="Example: fingerpost docs --format html --out routing.html")
+def docs(
+    revision: Annotated[
+        str,
+        typer.Argument(help="The first characters of its digest; by default the one in force.", show_default=False),
+    ] = "",
+    out: Annotated[Path | None, typer.Option(help="File to write; by default standard output.")] = None,
+    written_in: Annotated[Format, typer.Option("--format", help="What the page is written in.")] = Format.MARKDOWN,
+    data: Data = Path("data"),
+    store: Store = "",
+    shared: Shared = "",
+    catalog: Catalog = "default",
+) -> None:
+    """Write down for reviewers what a revision routes where, by which thresholds, and who approved it when."""
+    from fingerpost.bootstrap.documenting import document
+    from fingerpost.bootstrap.folder import DataFolder
+    from fingerpost.cli.document.content import content
+    from fingerpost.cli.document.html import to_html
+    from fingerpost.cli.document.markdown import to_markdown
+    from fingerpost.durable import put_unlocked, storing
+    from fingerpost.telemetry.logs import configure_logs
+
+    configure_logs("auto")
+    blocks = content(document(DataFolder(data, store, shared), catalog, revision))
+    page = to_html(blocks) if written_in is Format.HTML else to_markdown(blocks)
+    if out is None:
+        typer.echo(page, nl=False)
+        return
+    with storing("the page"):
+        put_unlocked(out, page.encode())
+    typer.echo(f"Written to {out}.")

@@ -1,0 +1,1 @@
+"""The page about a revision for those who review it, in Markdown and in HTML."""
