@@ -40,7 +40,7 @@ def published(encoders_folder: Path, run_folder: Path) -> Path:
 @pytest.fixture
 def data(published: Path, tmp_path: Path) -> Path:
     """A copy of the published data folder, to change at will."""
-    return Path(shutil.copytree(published, tmp_path / "data"))
+    return Path(shutil.copytree(published, tmp_path / "data", ignore=shutil.ignore_patterns("*.sock")))
 
 
 @pytest.fixture

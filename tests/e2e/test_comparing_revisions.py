@@ -32,7 +32,7 @@ def edited(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Edited:
     """The starter routes, then with another model for maths and a threshold for chitchat that nothing reaches."""
     folder = tmp_path_factory.mktemp("edited")
     data, routes = folder / "data", folder / "routes"
-    shutil.copytree(published, data)
+    shutil.copytree(published, data, ignore=shutil.ignore_patterns("*.sock"))
     shutil.copytree(ROUTES, routes)
     before = active(data)
     for name, old, new in (

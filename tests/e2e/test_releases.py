@@ -18,7 +18,7 @@ from tests.unit.test_file_store import put
 @pytest.fixture
 def data(published: Path, tmp_path: Path) -> Path:
     """The starter routes, published."""
-    return shutil.copytree(published, tmp_path / "data")
+    return shutil.copytree(published, tmp_path / "data", ignore=shutil.ignore_patterns("*.sock"))
 
 
 def test_a_server_follows_within_two_seconds(data: Path) -> None:
