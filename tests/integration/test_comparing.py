@@ -19,7 +19,7 @@ from fingerpost.build.diff.texts import Texts, TextsKind
 from fingerpost.build.judging import Case
 from fingerpost.build.reindex import Reindexed, Workshop, reindex
 from fingerpost.build.study import Study
-from fingerpost.cli.desks import LocalDesk
+from fingerpost.cli.local_desk import LocalDesk
 from fingerpost.cli.revisions import print_json, print_table
 from fingerpost.client.catalog_types import StoredRevision
 from fingerpost.serve.revision_format import decode

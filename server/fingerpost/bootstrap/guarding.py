@@ -15,7 +15,7 @@ from fingerpost.rpc.call import Observer
 from fingerpost.rpc.catalog_service import CatalogService
 from fingerpost.rpc.denials import Denials
 from fingerpost.rpc.local_door import user_name
-from fingerpost.rpc.tls import is_loopback
+from fingerpost.rpc.tls import check_address, is_loopback
 from fingerpost.settings import Settings
 from fingerpost.types import Principal
 
@@ -65,6 +65,7 @@ def guarded(
 
 
 def _check(settings: Settings) -> None:
+    check_address(settings.listen)
     if settings.access:
         return
     admin = settings.admin_listen

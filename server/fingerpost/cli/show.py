@@ -14,7 +14,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from fingerpost import errors
-from fingerpost.cli.desks import proposal_seen
 from fingerpost.cli.promises import promised
 from fingerpost.cli.proposals import proposed
 from fingerpost.errors import ErrorReason, FingerpostError
@@ -117,6 +116,8 @@ def reindexed(result: "Reindexed") -> None:
     size = f"{result.routes_count} routes, {result.exemplars_count} exemplars"
     if result.proposal is not None:
         _out.print(f"Published revision [bold]{activation.revision[:12]}[/]: {size}.")
+        from fingerpost.cli.local_desk import proposal_seen  # needs the client, which reindexes seldom do
+
         proposed(proposal_seen(result.proposal))
     else:
         verb = "now serves" if result.changed else "already serves"

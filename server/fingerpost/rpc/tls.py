@@ -95,8 +95,7 @@ def certificates_of(settings: Settings, listen: str) -> Certificates | None:
     Raises:
         InvalidRequest: half of a pair, files that cannot be used, or plain text beyond loopback without being told to.
     """
-    if ":" not in listen:
-        raise _refused("listen", f"{listen} is no address: give HOST:PORT, as in 127.0.0.1:50051")
+    check_address(listen)
     certificate, key, client_ca = settings.tls_certificate, settings.tls_key, settings.tls_client_ca
     if certificate and key:
         return Certificates(Path(certificate), Path(key), Path(client_ca) if client_ca else None)
@@ -112,6 +111,16 @@ def certificates_of(settings: Settings, listen: str) -> Certificates | None:
             )
         _log.warning("plaintext", listen=listen, effect="whoever is between can read prompts")
     return None
+
+
+def check_address(listen: str) -> None:
+    """Refuse what cannot be listened on.
+
+    Raises:
+        InvalidRequest: it is not HOST:PORT.
+    """
+    if ":" not in listen:
+        raise _refused("listen", f"{listen} is no address: give HOST:PORT, as in 127.0.0.1:50051")
 
 
 def is_loopback(listen: str) -> bool:
