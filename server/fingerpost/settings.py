@@ -76,6 +76,21 @@ class Settings(BaseSettings):
     traces_endpoint: str = Field(
         "", description="URL of an OpenTelemetry collector, OTLP over HTTP, as http://127.0.0.1:4318; empty: no traces."
     )
+    decision_log: str = Field(
+        "", description="Folder to write sampled decisions to, without their texts, as lines of JSON; empty: none."
+    )
+    decision_log_share: float = Field(
+        1.0, gt=0, le=1, description="Share of decisions that are written to the decision log."
+    )
+    decision_log_days: int = Field(
+        30, ge=1, le=3_650, description="After so many days a file of the decision log is removed."
+    )
+    decision_log_text_days: int = Field(
+        0, ge=0, le=3_650, description="Above 0, texts are written too, and their files removed after so many days."
+    )
+    decision_log_bytes: int = Field(
+        1_073_741_824, ge=1_048_576, description="Room of the decision log; the oldest files go when it is full."
+    )
     default_deadline_ms: int = Field(
         2_000, ge=1, le=600_000, description="Time for a call that sets no deadline, milliseconds."
     )

@@ -133,6 +133,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "secure-it.md",
         "change-a-route.md",
         "show-what-is-routed.md",
+        "replay-decisions.md",
         "learn-from-traffic.md",
         "read-the-report.md",
     }
@@ -491,6 +492,21 @@ def test_show_what_is_routed(data: Path, tmp_path: Path) -> None:
     printed = typed(folder, "\n".join(blocks(GUIDES / "show-what-is-routed.md")))
     assert "# How catalog default routes" in printed
     assert "| route | code | utterances\\_added |  | 1 |" in printed
+
+
+@pytest.mark.alone
+def test_replay_decisions(data: Path, tmp_path: Path) -> None:
+    """Decisions are written down without their texts, then with them, and replayed with two revisions."""
+    folder = clone_to(tmp_path / "clone")
+    data.rename(folder / "data")
+    shell = ["trap 'kill $(jobs -p) || true' EXIT", *blocks(GUIDES / "replay-decisions.md")]
+    printed = typed(folder, moved("\n".join(shell), {"50071": free_ports(1)[0]}))
+    first = printed[: printed.index('"decision_id"') + 2_000]
+    assert '"text_hash"' in first
+    assert '"text":' not in printed, "the rows that are shown have none"
+    assert printed.count("3 logged decisions") == 2
+    assert "Passed over: 1 (no text)" in printed
+    assert "0.0% of the traffic is decided otherwise" in printed
 
 
 def free_ports(count: int) -> list[str]:

@@ -21,6 +21,8 @@ _OURS_ALONE = {
     "tls_key": "",
     "tls_client_ca": "",
     "metrics_listen": "",
+    "traces_endpoint": "",
+    "decision_log": "",
 }
 
 

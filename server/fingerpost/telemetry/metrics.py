@@ -63,6 +63,7 @@ class Metrics:
         self._callers = cache(self._counter(names.CALLERS).labels)
         self._decisions = cache(self._counter(names.DECISIONS).labels)
         self._reasons = cache(self._counter(names.REASONS).labels)
+        self._logged = cache(self._counter(names.LOGGED).labels)
         self._degraded = cache(self._counter(names.DEGRADED).labels)
         self._similarity = cache(self._histogram(names.SIMILARITY).labels)
         self._margin = cache(self._histogram(names.MARGIN).labels)
@@ -89,6 +90,10 @@ class Metrics:
     def refused(self, cause: str) -> None:
         """Count a caller who was not let in."""
         self._callers(cause).inc()
+
+    def logged(self, result: str, count: int) -> None:
+        """Count rows of the decision log; from any thread."""
+        self._logged(result).inc(count)
 
     def lagged(self, seconds: float) -> None:
         """Note how late the event loop was."""

@@ -44,6 +44,12 @@ CALLERS = Metric(
 )
 DECISIONS = Metric("fingerpost_decisions_total", _C, ("catalog", "outcome"), "Decisions, batch items each for itself.")
 REASONS = Metric("fingerpost_reasons_total", _C, ("catalog", "reason"), "Reasons that decisions gave.")
+LOGGED = Metric(
+    "fingerpost_decision_log_rows_total",
+    _C,
+    ("result",),
+    "Rows of the decision log: written, late (more than could be written in time) or disk (it refused).",
+)
 DEGRADED = Metric("fingerpost_degraded_total", _C, ("catalog", "reason"), "Decisions without the full path.")
 COVERAGE = Metric(
     "fingerpost_coverage_ratio", _G, ("catalog",), "Share of about the last 1,000 decisions made by the full path."

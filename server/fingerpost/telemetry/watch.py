@@ -1,6 +1,7 @@
-"""Watch: the metrics endpoint, the event loop's lag and the traces, as long as a server runs."""
+"""Watch: the metrics endpoint, the event loop's lag, traces and the decision log, as long as a server runs."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
@@ -9,6 +10,7 @@ import structlog
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
 from fingerpost.rpc.call import Observer
 from fingerpost.settings import Settings
+from fingerpost.telemetry.decision_log import DecisionLog, Rules, read_key
 from fingerpost.telemetry.lag import watch_lag
 from fingerpost.telemetry.metrics import Metrics, Read, ReadPid
 
@@ -27,6 +29,7 @@ class Watch:
         self._endpoint: WSGIServer | None = None
         self._lag: asyncio.Task[None] | None = None
         self._traces = _traces(settings.traces_endpoint) if settings.traces_endpoint else None
+        self._decisions = _decision_log(settings, self.metrics) if settings.decision_log else None
 
     @property
     def address(self) -> str:
@@ -35,14 +38,17 @@ class Watch:
 
     @property
     def observers(self) -> tuple[Observer, ...]:
-        return (self.metrics,) if self._traces is None else (self.metrics, self._traces)
+        wanted: tuple[Observer | None, ...] = (self.metrics, self._traces, self._decisions)
+        return tuple(one for one in wanted if one is not None)
 
     def start(self) -> None:
         """Listen and watch; on the event loop.
 
         Raises:
-            FailedPrecondition: ADDRESS_UNAVAILABLE.
+            FailedPrecondition: ADDRESS_UNAVAILABLE; or the decision log cannot be written.
         """
+        if self._decisions is not None:
+            self._decisions.start()
         self._endpoint = self._listen()
         self._lag = asyncio.create_task(watch_lag(self.metrics.lagged))
 
@@ -55,6 +61,8 @@ class Watch:
             self._endpoint.server_close()
         if self._traces is not None:
             await asyncio.to_thread(self._traces.close)
+        if self._decisions is not None:
+            await asyncio.to_thread(self._decisions.close)
 
     def _listen(self) -> WSGIServer | None:
         listen = self._settings.metrics_listen
@@ -71,6 +79,18 @@ class Watch:
             ) from error
         _log.info("metrics_served", address=f"http://{host}:{endpoint.server_port}/metrics")
         return endpoint
+
+
+def _decision_log(settings: Settings, metrics: Metrics) -> DecisionLog:
+    texts = settings.decision_log_text_days
+    rules = Rules(
+        folder=Path(settings.decision_log),
+        share=settings.decision_log_share,
+        keep_text=texts > 0,
+        days=min(settings.decision_log_days, texts or settings.decision_log_days),
+        room_bytes=settings.decision_log_bytes,
+    )
+    return DecisionLog(rules, read_key(settings.data), metrics.logged)
 
 
 def _traces(endpoint: str) -> "Traces":

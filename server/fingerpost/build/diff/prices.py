@@ -39,7 +39,7 @@ def cost_of(models: Sequence[tuple[Model, Model]], tokens: Tokens) -> Cost:
     """
     priced = [
         (before, after)
-        for before, after in ((_price(one, tokens), _price(other, tokens)) for one, other in models)
+        for before, after in ((price_of(one, tokens), price_of(other, tokens)) for one, other in models)
         if before is not None and after is not None
     ]
     return Cost(
@@ -47,11 +47,11 @@ def cost_of(models: Sequence[tuple[Model, Model]], tokens: Tokens) -> Cost:
         before_usd_micros=_mean(before for before, _ in priced),
         after_usd_micros=_mean(after for _, after in priced),
         texts=len(priced),
-        unpriced=tuple(sorted({m.name for pair in models for m in pair if _price(m, tokens) is None})),
+        unpriced=tuple(sorted({m.name for pair in models for m in pair if price_of(m, tokens) is None})),
     )
 
 
-def _price(model: Model, tokens: Tokens) -> float | None:
+def price_of(model: Model, tokens: Tokens) -> float | None:
     """Micro-dollars of one request; None where one of the two prices is unknown."""
     if model.input_price_usd_micros is None or model.output_price_usd_micros is None:
         return None

@@ -56,3 +56,58 @@ def diff(
         print_json(found)
     else:
         print_diff(found, every=every)
+
+
+@app.command(epilog="Example: fingerpost replay decisions --revision 1a2b3c4d5e6f")
+def replay(
+    log: Annotated[
+        Path,
+        typer.Argument(
+            help="A decision log: the folder that FINGERPOST_DECISION_LOG names, or a file of it; or a file of cases."
+        ),
+    ],
+    revision: Annotated[
+        str, typer.Option(help="The first characters of a digest; by default the revision in force.")
+    ] = "",
+    texts: Annotated[
+        Path | None, typer.Option(help="Texts for rows without any, of .jsonl, .csv or .txt: those that fit are taken.")
+    ] = None,
+    data: Data = Path("data"),
+    catalog: Catalog = "default",
+    input_tokens: Annotated[
+        int, typer.Option(min=0, help="Input tokens that a request is taken to have, as the provider counts them.")
+    ] = 100,
+    output_tokens: Annotated[int, typer.Option(min=0, help="Output tokens likewise.")] = 300,
+    examples: Annotated[int, typer.Option(min=0, help="Texts shown of each group.")] = 1,
+    json: Json = False,
+) -> None:
+    """Decide logged requests anew with a revision: what changes, for which share of the traffic, at which cost.
+
+    Cases, with or without labels, are compared with what the catalog serves now, as `fingerpost diff active REVISION
+    --cases` does.
+    """
+    from fingerpost.bootstrap.comparing import ACTIVE, Asked, compare_revisions
+    from fingerpost.bootstrap.replaying import replay_log
+    from fingerpost.build.diff.prices import Tokens
+    from fingerpost.build.replay.reading import is_log
+    from fingerpost.cli.diff import print_diff, print_json as print_diff_json
+    from fingerpost.cli.progress import progress
+    from fingerpost.cli.replay import print_json, print_replayed
+    from fingerpost.telemetry.logs import configure_logs
+
+    configure_logs("auto")
+    tokens = Tokens(input_tokens, output_tokens)
+    if not is_log(log):
+        with progress() as bar:
+            diff = compare_revisions(data, (ACTIVE, revision or ACTIVE), catalog, Asked(log), tokens, bar)
+        if json:
+            print_diff_json(diff)
+        else:
+            print_diff(diff, every=False)
+        return
+    with progress() as bar:
+        found = replay_log(data, log, catalog, revision, texts, tokens, bar)
+    if json:
+        print_json(found)
+    else:
+        print_replayed(found, examples=examples)

@@ -1,0 +1,1 @@
+"""Replay: what a revision would have decided for the requests of a decision log."""
