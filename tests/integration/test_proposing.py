@@ -100,6 +100,18 @@ REFUSED: list[tuple[Step, type[FingerpostError], str]] = [
 ]
 
 
+def test_another_name_is_not_another_person(store: Store) -> None:
+    """Who proposed under one of their names cannot approve under another, nor approve twice."""
+    ledger = store.ledger()
+    propose(ledger, "os:ann", key(), "default", "r", "", 2)
+    with pytest.raises(PermissionDenied):
+        approve(ledger, "ann", key(), "default", "r", "", frozenset({"os:ann"}))
+    approve(ledger, "os:bob", key(), "default", "r", "")
+    with pytest.raises(FailedPrecondition, match="already"):
+        approve(ledger, "bob", key(), "default", "r", "", frozenset({"os:bob"}))
+    assert approve(ledger, "cid", key(), "default", "r", "").state is ProposalState.APPROVED
+
+
 @pytest.mark.parametrize(("step", "error", "reason"), REFUSED)
 def test_what_a_proposals_state_does_not_allow(
     store: Store, step: Step, error: type[FingerpostError], reason: str

@@ -151,7 +151,8 @@ def _repeated(part: str, values: Sequence[str], key: str) -> Iterator[tuple[KeyP
 
 
 def _principal(entry: PrincipalEntry) -> Principal:
-    return Principal(entry.name, frozenset(AccessRole(role) for role in entry.roles), entry.tenant)
+    also = frozenset(f"os:{name}" for name in entry.users)
+    return Principal(entry.name, frozenset(AccessRole(role) for role in entry.roles), entry.tenant, also)
 
 
 def _token(entry: TokenEntry, owner: Principal) -> Token:

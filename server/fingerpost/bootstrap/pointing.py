@@ -175,7 +175,7 @@ def approve_revision(data: DataFolder, catalog: str, revision: str, comment: str
     with open_pointers(data) as pointers:
         digest = whole(data, named(data, revision)).digest
         author = by or myself()
-        return approve(pointers.ledger, author.actor, author.key, catalog, digest, comment)
+        return approve(pointers.ledger, author.actor, author.key, catalog, digest, comment, author.also)
 
 
 def reject_revision(data: DataFolder, catalog: str, revision: str, comment: str, by: Author | None = None) -> Proposal:

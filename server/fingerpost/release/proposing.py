@@ -50,8 +50,25 @@ def propose(
     return _after(ledger, key, work)
 
 
-def approve(ledger: Ledger, actor: str, key: str, catalog: str, revision: str, comment: str) -> Proposal:
+def approve(
+    ledger: Ledger,
+    actor: str,
+    key: str,
+    catalog: str,
+    revision: str,
+    comment: str,
+    also: frozenset[str] = frozenset(),
+) -> Proposal:
     """Approve a proposed revision, which changes nothing of what is served.
+
+    Args:
+        ledger: Where it is written down.
+        actor: Who approves.
+        key: Of this change.
+        catalog: Its name.
+        revision: The proposed one's digest.
+        comment: For the record; at most 1,000 characters.
+        also: Other names of the same person in the audit.
 
     Raises:
         NotFound: PROPOSAL_NOT_FOUND.
@@ -65,11 +82,12 @@ def approve(ledger: Ledger, actor: str, key: str, catalog: str, revision: str, c
     def work(records: Records) -> Event:
         entries = records.entries(catalog, revision)
         proposal = _open(entries, catalog, revision)
-        if actor in _proposers(entries):
+        mine = {actor} | also
+        if mine & _proposers(entries):
             raise PermissionDenied(
                 f"{actor} proposed revision {revision[:12]}: somebody else must approve it", ErrorReason.SELF_APPROVAL
             )
-        if any(one.actor == actor for one in proposal.approvals):
+        if any(one.actor in mine for one in proposal.approvals):
             raise _closed(f"{actor} approved revision {revision[:12]} already")
         return Event(actor, Action.APPROVE, catalog, revision, _said(comment))
 

@@ -207,7 +207,7 @@ def _author(given_key: str) -> Author:
         raise InternalError("nobody is known who calls, on a listener that knows everybody: report it")
     key = key_of(given_key) or uuid.uuid4().hex
     whole = "\0".join((call.principal.name, call.method, key))
-    return Author(call.principal.name, hashlib.sha256(whole.encode()).hexdigest())
+    return Author(call.principal.name, hashlib.sha256(whole.encode()).hexdigest(), call.principal.also)
 
 
 def _sequence(token: str) -> int:

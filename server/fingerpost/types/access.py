@@ -23,6 +23,7 @@ class Principal:
     name: str  # as the audit calls them; os:NAME for a user of this machine
     roles: frozenset[AccessRole]
     tenant: str = ""  # for whom they speak; empty: for any
+    also: frozenset[str] = frozenset()  # what the audit calls them elsewhere: os:NAME of their users of this machine
 
 
 @dataclass(frozen=True, slots=True)

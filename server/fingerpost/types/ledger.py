@@ -123,6 +123,7 @@ class Author:
 
     actor: str
     key: str
+    also: frozenset[str] = frozenset()  # other names of the same person in the audit
 
 
 @dataclass(frozen=True, slots=True)
