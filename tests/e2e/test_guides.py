@@ -453,7 +453,6 @@ def test_replicas_on_postgresql(data: Path, tmp_path: Path, postgres: Postgres) 
     assert "already" in printed.partition("now serves")[0], "the pointer of the data folder was taken over"
 
 
-@pytest.mark.alone
 def test_secure_it(data: Path, tmp_path: Path) -> None:
     """The guide's authority and certificates are made, who has one is answered, and a renewed one is used."""
     folder = clone_to(tmp_path / "clone")
@@ -471,7 +470,6 @@ def test_secure_it(data: Path, tmp_path: Path) -> None:
     assert not any((folder / name).exists() for name in ("certificates", "access.yaml", "app.token"))
 
 
-@pytest.mark.alone
 def test_change_a_route(data: Path, tmp_path: Path) -> None:
     """The guide's changes are proposed, approved by another, served, and gone back from."""
     folder = clone_to(tmp_path / "clone")
@@ -494,7 +492,6 @@ def test_show_what_is_routed(data: Path, tmp_path: Path) -> None:
     assert "| route | code | utterances\\_added |  | 1 |" in printed
 
 
-@pytest.mark.alone
 def test_replay_decisions(data: Path, tmp_path: Path) -> None:
     """Decisions are written down without their texts, then with them, and replayed with two revisions."""
     folder = clone_to(tmp_path / "clone")

@@ -26,6 +26,7 @@ from fingerpost import v1
 from fingerpost.access.editing import add_token, revoke_token
 from fingerpost.access.tokens import hashed
 from fingerpost.client import AsyncClient, Client
+from fingerpost.client.catalogs import CatalogClient
 from fingerpost.errors import (
     ErrorReason,
     FailedPrecondition,
@@ -458,11 +459,15 @@ async def test_the_inner_address_lets_nobody_in(tmp_path: Path) -> None:
 async def test_the_ways_do_not_meet(tmp_path: Path, known: Known) -> None:
     """The public listener has no admin service, and the admin listener routes nothing, with every token."""
     async with (
-        serving(data=tmp_path, admin_listen="", access=str(known.path)),
+        serving(data=tmp_path, admin_listen="", access=str(known.path)) as served,
         grpc.aio.insecure_channel(f"unix:{tmp_path}/admin.sock") as channel,
     ):
         stub: Any = RouterServiceStub(channel)
         assert (await answer(stub.Route, _METHODS["Route"], bearer(known["caller"])))[0] == "UNIMPLEMENTED"
+        catalogs = CatalogClient(served.address, token=known["operator"])
+        with pytest.raises(FailedPrecondition, match="admin listener"):
+            await asyncio.to_thread(catalogs.catalogs)
+        catalogs.close()
 
 
 @on_loop

@@ -13,6 +13,7 @@ from fingerpost.access.files import AccessFile, PrincipalEntry, Read, TokenEntry
 from fingerpost.access.tokens import Made, make
 from fingerpost.durable import lock, put_file, storing
 from fingerpost.errors import InvalidRequest, NotFound
+from fingerpost.types import AccessRole
 
 _MODE = 0o600
 _NEW = """\
@@ -53,7 +54,7 @@ def add_token(
         read = _read(path)
         known = next((one for one in read.content.principals if one.name == name), None)
         if known is None:
-            _check_roles(roles, f"{name} is new: give at least one --role")
+            _check_roles(name, roles)
             owner = PrincipalEntry.model_construct(name=name, roles=list(roles), tenant=tenant)
             read = _with_item(read, "principals", _principal_lines(owner))
         else:
@@ -160,9 +161,13 @@ def _before_tokens(lines: Sequence[str], new: Sequence[str]) -> list[str]:
     return [*lines[:place], *new, *lines[place:]]
 
 
-def _check_roles(roles: Sequence[str], message: str) -> None:
+def _check_roles(name: str, roles: Sequence[str]) -> None:
+    known = [role.value for role in AccessRole]
+    unknown = sorted(set(roles) - set(known))
+    if unknown:
+        raise InvalidRequest(f"no role is called {', '.join(unknown)}: use some of {', '.join(known)}")
     if not roles:
-        raise InvalidRequest(message)
+        raise InvalidRequest(f"{name} is new: give at least one --role")
 
 
 def _principal_lines(entry: PrincipalEntry) -> list[str]:

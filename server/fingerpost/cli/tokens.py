@@ -40,6 +40,9 @@ def show_list(content: "AccessFile", *, as_json: bool) -> None:
         tokens = [token.model_dump(exclude={"hash"}) for token in content.tokens]
         typer.echo(to_json({"principals": [one.model_dump() for one in content.principals], "tokens": tokens}))
         return
+    if not content.principals:
+        _out.print("Nobody is known yet. Next: fingerpost token add NAME --role caller")
+        return
     table = Table("name", "roles", "tenant", "tokens (until)", box=None, header_style="bold", padding=(0, 1, 0, 0))
     for one in content.principals:
         held = [f"{token.id} ({token.expires or 'ever'})" for token in content.tokens if token.owner == one.name]

@@ -37,6 +37,7 @@ _CLASSES: dict[grpc.StatusCode, type[errors.FingerpostError]] = {
     grpc.StatusCode.CANCELLED: errors.Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceeded,
     grpc.StatusCode.DATA_LOSS: errors.DataLoss,
+    grpc.StatusCode.UNIMPLEMENTED: errors.FailedPrecondition,
 }
 
 _STATUS_DETAILS = "grpc-status-details-bin"
@@ -213,7 +214,13 @@ def from_error(error: grpc.RpcError) -> errors.FingerpostError:
             retry_after_ms = delay.ToMilliseconds()
     if reason == errors.ErrorReason.STORAGE_FULL:
         kind = errors.StorageFull
-    return kind(call.details() or "", reason, fields=fields, metadata=metadata, retry_after_ms=retry_after_ms)
+    message = call.details() or ""
+    if call.code() is grpc.StatusCode.UNIMPLEMENTED:  # the library's own words help nobody
+        message = (
+            "what listens there does not know that method: requests go to a server's address, everything about "
+            "catalogs to its admin listener (unix:DATA/admin.sock), and an older server may not have it yet"
+        )
+    return kind(message, reason, fields=fields, metadata=metadata, retry_after_ms=retry_after_ms)
 
 
 def _details(trailing: Sequence[tuple[str, str | bytes]] | None) -> Sequence[Any]:
