@@ -14,24 +14,32 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from fingerpost.errors import DataLoss, StorageFull
+from fingerpost.errors import DataLoss, ErrorReason, StorageFull, Unavailable
+from fingerpost.failpoints import Step, reached
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BROKEN = {errno.EROFS, errno.EIO}
 _NO_FOLDER_LOCKS = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextlib.contextmanager
 def storing(what: str) -> Iterator[None]:
-    """Turn a full disk into an error that says what to do.
+    """Turn what a disk refuses into an error that says what to do.
 
     Raises:
         StorageFull: there is no room for `what`.
+        Unavailable: STORE_UNAVAILABLE, the disk can only be read, or fails.
     """
     try:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise StorageFull(f"no room left to store {what}: free some space and repeat") from error
+        if error.errno in _BROKEN:
+            raise Unavailable(
+                f"{what} cannot be stored ({error.strerror}): see to the disk, then repeat",
+                ErrorReason.STORE_UNAVAILABLE,
+            ) from error
         raise
 
 
@@ -78,6 +86,7 @@ def put_file(path: Path, data: bytes, mode: int | None = None) -> None:
         if mode is not None:
             scratch.chmod(mode)
         scratch.rename(path)
+        reached(Step.FILE_RENAMED)
     finally:
         scratch.unlink(missing_ok=True)
     _sync_folder(path.parent)
@@ -94,6 +103,7 @@ def put_unlocked(path: Path, data: bytes) -> None:
         if path.exists():
             scratch.chmod(stat.S_IMODE(path.stat().st_mode))
         scratch.rename(path)
+        reached(Step.FILE_RENAMED)
     finally:
         scratch.unlink(missing_ok=True)
     _sync_folder(path.parent)
@@ -124,10 +134,13 @@ def fill_folder(target: Path, fill: Callable[[Path], None]) -> None:
     """
     with _scratch(target.parent) as scratch:
         fill(scratch)
+        reached(Step.FOLDER_FILLED)
         _sync_folder(scratch)
         if target.exists():
             target.rename(Path(tempfile.mkdtemp(prefix="quarantine-", dir=target.parent)) / target.name)
+            reached(Step.FOLDER_SET_ASIDE)
         scratch.rename(target)
+        reached(Step.FOLDER_RENAMED)
         _sync_folder(target.parent)
 
 
@@ -154,7 +167,9 @@ def _write(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
         file.flush()
+        reached(Step.FILE_WRITTEN)
         os.fsync(file.fileno())
+    reached(Step.FILE_SYNCED)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -163,3 +178,4 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+    reached(Step.FOLDER_SYNCED)

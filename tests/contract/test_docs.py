@@ -189,9 +189,8 @@ def test_files_of_ours_that_blocks_name_exist(page: Path) -> None:
 
 # --- Names --------------------------------------------------------------------------------------------------------
 
-_OF_COMMANDS = {
-    f"FINGERPOST_{name}" for name in ("TARGET", "TOKEN", "CA", "CERTIFICATE", "KEY", "ENCODER", "PRECISION")
-}
+_COMMANDS = ("TARGET", "TOKEN", "CA", "CERTIFICATE", "KEY", "ENCODER", "PRECISION", "FAILPOINT")
+_OF_COMMANDS = {f"FINGERPOST_{name}" for name in _COMMANDS}
 KNOWN_SETTINGS = {f"FINGERPOST_{name.upper()}" for name in Settings.model_fields} | _OF_COMMANDS
 
 

@@ -23,7 +23,6 @@ from fingerpost.errors import (
     DataLoss,
     ErrorReason,
     FailedPrecondition,
-    FingerpostError,
     NotFound,
     StorageFull,
 )
@@ -140,8 +139,25 @@ def test_every_flipped_bit_is_caught() -> None:
         name = str(random.choice(sorted(good)))
         data = bytearray(good[name])
         data[int(random.integers(len(data)))] ^= 1 << int(random.integers(8))
-        with pytest.raises(FingerpostError):
+        with pytest.raises((DataLoss, FailedPrecondition)):
             decode(digest, {**good, name: bytes(data)})
+
+
+def test_what_is_no_file_in_a_revision_is_refused(tmp_path: Path) -> None:
+    """A link, a folder and a pipe beside the files are named and refused, and never waited for."""
+    digest = put(tmp_path, "a")
+    folder, store = tmp_path / "revisions" / digest, FileRevisionStore(tmp_path / "revisions")
+    for make in (
+        lambda path: path.symlink_to(folder / "report.json"),
+        lambda path: path.mkdir(),
+        os.mkfifo,
+    ):
+        make(folder / "extra")
+        with pytest.raises(FailedPrecondition, match="extra") as refused:
+            store.read(digest)
+        assert refused.value.reason == ErrorReason.ARTEFACT_INCOMPATIBLE
+        (folder / "extra").rmdir() if (folder / "extra").is_dir() else (folder / "extra").unlink()
+    decode(digest, store.read(digest))
 
 
 def test_every_truncation_is_caught() -> None:

@@ -1,11 +1,13 @@
 """Revisions and activations as files: content-addressed folders and one small pointer a catalog."""
 
 import json
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from fingerpost.durable import holds, lock, put_file, put_folder, storing
-from fingerpost.errors import DataLoss, ErrorReason, NotFound
+from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, NotFound
+from fingerpost.failpoints import Step, reached
 from fingerpost.types import Activation
 
 
@@ -29,17 +31,29 @@ class FileRevisionStore:
             with lock(self._folder / ".lock"):
                 if not (target.is_dir() and holds(target, files)):
                     put_folder(target, files)
+        reached(Step.REVISION_STORED)
 
     def read(self, digest: str) -> dict[str, bytes]:
         """All files of a revision, as bytes, unverified.
 
         Raises:
             NotFound: there is no such revision.
+            FailedPrecondition: ARTEFACT_INCOMPATIBLE, it holds what is no file: a link, a folder, a pipe.
         """
         target = self._folder / digest
         if not target.is_dir():
             raise NotFound(f"revision {digest[:12]} is not stored here", ErrorReason.REVISION_NOT_FOUND)
-        return {path.name: path.read_bytes() for path in sorted(target.iterdir()) if not path.is_symlink()}
+        return {path.name: _read_regular(digest, path) for path in sorted(target.iterdir())}
+
+
+def _read_regular(digest: str, path: Path) -> bytes:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise FailedPrecondition(
+            f"revision {digest[:12]}: {path.name} is no regular file: reindex to publish it anew",
+            ErrorReason.ARTEFACT_INCOMPATIBLE,
+            metadata={"file": path.name},
+        )
+    return path.read_bytes()
 
 
 class FileActivationStore:
@@ -77,6 +91,7 @@ class FileActivationStore:
                 if self._generation(activation.catalog) < activation.generation:
                     row = {"revision": activation.revision, "generation": activation.generation}
                     put_file(self._folder / f"{activation.catalog}.json", json.dumps(row).encode() + b"\n")
+        reached(Step.POINTER_FOLLOWED)
 
     def _generation(self, catalog: str) -> int:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fingerpost.backends.file_store import FileActivationStore
+from fingerpost.bootstrap.ballast import with_ballast
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.listing import stored_revisions
 from fingerpost.bootstrap.pointing import myself, open_pointers
@@ -32,6 +33,11 @@ def collect(data: DataFolder, keep_last: int, *, dry_run: bool, by: Author | Non
     """
     if not 1 <= keep_last <= _MOST_KEPT:
         raise InvalidRequest(f"keep 1 to {_MOST_KEPT} revisions of each catalog, not {keep_last}")
+    author = by or myself()
+    return with_ballast(data.root, lambda: _collect(data, keep_last, dry_run, author))
+
+
+def _collect(data: DataFolder, keep_last: int, dry_run: bool, author: Author) -> Collected:
     with open_pointers(data) as pointers:
         entries, head = pointers.ledger.audit()
         stored = {one.digest: one.stored.timestamp() for one in stored_revisions(data.root)}
@@ -40,7 +46,6 @@ def collect(data: DataFolder, keep_last: int, *, dry_run: bool, by: Author | Non
         found = Collected(tuple(digests), _bytes(data, digests), _unused_encoders(data, digests))
         if dry_run or not digests:
             return found
-        author = by or myself()
 
         def work(records: Records) -> Event:
             if records.head() != head:

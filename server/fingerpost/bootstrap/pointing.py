@@ -17,6 +17,7 @@ from fingerpost.backends.file_store import FileActivationStore
 from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.ledger import SqlLedger
 from fingerpost.backends.ledger.opening import open_database
+from fingerpost.bootstrap.ballast import stow, with_ballast
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.sharing import named, offer_if_possible, shared, stored, whole
 from fingerpost.durable import lock, storing
@@ -99,6 +100,7 @@ def open_pointers(data: DataFolder) -> Iterator[Pointers]:
             except BaseException:
                 database.close()
                 raise
+    stow(data.root)
     try:
         yield Pointers(ledger, files, local_user())
     finally:
@@ -134,10 +136,14 @@ def move_pointer(
 
 
 def go_back(data: DataFolder, catalog: str, begins: str | None, by: Author | None = None) -> Activated:
-    """See `release.pointing.roll_back`; needs neither the encoder nor the revision that is served."""
+    """See `release.pointing.roll_back`; needs neither the encoder nor the revision that is served, nor a free disk."""
     check_catalog_name(catalog)
+    author = by or myself()
+    return with_ballast(data.root, lambda: _go_back(data, catalog, begins, author))
+
+
+def _go_back(data: DataFolder, catalog: str, begins: str | None, author: Author) -> Activated:
     with open_pointers(data) as pointers:
-        author = by or myself()
         go = partial(roll_back, pointers.ledger, author.actor, author.key, catalog, begins)
         missing: list[str] = []
 

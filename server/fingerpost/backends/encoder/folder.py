@@ -31,6 +31,7 @@ import numpy as np
 from fingerpost.backends.encoder.source import EncoderSource, Precision, Source, describe
 from fingerpost.durable import lock, put_file, put_folder, storing
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError
+from fingerpost.failpoints import Step, reached
 from fingerpost.types import EncoderId, Vectors
 
 SCHEMA_VERSION = 1
@@ -162,7 +163,9 @@ def write_encoder(encoders: Path, manifest: Manifest, files: Mapping[str, bytes]
         with lock(encoders / ".lock"):
             if not _intact(encoders / digest, digest):
                 put_folder(encoders / digest, {**files, MANIFEST: described})
+            reached(Step.ENCODER_STORED)
             _remember(encoders, manifest.source, digest)
+            reached(Step.ENCODER_REMEMBERED)
     return digest
 
 

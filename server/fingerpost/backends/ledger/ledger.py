@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.schema import activations, audit, audit_head, pointers
 from fingerpost.errors import FieldViolation, InvalidRequest
+from fingerpost.failpoints import Step, reached
 from fingerpost.ports import Records
 from fingerpost.types import Action, Activation, AuditEntry, AuditHead, Event
 
@@ -45,13 +46,18 @@ class SqlLedger:
             known = connection.execute(select(audit).where(audit.c.key == key)).first()
             if known is not None:
                 return _entry(known)
+            reached(Step.LEDGER_LOCKED)
             event = work(_Records(connection))
+            reached(Step.LEDGER_WORKED)
             entry = self._seal(event, key, self._time_us(connection), head)
             connection.execute(insert(audit).values(_row(entry)))
             connection.execute(update(audit_head).values(sequence=entry.sequence, hash=entry.hash))
+            reached(Step.LEDGER_WRITTEN)
             return entry
 
-        return self._database.change(change)
+        entry = self._database.change(change)
+        reached(Step.LEDGER_COMMITTED)
+        return entry
 
     def pointers(self) -> Sequence[Activation]:
         def read(connection: Connection) -> Sequence[Activation]:

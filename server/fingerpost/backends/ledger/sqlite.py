@@ -1,5 +1,6 @@
 """SQLite: the ledger's file, opened so that what was committed survives a kill and a power cut."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -105,7 +106,8 @@ def _told(error: SQLAlchemyError, path: Path) -> FingerpostError | None:
     if not isinstance(error, DatabaseError):
         return None
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+    # On a disk without any room SQLite cannot even make the file by which processes share its index, and says IOERR.
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path.parent)):
         return StorageFull("no room left in the ledger: free some space and repeat")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return _corrupt(path)
@@ -119,3 +121,10 @@ def _told(error: SQLAlchemyError, path: Path) -> FingerpostError | None:
             f"{path} {words.get(code, 'cannot be read or written: see to the disk')}", ErrorReason.STORE_UNAVAILABLE
         )
     return None
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return os.statvfs(folder).f_bavail == 0
+    except OSError:
+        return False

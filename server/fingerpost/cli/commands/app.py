@@ -43,5 +43,11 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    failpoint: Annotated[
+        str, typer.Option(hidden=True, envvar="FINGERPOST_FAILPOINT", help="For tests: see fingerpost.failpoints.")
+    ] = "",
 ) -> None:
-    pass
+    if failpoint:
+        from fingerpost.failpoints import arm_by_setting
+
+        arm_by_setting(failpoint)
