@@ -2,8 +2,8 @@
 
     scripts/long-faults [--times 100] [--seed 1]
 
-Kills every change of a data folder at every named step, each so many times from a fresh folder, and checks what must hold.
-A kill that does not happen ends the run as a failure: it would prove nothing.
+Kills every change of a data folder at every named step, each so many times from a fresh folder, and checks what must
+hold. A kill that does not happen ends the run as a failure: it would prove nothing.
 """
 
 import argparse
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    commit = commit_of("server", "tests")  # of the code that runs, not of what is there at the end
     killed: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, Progress() as bar:
         task = bar.add_task("kills", total=len(CASES))
@@ -35,7 +36,7 @@ def main() -> None:
             )
             bar.advance(task)
     results = {
-        "commit": commit_of("server", "tests"),
+        "commit": commit,
         "machine": machine(),
         "command": f"scripts/long-faults --times {arguments.times} --seed {arguments.seed}",
         "date": datetime.now(UTC).date().isoformat(),
