@@ -134,6 +134,7 @@ def until(holds: Callable[[], bool]) -> None:
 # --- Activations ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("D10")
 def test_activations_reach_every_replica(site: Site, serve: Serve) -> None:
     """New replicas with empty folders serve what is active; activations reach them told and untold, late and twice."""
     replicas = [serve(site.home / f"replica-{number}", **site.settings()) for number in (1, 2)]
@@ -181,6 +182,7 @@ def test_a_pointer_that_is_none_stops_nothing(site: Site, serve: Serve) -> None:
 # --- The database goes away -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("D5", "D8")
 def test_routing_goes_on_without_the_database(site: Site, serve: Serve) -> None:
     """The cluster crashes under load: every call is answered, servers start without it, and all catch up afterwards."""
     replica = serve(site.give_encoder(site.home / "replica"), **site.settings())
@@ -231,6 +233,7 @@ def test_routing_goes_on_without_the_database(site: Site, serve: Serve) -> None:
     assert len(events(replica, "ledger_followed")) >= 2
 
 
+@pytest.mark.fault("D9")
 def test_a_partition_ends_serving_where_the_policy_is_strict(site: Site, serve: Serve) -> None:
     """A silent network is noticed; past its age a strict server leaves the balancers, and comes back by itself."""
     with running_proxy(site.database.port) as proxy:
@@ -257,6 +260,7 @@ def test_a_partition_ends_serving_where_the_policy_is_strict(site: Site, serve: 
 # --- What is shared is damaged --------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("S5")
 def test_a_damaged_shared_revision_is_refused_until_it_is_mended(site: Site, serve: Serve) -> None:
     """A flipped bit in the shared folder keeps the last good revision in force; the publisher's copy mends it."""
     replica = serve(site.give_encoder(site.home / "replica"), **site.settings())
@@ -290,6 +294,7 @@ def test_a_damaged_shared_revision_is_refused_until_it_is_mended(site: Site, ser
     until(lambda: serves(replica, fourth))
 
 
+@pytest.mark.fault("S5")
 def test_damage_on_a_replicas_disk_is_mended_from_the_shared_folder(site: Site, serve: Serve) -> None:
     """A server that starts on a damaged revision, without its encoder, fetches both and keeps the damaged one aside."""
     with ExitStack() as stack:
@@ -311,6 +316,7 @@ def test_damage_on_a_replicas_disk_is_mended_from_the_shared_folder(site: Site, 
     assert "index.faiss of revision" in told["error"]
 
 
+@pytest.mark.fault("D8")
 def test_a_server_that_does_not_reach_the_shared_folder_starts(site: Site, serve: Serve) -> None:
     """Without shared folder and database a server starts with what it has."""
     replica = serve(site.give_encoder(site.home / "replica"), **site.settings())

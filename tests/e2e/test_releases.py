@@ -21,6 +21,7 @@ def data(published: Path, tmp_path: Path) -> Path:
     return shutil.copytree(published, tmp_path / "data", ignore=shutil.ignore_patterns("*.sock"))
 
 
+@pytest.mark.fault("S13")
 def test_a_server_follows_within_two_seconds(data: Path) -> None:
     """A roll back reaches a running server; a damaged current revision and a missing encoder do not keep it."""
     first = active(data)
@@ -60,6 +61,7 @@ def test_wrong_input_changes_nothing(data: Path) -> None:
     assert fingerpost("audit", "list", "--data", data, "--json").stdout == before
 
 
+@pytest.mark.fault("X11")
 def test_a_rewritten_audit_is_found_out(data: Path, tmp_path: Path) -> None:
     """An entry that was changed behind the program's back is named; the exported file has every hash."""
     with sqlite3.connect(data / "ledger.sqlite") as connection:
@@ -71,6 +73,7 @@ def test_a_rewritten_audit_is_found_out(data: Path, tmp_path: Path) -> None:
     assert json.loads(line)["actor"] == "os:nobody"
 
 
+@pytest.mark.fault("S14", "X10")
 def test_a_damaged_ledger_leaves_the_server_alone(data: Path) -> None:
     """Commands refuse with exit code 6 and say what to do; a server starts and answers."""
     (data / "ledger.sqlite").write_bytes(b"not a database" * 1_000)

@@ -168,6 +168,7 @@ def test_the_asynchronous_client_answers_alike(starter: ServerProcess) -> None:
     assert batched.embedding == decision.embedding
 
 
+@pytest.mark.fault("S10", "S16")
 @pytest.mark.alone
 def test_a_changed_route_file_reaches_traffic_without_a_failed_call(data: Path, routes: Path, serve: Serve) -> None:
     """Under 200 calls a second, a reindex is served within 2 s, no call fails, each reply names one revision."""
@@ -311,6 +312,7 @@ def test_catalogs_are_served_apart(data: Path, tmp_path: Path, serve: Serve) -> 
         assert health.Check(health_pb2.HealthCheckRequest(service="catalog:team-a")).status == 1
 
 
+@pytest.mark.fault("S5")
 def test_a_damaged_revision_is_refused_and_the_last_good_one_serves(data: Path, routes: Path, serve: Serve) -> None:
     """An activated revision whose index has one flipped bit is refused and counted; calls go on with the old one."""
     server = serve(data)
@@ -347,6 +349,7 @@ def test_nothing_published_is_not_serving(encoders_folder: Path, tmp_path: Path,
         client.route("x")
 
 
+@pytest.mark.fault("S7")
 @pytest.mark.parametrize("file", ["model.int8.onnx", "tokenizer.json", "encoder.json", "canaries.int8.npy"])
 def test_a_tampered_encoder_is_refused_at_start(data: Path, serve: Serve, file: str) -> None:
     """One changed byte in an encoder file keeps the server NOT_SERVING, and the log names the file."""

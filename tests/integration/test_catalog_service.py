@@ -117,6 +117,7 @@ def denials(site: Site) -> list[AuditEntry]:
     return [one for one in read_audit(DataFolder(site.root))[0] if one.event.action is Action.DENY]
 
 
+@pytest.mark.fault("X2")
 @on_loop
 async def test_every_role_may_call_exactly_what_the_table_says(site: Site) -> None:
     """Each method with a token of each role; whoever asked for more stands in the audit, once."""
@@ -177,6 +178,7 @@ async def until_known(stub: Any, token: str) -> None:
             return
 
 
+@pytest.mark.fault("D6")
 @on_loop
 async def test_a_reply_that_is_lost(site: Site) -> None:
     """The connection breaks after the server got the change: the client repeats it, and it is made once."""
@@ -195,6 +197,7 @@ async def test_a_reply_that_is_lost(site: Site) -> None:
     assert [one.event.revision for one in entries] == [site.revisions[0], second]
 
 
+@pytest.mark.fault("S11")
 @on_loop
 async def test_one_of_a_hundred_wins(site: Site) -> None:
     """Of 100 activations that expect the same generation one succeeds; the others are told the current one."""
@@ -323,6 +326,7 @@ async def test_the_audit_page_by_page(site: Site) -> None:
             assert len(await in_thread(ada.audit)) == 8
 
 
+@pytest.mark.fault("S5", "X10")
 @on_loop
 async def test_damage_is_told(site: Site) -> None:
     """A damaged revision and a changed audit are DATA_LOSS, with the name of what is wrong; serving goes on."""
@@ -406,6 +410,7 @@ def test_a_removed_revision_cannot_be_activated_any_more(site: Site) -> None:
     assert told(site.root) == (site.revisions[0], 1)
 
 
+@pytest.mark.fault("S12")
 def test_approvals_hold_through_every_way(site: Site) -> None:
     """What the policy in force asks for cannot be passed by with the command line either."""
     from fingerpost.bootstrap.pointing import move_pointer

@@ -210,6 +210,7 @@ def test_a_process_that_dies_is_started_anew(tmp_path: Path, deadly: str) -> Non
     assert embedded(tmp_path) == [deadly, "afterwards"]
 
 
+@pytest.mark.fault("S10")
 def test_a_revision_that_nobody_holds_is_forgotten(tmp_path: Path) -> None:
     """The process frees a revision once the server let go of it, and keeps the others."""
 

@@ -105,6 +105,7 @@ def jwt(algorithm: str) -> str:
     return ".".join([*(base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts), ""])
 
 
+@pytest.mark.fault("X1")
 @on_loop
 async def test_every_wrong_token_is_refused_alike(tmp_path: Path, known: Known) -> None:
     """Whatever is wrong, the caller is told the same words; the cause is counted."""
@@ -155,6 +156,7 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     return str(found.reason)
 
 
+@pytest.mark.fault("X2")
 @on_loop
 async def test_every_role_may_call_exactly_what_the_table_says(snapshots: Snapshot, known: Known) -> None:
     """Each method of the public listener, with a token of each role."""
@@ -170,6 +172,7 @@ async def test_every_role_may_call_exactly_what_the_table_says(snapshots: Snapsh
         )
 
 
+@pytest.mark.fault("X2")
 def test_every_method_has_a_rule() -> None:
     """A method without a rule would be refused to all, a rule without a method is a mistake."""
     names = [module.name for module in pkgutil.iter_modules(v1.__path__) if module.name.endswith("_service_pb2")]
@@ -214,6 +217,7 @@ async def services_listed(channel: grpc.aio.Channel, headers: tuple[tuple[str, s
     return " ".join(one.name for one in reply.list_services_response.service)
 
 
+@pytest.mark.fault("X3")
 @on_loop
 async def test_forged_headers_prove_nothing(known: Known) -> None:
     """What proxies and other servers send to name somebody is not looked at."""
@@ -236,6 +240,7 @@ async def test_forged_headers_prove_nothing(known: Known) -> None:
         assert counted(served, "nothing_shown") == len(forged) + 1
 
 
+@pytest.mark.fault("X4")
 @on_loop
 async def test_tokens_that_begin_alike_are_two(tmp_path: Path, snapshots: Snapshot) -> None:
     """Two tokens equal in their first 20 characters and more are two principals, whoever came first."""
@@ -270,6 +275,7 @@ _PAYLOADS = [
 ]
 
 
+@pytest.mark.fault("X5")
 @on_loop
 async def test_characters_that_mean_something_elsewhere_mean_nothing(snapshots: Snapshot, known: Known) -> None:
     """In tokens and every text field: refused or answered like any other text, and told to nobody."""
@@ -286,6 +292,7 @@ async def test_characters_that_mean_something_elsewhere_mean_nothing(snapshots: 
         await served.stub.Route(_METHODS["Route"], metadata=bearer(token), timeout=10)
 
 
+@pytest.mark.fault("X6")
 @pytest.mark.alone
 @on_loop
 async def test_ten_thousand_guesses_get_nowhere(known: Known) -> None:

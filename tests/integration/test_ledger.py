@@ -86,6 +86,7 @@ def test_what_fails_leaves_nothing(store: Store) -> None:
     assert (ledger.pointers(), ledger.audit()[1].sequence) == ([], 0)
 
 
+@pytest.mark.fault("S11")
 def test_one_of_a_hundred_activations_wins(store: Store) -> None:
     """Of 100 that expect the same generation one succeeds; the others are told the current one and change nothing."""
     pointers = store.pointers()
@@ -127,6 +128,7 @@ def test_a_folder_of_before_is_taken_over(store: Store) -> None:
     assert store.told() == ("new", 42)
 
 
+@pytest.mark.fault("S1")
 def test_what_a_kill_left_undone_is_done_by_the_next_command(store: Store) -> None:
     """A pointer file that is older than the ledger, or damaged, or gone, is written anew."""
     pointers = store.pointers()
@@ -150,6 +152,7 @@ def _activate_for_ever(data: DataFolder, acknowledged: str) -> None:
             out.flush()
 
 
+@pytest.mark.fault("S1")
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_random_moments_loses_nothing_that_was_acknowledged(store: Store, seed: int) -> None:
     """SIGKILL in the middle of activations: the chain is whole, and each acknowledged one stands in it."""
@@ -197,6 +200,7 @@ def test_going_back(store: Store) -> None:
         go_back(store.data, "team", None)
 
 
+@pytest.mark.fault("X11")
 def test_the_audit_can_only_grow(store: Store) -> None:
     """The database itself refuses to change or remove what was written; who gets around that is found out."""
     pointers = store.pointers()
@@ -229,6 +233,7 @@ def test_entries_before_the_first_and_after_the_last(store: Store) -> None:
     assert verified(*read_audit(store.data)).sequence == 1
 
 
+@pytest.mark.fault("S14")
 def test_a_busy_ledger(tmp_path: Path) -> None:
     """Another process that holds the ledger: wait a while, then UNAVAILABLE, and nothing changed."""
     pointers = pointers_of(tmp_path)
@@ -242,6 +247,7 @@ def test_a_busy_ledger(tmp_path: Path) -> None:
     assert pointers.activate("default", "b").generation == 2
 
 
+@pytest.mark.fault("S14", "X10")
 def test_a_damaged_ledger_and_the_way_out(tmp_path: Path) -> None:
     """Damage is told with what to do, servers keep what they serve, and doing it works."""
     pointers_of(tmp_path).activate("default", "a")
@@ -257,6 +263,7 @@ def test_a_damaged_ledger_and_the_way_out(tmp_path: Path) -> None:
     assert pointers_of(tmp_path).read("default") == Activation("default", "a", 1)
 
 
+@pytest.mark.fault("S14")
 def test_a_ledger_that_lost_its_last_changes(tmp_path: Path) -> None:
     """An older copy of the file: what servers were told is more than it knows, so that nothing is done with it."""
     pointers = pointers_of(tmp_path)
@@ -270,6 +277,7 @@ def test_a_ledger_that_lost_its_last_changes(tmp_path: Path) -> None:
     assert told(tmp_path) == ("b", 2)
 
 
+@pytest.mark.fault("D11")
 def test_a_newer_ledger(store: Store) -> None:
     """A layout that this program does not know is refused, not guessed at."""
     store.pointers()
@@ -290,6 +298,7 @@ def test_a_ledger_of_the_layout_before(store: Store) -> None:
     store.run("DROP INDEX audit_by_revision")
 
 
+@pytest.mark.fault("D11")
 def test_a_ledger_that_a_later_version_has_added_to(store: Store) -> None:
     """Versions run side by side: what a later one added to the layout, and does, an earlier one passes over."""
     store.pointers().activate("default", "a")
@@ -305,6 +314,7 @@ def test_a_ledger_that_a_later_version_has_added_to(store: Store) -> None:
     assert store.run("SELECT version_num FROM alembic_version") == [(later_layout,)]
 
 
+@pytest.mark.fault("S15")
 def test_shared_file_systems_are_refused(tmp_path: Path) -> None:
     """The file system of the folder decides, not one that is mounted elsewhere."""
     mounts = tmp_path / "mountinfo"
@@ -328,6 +338,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(tmp_path)], check=True)
 
 
+@pytest.mark.fault("S3")
 def test_no_room_left(small_disk: Path) -> None:
     """A full disk: STORAGE_FULL, everything acknowledged is there and readable, and with room again it goes on."""
     pointers = pointers_of(small_disk)
@@ -349,6 +360,7 @@ def test_no_room_left(small_disk: Path) -> None:
     assert pointers_of(small_disk).activate("default", "a").generation == len(entries) + 1
 
 
+@pytest.mark.fault("S5")
 def test_revisions_are_read_whole_before_they_are_pointed_at(store: Store) -> None:
     """A damaged revision is refused by name, and the pointer stays."""
     a, b = put(store.root, "a"), put(store.root, "b")

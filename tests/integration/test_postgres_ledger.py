@@ -94,6 +94,7 @@ def backends(machine: PostgresStore) -> list[int]:
 # --- A connection that breaks --------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("D6")
 @pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.CUT_REPLIED])
 def test_a_connection_that_is_cut_in_the_commit(far: PostgresStore, proxy: Proxy, fault: Fault) -> None:
     """Whether the commit arrived or not: the change is repeated with its key, and has exactly one effect."""
@@ -107,6 +108,7 @@ def test_a_connection_that_is_cut_in_the_commit(far: PostgresStore, proxy: Proxy
     assert activate(ledger, "os:x", "key", "default", "second", 1) == done
 
 
+@pytest.mark.fault("D6")
 def test_a_commit_whose_outcome_stays_unknown(far: PostgresStore, proxy: Proxy) -> None:
     """When no later attempt gets through, it is told that the change may have been made; as here it was."""
     ledger = far.ledger()
@@ -126,6 +128,7 @@ def test_a_connection_that_is_cut_before_the_commit(far: PostgresStore, proxy: P
     assert far.run("SELECT revision FROM pointers") == [("first",)]
 
 
+@pytest.mark.fault("D6")
 def test_a_backend_that_is_ended_in_the_middle(machine: PostgresStore) -> None:
     """An administrator ends the session while the change is at work: the work is done again, with one effect."""
     ledger, calls = machine.ledger(), []
@@ -157,6 +160,7 @@ def test_idle_connections_that_broke(machine: PostgresStore) -> None:
 # --- A database that is slow, busy or silent -----------------------------------------------------------------------
 
 
+@pytest.mark.fault("D7")
 def test_all_connections_are_in_use(machine: PostgresStore) -> None:
     """Who finds no connection free waits a moment, then is told so."""
     database = open_postgres(machine.data.store, connections=1)
@@ -172,6 +176,7 @@ def test_all_connections_are_in_use(machine: PostgresStore) -> None:
     database.close()
 
 
+@pytest.mark.fault("D7")
 @pytest.mark.parametrize("held", ["SELECT 1 FROM audit_head FOR UPDATE", "LOCK TABLE audit"])
 def test_a_lock_that_another_holds(machine: PostgresStore, held: str) -> None:
     """A change waits for another one a moment, then is told so, and nothing has changed."""
@@ -193,6 +198,7 @@ def test_a_statement_that_takes_long(machine: PostgresStore) -> None:
     database.close()
 
 
+@pytest.mark.fault("D7")
 def test_a_backend_that_hangs(machine: PostgresStore) -> None:
     """A process of the server that stops without a word is given up after a second, and nothing has changed."""
     pointers = machine.pointers()
@@ -228,6 +234,7 @@ def test_a_standby_that_must_confirm_and_does_not(machine: PostgresStore) -> Non
     assert verified(*ledger.audit()).sequence == 1
 
 
+@pytest.mark.fault("D7")
 def test_a_network_that_goes_silent(far: PostgresStore, proxy: Proxy) -> None:
     """A connection on which nothing passes any more is given up after a second."""
     pointers = far.pointers()
@@ -268,6 +275,7 @@ def small_disk(tmp_path: Path, postgres: Postgres) -> Iterator[PostgresStore]:
         subprocess.run(["umount", place], check=True)
 
 
+@pytest.mark.fault("D7")
 def test_no_room_left(small_disk: PostgresStore) -> None:
     """A full disk: STORAGE_FULL, and everything that was acknowledged is there and readable."""
     ledger, acknowledged = small_disk.ledger(), 0
@@ -289,6 +297,7 @@ def test_no_room_left(small_disk: PostgresStore) -> None:
 # --- A database that is away, or another one -----------------------------------------------------------------------
 
 
+@pytest.mark.fault("D5", "X10")
 @pytest.mark.parametrize("command", [["rollback"], ["audit", "verify"], ["reindex", "--routes", "routes"]])
 def test_commands_without_the_database(tmp_path: Path, command: list[str]) -> None:
     """They say that it cannot be reached, end with 6, and change nothing; no password is shown."""
@@ -310,6 +319,7 @@ def test_commands_with_the_database(machine: PostgresStore, other: PostgresStore
     assert machine.told() == other.told() == (digest, 1)
 
 
+@pytest.mark.fault("D7")
 def test_failover(tmp_path: Path) -> None:
     """A URL of two hosts finds the one that can be written, before and after they change their roles."""
     with running_postgres() as primary, running_postgres(primary) as standby:
@@ -352,6 +362,7 @@ def _until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.fault("D7")
 def test_a_primary_that_becomes_read_only(machine: PostgresStore) -> None:
     """A connection that can only read by now is not kept: the next change asks for one that can write."""
     pointers = machine.pointers()
@@ -532,6 +543,7 @@ def _moving_in_vain(records: Records) -> Event:
     raise NotFound("no")
 
 
+@pytest.mark.fault("D10")
 def test_news_after_the_connection_broke(machine: PostgresStore, news: PointerNews) -> None:
     """A connection that broke is made anew; what was missed meanwhile ends the wait too."""
     assert woken_by(news, lambda: [machine.run(f"SELECT pg_terminate_backend({pid})") for pid in backends(machine)])

@@ -48,6 +48,7 @@ def entries_of(ledger: SqlLedger, revision: str) -> list[str]:
     return [str(one.event.action) for one in ledger.audit()[0] if one.event.revision == revision]
 
 
+@pytest.mark.fault("S12")
 def test_from_proposal_to_activation(store: Store) -> None:
     """Two others approve, then it is served; each step is on record with its comment."""
     ledger = store.ledger()
@@ -68,6 +69,7 @@ def test_from_proposal_to_activation(store: Store) -> None:
     verified(*ledger.audit())
 
 
+@pytest.mark.fault("S12")
 def test_authors_never_approve_their_own(store: Store) -> None:
     """Neither who proposed it nor who proposed it before it was rejected and proposed anew by another."""
     ledger = store.ledger()
@@ -171,6 +173,7 @@ class Twin:
             self.served.append((revision, max(then, self.served[-1][1])))
 
 
+@pytest.mark.fault("S12")
 @pytest.mark.parametrize("seed", range(3))
 def test_a_random_history_agrees_with_its_twin(store: Store, seed: int) -> None:
     """After any steps of anybody, exactly those are allowed that a careful clerk would allow."""

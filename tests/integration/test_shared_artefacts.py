@@ -118,6 +118,7 @@ def test_half_an_upload_is_none_until_it_is_completed(
     assert contents(replica) == contents(publisher)
 
 
+@pytest.mark.fault("S6")
 def test_a_bit_flip_in_any_shared_file_is_refused(publisher: Path, digest: str, tmp_path: Path, shared: Path) -> None:
     """Whichever file is damaged there, nothing gets its name here, it is kept aside, and the place is as it was."""
     sharing(publisher, shared).publish(digest)
@@ -178,6 +179,7 @@ def test_no_more_is_read_than_the_manifest_says(publisher: Path, digest: str, re
     assert [path.stat().st_size for path in quarantined(replica)] == [size + 1]
 
 
+@pytest.mark.fault("S8")
 @pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/b", ".hidden", ""])  # noqa: S108  refused before it is used
 def test_names_that_lead_elsewhere_are_refused(name: str, publisher: Path, digest: str, tmp_path: Path) -> None:
     """A manifest, although its digest is right, cannot make a replica write outside the revision's folder."""

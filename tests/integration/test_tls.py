@@ -63,6 +63,7 @@ async def test_a_client_of_ours_is_answered(tmp_path: Path) -> None:
         assert await ask(served, CLIENT) not in {"UNAVAILABLE", ""}
 
 
+@pytest.mark.fault("T13")
 @pytest.mark.parametrize(
     ("client", "ca", "name"),
     [
@@ -83,6 +84,7 @@ async def test_bad_certificates_are_refused(tmp_path: Path, client: Leaf | None,
         assert await ask(served, CLIENT) != "UNAVAILABLE"
 
 
+@pytest.mark.fault("T13")
 @on_loop
 async def test_there_is_no_way_around_tls(tmp_path: Path) -> None:
     """Plain text on the same port is answered by nothing."""
@@ -93,6 +95,7 @@ async def test_there_is_no_way_around_tls(tmp_path: Path) -> None:
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.fault("T13")
 @on_loop
 async def test_certificates_change_under_way(tmp_path: Path) -> None:
     """A new certificate is used at once, a broken one never; who is connected notices neither."""

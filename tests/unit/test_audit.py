@@ -41,6 +41,7 @@ def altered(entry: AuditEntry, what: str) -> AuditEntry:
     return replace(entry, **other)
 
 
+@pytest.mark.fault("X11")
 @pytest.mark.parametrize(
     "what", ["actor", "action", "catalog", "revision", "details", "time_us", "key", "previous_hash", "hash"]
 )
@@ -54,6 +55,7 @@ def test_any_change_of_any_entry_shows(what: str) -> None:
         assert fault.sequence == entries[place].sequence
 
 
+@pytest.mark.fault("X11")
 def test_removed_and_moved_entries_show() -> None:
     """A removed entry, one at the end too, and two that changed places."""
     entries, head = chain(12)

@@ -87,6 +87,7 @@ def test_what_is_written_is_read_back(folder: Path) -> None:
     assert folder.name == hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
 
 
+@pytest.mark.fault("S7")
 @pytest.mark.parametrize("name", ALL_NAMES)
 def test_every_flipped_bit_is_caught(folder: Path, name: str) -> None:
     """One flipped bit anywhere in any file is a DataLoss that names the file and both checksums."""
@@ -100,6 +101,7 @@ def test_every_flipped_bit_is_caught(folder: Path, name: str) -> None:
             open_and_verify(folder)
 
 
+@pytest.mark.fault("S7")
 @pytest.mark.parametrize("name", ALL_NAMES)
 def test_truncated_files_are_caught(folder: Path, name: str) -> None:
     """A file that lost its last byte is a DataLoss."""
@@ -115,12 +117,14 @@ def test_missing_files_are_refused(folder: Path, name: str) -> None:
     refused_as_incompatible(folder)
 
 
+@pytest.mark.fault("S9")
 def test_extra_files_are_refused(folder: Path) -> None:
     """A file that nobody listed has no business in the folder."""
     (folder / "model.data").write_bytes(b"weights")
     refused_as_incompatible(folder)
 
 
+@pytest.mark.fault("S8")
 @pytest.mark.parametrize("name", ALL_NAMES)
 def test_links_are_refused(folder: Path, tmp_path: Path, name: str) -> None:
     """A link is refused even when it leads to the right bytes."""
@@ -137,6 +141,7 @@ def test_a_linked_folder_is_refused(folder: Path, tmp_path: Path) -> None:
         open_and_verify(folder)
 
 
+@pytest.mark.fault("S8")
 def test_a_pipe_does_not_hang(folder: Path) -> None:
     """A named pipe in place of a file is refused at once."""
     (folder / TOKENIZER).unlink()

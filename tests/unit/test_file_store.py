@@ -130,6 +130,7 @@ def test_the_same_input_gives_the_same_digest(tmp_path: Path) -> None:
     assert put(tmp_path, "a", "b") != put(tmp_path, "a", "c")
 
 
+@pytest.mark.fault("S6")
 def test_every_flipped_bit_is_caught() -> None:
     """A bit flipped anywhere in any file is refused at load."""
     good = files("write a function", "fix this bug")
@@ -143,6 +144,7 @@ def test_every_flipped_bit_is_caught() -> None:
             decode(digest, {**good, name: bytes(data)})
 
 
+@pytest.mark.fault("S8", "S9")
 def test_what_is_no_file_in_a_revision_is_refused(tmp_path: Path) -> None:
     """A link, a folder and a pipe beside the files are named and refused, and never waited for."""
     digest = put(tmp_path, "a")
@@ -160,6 +162,7 @@ def test_what_is_no_file_in_a_revision_is_refused(tmp_path: Path) -> None:
     decode(digest, store.read(digest))
 
 
+@pytest.mark.fault("S5")
 def test_every_truncation_is_caught() -> None:
     """A file cut anywhere, or with something after its end, is DATA_LOSS that names it."""
     good = files("write a function", "fix this bug")
@@ -172,6 +175,7 @@ def test_every_truncation_is_caught() -> None:
                     decode(digest, {**good, name: cut})
 
 
+@pytest.mark.fault("S9")
 def test_files_and_manifest_must_agree() -> None:
     """A missing file, one too many and a newer schema are FAILED_PRECONDITION with what is wrong."""
     good = files("a")
@@ -218,6 +222,7 @@ def test_a_damaged_revision_is_set_aside_and_published_anew(tmp_path: Path) -> N
     assert len(list((tmp_path / "revisions").glob("quarantine-*"))) == 1
 
 
+@pytest.mark.fault("S2")
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     """With room for only a part of a revision nothing of it stays, at whatever byte the room ends."""
     before = put(tmp_path, "a")
@@ -236,6 +241,7 @@ def _publish_with_room(folder: Path, room: int) -> None:
         put(folder, *(f"text {n}" for n in range(40)))
 
 
+@pytest.mark.fault("S1")
 def test_killed_at_any_step_leaves_old_or_new(tmp_path: Path) -> None:
     """SIGKILL at each file operation: the pointer always names a whole revision, and the next run mends the rest."""
     old = put(tmp_path, "old")
@@ -294,6 +300,7 @@ def test_a_damaged_pointer_is_told_and_mended(tmp_path: Path) -> None:
     assert store.read("default") == Activation("default", "a", 3)
 
 
+@pytest.mark.fault("S17")
 def test_a_late_pointer_changes_nothing(tmp_path: Path) -> None:
     """Activations that arrive twice or out of order: the generation decides, never the time."""
     store = FileActivationStore(tmp_path)

@@ -166,6 +166,7 @@ def test_news_are_looked_at_at_once() -> None:
     on_loop(test)
 
 
+@pytest.mark.fault("D10")
 def test_without_news_it_looks_all_the_same() -> None:
     """Looking needs no news: neither silent nor broken ones stop it."""
 
