@@ -54,7 +54,13 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "FINGERPOST_DRAIN_WAIT_MS": "0", **self._environment},
+            # No socket in a folder that other tests copy; who wants the admin listener says so.
+            env={
+                **os.environ,
+                "FINGERPOST_DRAIN_WAIT_MS": "0",
+                "FINGERPOST_ADMIN_LISTEN": "none",
+                **self._environment,
+            },
         )
         self._readers = [
             threading.Thread(target=self._read, args=(self.process.stdout, self._lines.put), daemon=True),

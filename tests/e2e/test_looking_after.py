@@ -22,7 +22,7 @@ def test_through_a_server_as_on_the_folder(data: Path) -> None:
     """Every command shows the same both ways; by default the user of the machine may do everything."""
     first, second = active(data), put(data, "of another encoder")
     door = f"unix:{data}/admin.sock"
-    with ServerProcess(data):
+    with ServerProcess(data, admin_listen=""):
         fingerpost("propose", second, "--comment", "more words", "--target", door)
         moved = json.loads(fingerpost("activate", first[:12], "--target", door, "--json").stdout)
         assert (moved["actor"][:3], moved["details"]["generation"]) == ("os:", "2")
@@ -65,7 +65,7 @@ def test_a_server_that_asks_for_approvals_needs_to_know_who_calls(data: Path, tm
     bob = fingerpost("token", "add", "bob", "--role", "approver", "--access", access).stdout.strip()
     app = fingerpost("token", "add", "app", "--role", "caller", "--role", "reader", "--access", access).stdout.strip()
     door = f"unix:{data}/admin.sock"
-    with ServerProcess(data, access=access):
+    with ServerProcess(data, access=access, admin_listen=""):
         told = fingerpost("approve", revision, "--target", door, FINGERPOST_TOKEN=bob).stdout
         assert "bob approved it" in told
         assert "operator" in fingerpost("activate", revision, "--target", door, code=7, FINGERPOST_TOKEN=bob).stderr

@@ -1,9 +1,12 @@
 """Watching: does something again each time the files of a route folder have changed, until Ctrl-C."""
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FrameType
 
 import typer
 
@@ -26,22 +29,33 @@ def watch_files(folder: Path, publish: Callable[[], object]) -> None:
         folder: Of route files.
         publish: What is done; it prints what came of it.
     """
+    interrupted = threading.Event()
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
     try:
-        _watch(folder, publish)
+        _watch(folder, publish, interrupted)
     except KeyboardInterrupt:
-        _say("Watching has ended.")
+        pass
+    finally:
+        signal.signal(signal.SIGINT, before)
+    _say("Watching has ended.")
 
 
-def _watch(folder: Path, publish: Callable[[], object]) -> None:
+def _watch(folder: Path, publish: Callable[[], object], interrupted: threading.Event) -> None:
+    """Until interrupted: Python drops the exception where it comes while something is being disposed of."""
     done: Snapshot | None = None
-    while True:
+    while not interrupted.is_set():
         files = _settled(folder)
         if done is not None:
             _say(f"\n{time.strftime('%H:%M:%S')} changed: {_changed(done, files)}")
         _attempt(publish)
         _say(f"Watching {folder} for changes; Ctrl-C ends.")
         done = files
-        while snapshot(folder) == done:
+        while snapshot(folder) == done and not interrupted.is_set():
             time.sleep(_POLL_S)
 
 
