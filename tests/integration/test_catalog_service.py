@@ -339,6 +339,8 @@ async def test_damage_is_told(site: Site) -> None:
             with pytest.raises(DataLoss) as refused:
                 await in_thread(ada.verify)
             assert refused.value.reason == ErrorReason.STORE_CORRUPT
+            assert "DATA/ledger.sqlite" in refused.value.message
+            assert str(site.root) not in refused.value.message
 
 
 @on_loop

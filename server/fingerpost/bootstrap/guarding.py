@@ -60,7 +60,7 @@ def guarded(
         if principal is not None:
             denials.note(method, principal)
 
-    service = CatalogService(open_desk)
+    service = CatalogService(open_desk, settings.data)
     return gate, Admin(settings, Gate(proofs, on_refused), door, (service.add_to,), observers)
 
 

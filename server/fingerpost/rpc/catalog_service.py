@@ -5,11 +5,12 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
 
-from fingerpost.errors import ErrorReason, InternalError, NotFound
+from fingerpost.errors import ErrorReason, FingerpostError, InternalError, NotFound
 from fingerpost.ports import CatalogDesk
 from fingerpost.release.audit import verified
 from fingerpost.release.comparing import changes
@@ -43,13 +44,16 @@ _Result = TypeVar("_Result")
 class CatalogService(CatalogServiceServicer):
     """Answers CatalogService; documented in the proto file."""
 
-    def __init__(self, open_desk: Callable[[], CatalogDesk]) -> None:
+    def __init__(self, open_desk: Callable[[], CatalogDesk], folder: Path) -> None:
         """Nothing is opened yet.
 
         Args:
             open_desk: Called for each call, off the event loop.
+            folder: That it works on; errors leave the server with DATA in its place.
         """
         self._open_desk = open_desk
+        absolute = {str(path) for path in (folder, folder.resolve()) if path.is_absolute()}
+        self._paths = sorted(absolute, key=len, reverse=True)
         # Of its own: what waits for a database here must not keep others waiting.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="catalogs")
 
@@ -188,7 +192,12 @@ class CatalogService(CatalogServiceServicer):
         return await self._off_loop(lambda desk: desk.revision(name, begins))
 
     async def _off_loop(self, work: Callable[[CatalogDesk], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(self._open_desk()))
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(self._open_desk()))
+        except FingerpostError as error:
+            for path in self._paths:
+                error.message = error.message.replace(path, "DATA")
+            raise
 
 
 def _asked(

@@ -22,6 +22,7 @@ from fingerpost.errors import ErrorReason, FailedPrecondition
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 _CHUNK = 65_536
 _LONGEST = 107  # bytes of a Unix socket's path
+_CONNECTIONS = 256  # at a time; more are closed as they come
 
 
 class LocalDoor:
@@ -91,6 +92,9 @@ class LocalDoor:
         self.path.unlink(missing_ok=True)
 
     async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._passing) >= _CONNECTIONS:
+            writer.close()
+            return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  asyncio runs this in a task
         self._passing.add(task)
