@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -255,17 +254,17 @@ def test_a_full_disk_keeps_what_is_published(data: Path, routes: Path) -> None:
     """When there is no room for the new revision the old pointer stays, and the message says so."""
     before = (data / "catalogs" / "default.json").read_text()
     (routes / "chitchat.yaml").unlink()
-
-    def little_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-
+    # Limited in the new process itself: between fork and exec gRPC, which this one has loaded, may abort.
+    little_room = (
+        "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'fingerpost', *sys.argv[1:]])"
+    )
     done = subprocess.run(
-        [sys.executable, "-m", "fingerpost", "reindex", "--routes", str(routes), "--data", str(data)],
+        [sys.executable, "-c", little_room, "reindex", "--routes", str(routes), "--data", str(data)],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
-        preexec_fn=little_room,
     )
     assert done.returncode == 6, done.stderr
     assert "no room" in done.stderr
