@@ -35,6 +35,8 @@ Label = RouteText
 Name = Annotated[str, Field(pattern=NAME)]
 WholeNumber = Annotated[int, Field(ge=0, le=_MAX_INTEGER)]
 PositiveNumber = Annotated[int, Field(ge=1, le=_MAX_INTEGER)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
 Texts = Annotated[list[RouteText], Field(max_length=MAX_TEXTS)]
 
 
@@ -55,7 +57,7 @@ class RouteFile(_Shape):
     target_precision: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = Field(
         None, description="The share of this route's decisions that should be right; by default the policy's."
     )
-    min_confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
+    min_confidence: Share | None = Field(
         None,
         description="Confidence under which the fallback answers; by default chosen at reindex for the precision.",
     )
@@ -80,9 +82,26 @@ class ModelEntry(_Shape):
     output_price_usd_micros: WholeNumber | None = Field(
         None, description="Micro-dollars per million output tokens: 600000 is 0.60 dollars."
     )
-    context_window_tokens: PositiveNumber | None = Field(None, description="Tokens that fit into one request.")
+    cached_input_price_usd_micros: WholeNumber | None = Field(
+        None, description="The same of input that the provider still has in its prompt cache."
+    )
+    context_window_tokens: PositiveNumber | None = Field(
+        None, description="Tokens of request and answer that fit in; a request that does not passes the model over."
+    )
+    max_output_tokens: PositiveNumber | None = Field(None, description="Tokens that an answer may have.")
     capabilities: list[Label] = Field(default=[], description="What it can do, such as tools, json, vision.")
+    languages: list[Language] = Field(
+        default=[], description="Two-letter codes (ISO 639-1) of the languages that it is good at; by default any."
+    )
+    regions: list[Label] = Field(default=[], description="Where it runs, such as eu or us-east-1; by default anywhere.")
+    quality: dict[Name, Share] = Field(
+        default={},
+        description="How well it answers, 0 to 1, by family of tasks; the family default stands for all others.",
+    )
     latency_p50_ms: WholeNumber | None = Field(None, description="Typical time to answer, in milliseconds.")
+    latency_p95_ms: WholeNumber | None = Field(None, description="The same, of the slowest answer in twenty.")
+    requests_per_minute: PositiveNumber | None = Field(None, description="Requests that its provider allows.")
+    tokens_per_minute: PositiveNumber | None = Field(None, description="Tokens that its provider allows.")
     tier: Literal["cheap", "middle", "strong"] | None = Field(None, description="Quality tier.")
 
 

@@ -237,4 +237,12 @@ def _model(entry: ModelEntry) -> Model:
         capabilities=tuple(entry.capabilities),
         latency_p50_ms=entry.latency_p50_ms,
         tier=entry.tier or "",
+        cached_input_price_usd_micros=entry.cached_input_price_usd_micros,
+        max_output_tokens=entry.max_output_tokens,
+        languages=tuple(entry.languages),
+        regions=tuple(entry.regions),
+        quality=dict(sorted(entry.quality.items())),
+        latency_p95_ms=entry.latency_p95_ms,
+        requests_per_minute=entry.requests_per_minute,
+        tokens_per_minute=entry.tokens_per_minute,
     )

@@ -1,6 +1,7 @@
 """What people write: the contents of a route folder."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -49,6 +50,14 @@ class Model:
     capabilities: tuple[str, ...] = ()
     latency_p50_ms: int | None = None
     tier: str = ""
+    cached_input_price_usd_micros: int | None = None  # of input that the provider has in its prompt cache
+    max_output_tokens: int | None = None
+    languages: tuple[str, ...] = ()  # ISO 639-1 codes of those it is good at; empty: any
+    regions: tuple[str, ...] = ()  # where it runs; empty: anywhere
+    quality: Mapping[str, float] = field(default_factory=dict)  # task family -> [0, 1]; "default": any other
+    latency_p95_ms: int | None = None
+    requests_per_minute: int | None = None  # that the provider allows
+    tokens_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
