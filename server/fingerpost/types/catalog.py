@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fingerpost.types.policy import EscalationLimit, Rule, Selection
+
 
 class Scorer(StrEnum):
     """What makes a route's score."""
@@ -33,6 +35,9 @@ class Route:
     utterances: tuple[Text, ...]
     tests: tuple[Text, ...]
     target_precision: float | None = None  # (0, 1); None: the policy's
+    models: tuple[str, ...] = ()  # that the selection chooses from; empty: `model` alone
+    selection: Selection = field(default_factory=Selection)
+    fallback: tuple[str, ...] = ()  # models to try after its own, before the policy's
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Policy:
     adapt_out_of_scope_share: bool = False
     sticky_session_seconds: int = 0  # at least 0; 0: each text is decided by itself
     approvals: int = 0  # 0 to 2; people who must approve a revision before it is served
+    rules: tuple[Rule, ...] = ()  # those before similarity first, each stage in its order
+    escalation: EscalationLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
