@@ -18,7 +18,8 @@ from fingerpost.build.report import read_report
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
-from fingerpost.serve.revision_format import MANIFEST, decode, digest_of, encode
+from fingerpost.serve.plan import Plan
+from fingerpost.serve.revision_format import MANIFEST, SCHEMA_VERSION, decode, digest_of, encode
 from fingerpost.serve.score import score
 from fingerpost.serve.search import Space, find
 from tests.fakes import HashEmbedder
@@ -39,7 +40,8 @@ def test_a_golden_revision_decides_as_it_did(folder: Path) -> None:
     for case in recorded:
         vector = HashEmbedder().embed_one(case["text"]).vector
         found = find(Space.of(index, revision.exemplars, revision.head), vector, decider.vote.neighbours)
-        decision = decide(judge(score(found, revision.exemplars, decider.vote, decider.blend), decider), decider)
+        judgement = judge(score(found, revision.exemplars, decider.vote, decider.blend), decider)
+        decision = decide(judgement, Plan.of(decider))
         assert (decision.outcome, decision.route, decision.model) == (case["outcome"], case["route"], case["model"])
         # A head is read in single precision, whose last digits depend on the machine.
         assert decision.confidence == pytest.approx(case["confidence"], abs=1e-4 if revision.head else 1e-6)
@@ -174,7 +176,7 @@ def test_an_earlier_version_finds_all_that_it_knows(folder: Path) -> None:
 def test_what_this_program_must_not_pass_over_says_so() -> None:
     """A change of meaning is another schema version, which is refused with what to do."""
     _, files = files_of(GOLDEN / "schema-1")
-    manifest = {**json.loads(files[MANIFEST]), "schema_version": 2}
+    manifest = {**json.loads(files[MANIFEST]), "schema_version": SCHEMA_VERSION + 1}
     later = {**files, MANIFEST: json.dumps(manifest).encode()}
     with pytest.raises(FailedPrecondition, match="update") as caught:
         decode(digest_of(later[MANIFEST]), later)

@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 
 from fingerpost.build.exports.semantic_router import export_file
-from fingerpost.build.finding_codes import EXPORT_LEFT_OUT, REGISTRY, Kind
+from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.findings import RouteFilesInvalid
+from fingerpost.build.imports.codes import EXPORT_LEFT_OUT, REGISTRY
 from fingerpost.build.imports.formats import import_file
 from fingerpost.types import Finding
 from tests.route_folders import write_folder
 
-CARRIED = pytest.mark.parametrize(
-    "kind", [kind for kind in REGISTRY.values() if kind.code.startswith("FP5")], ids=lambda kind: kind.code
-)
+CARRIED = pytest.mark.parametrize("kind", REGISTRY.values(), ids=lambda kind: kind.code)
 
 
 def _found(kind: Kind, files: Mapping[str, str], folder: Path) -> Sequence[Finding]:

@@ -181,7 +181,7 @@ def test_files_and_manifest_must_agree() -> None:
     good = files("a")
     digest = digest_of(good[MANIFEST])
     without = {name: data for name, data in good.items() if name != "report.json"}
-    newer = good[MANIFEST].replace(b'"schema_version": 1', b'"schema_version": 2')
+    newer = good[MANIFEST].replace(b'"schema_version": 1', b'"schema_version": 3')
     assert newer != good[MANIFEST]
     cases = [
         (digest, without, "report.json"),

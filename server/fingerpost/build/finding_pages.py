@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from fingerpost.build.finding_codes import REGISTRY, Files, Kind
-from fingerpost.build.lint.codes import KINDS
+from fingerpost.build.finding_kinds import Files, Kind
+from fingerpost.build.finding_registry import FILES, KINDS
 
 _INDEX = """# Findings
 
@@ -28,11 +28,11 @@ def finding_pages() -> dict[str, str]:
     kinds = KINDS.values()
     rows = (f"| [{kind.code}](findings/{kind.code}.md) | {kind.severity} | {kind.title} |\n" for kind in kinds)
     pages = {f"findings/{kind.code}.md": _generated(_registry(kind)) + _page(kind) for kind in kinds}
-    return {"findings.md": _generated(_registry()) + _INDEX + "".join(rows)} | pages
+    return {"findings.md": _generated("finding_registry.py") + _INDEX + "".join(rows)} | pages
 
 
-def _registry(kind: Kind | None = None) -> str:
-    return "lint/codes.py" if kind is not None and kind.code not in REGISTRY else "finding_codes.py"
+def _registry(kind: Kind) -> str:
+    return next(file for file, registry in FILES.items() if kind.code in registry)
 
 
 def _page(kind: Kind) -> str:

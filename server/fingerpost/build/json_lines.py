@@ -5,8 +5,10 @@ import re
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from fingerpost.build.finding_codes import IMPORT_JSON, YAML_DEPTH, YAML_DUPLICATE_KEY, YAML_VALUES, Kind
+from fingerpost.build.finding_codes import YAML_DEPTH, YAML_DUPLICATE_KEY, YAML_VALUES
+from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.findings import Findings, Place, quoted
+from fingerpost.build.imports.codes import IMPORT_JSON
 from fingerpost.build.yaml_lines import MAX_DEPTH, MAX_FAULTS, MAX_VALUES, Document, KeyPath
 
 # Strings, signs, line ends and bare words; every character is looked at once.

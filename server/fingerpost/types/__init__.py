@@ -43,6 +43,8 @@ from fingerpost.types.request import (
     RouteQuery,
     RouteScore,
     Scores,
+    Skip,
+    SkipReason,
     Timing,
     Turn,
 )
@@ -126,6 +128,8 @@ __all__ = [
     "Selection",
     "SelectionMode",
     "Severity",
+    "Skip",
+    "SkipReason",
     "Text",
     "Timing",
     "Token",

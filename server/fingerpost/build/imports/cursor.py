@@ -12,10 +12,10 @@ from fingerpost.build.finding_codes import (
     FIELD_QUOTES,
     FIELD_RANGE,
     FIELD_TYPE,
-    IMPORT_UNKNOWN_KEY,
-    Kind,
 )
+from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.findings import Findings, Place, quoted
+from fingerpost.build.imports.codes import IMPORT_UNKNOWN_KEY
 from fingerpost.build.texts import prose_fault, text_fault
 from fingerpost.build.yaml_lines import Document, KeyPath
 from fingerpost.types import Text

@@ -3,9 +3,7 @@
 Codes and examples keep the rules of `finding_codes`; the examples are looked at with the default encoder.
 """
 
-from collections.abc import Mapping
-
-from fingerpost.build.finding_codes import REGISTRY, Files, Kind
+from fingerpost.build.finding_kinds import Files, Kind, registry_of
 from fingerpost.types import Severity
 
 
@@ -187,7 +185,4 @@ TEXT_PERSONAL = Kind(
     severity=Severity.WARNING,
 )
 
-LINT_REGISTRY: Mapping[str, Kind] = {kind.code: kind for kind in list(globals().values()) if isinstance(kind, Kind)}
-
-KINDS: Mapping[str, Kind] = dict(sorted({**REGISTRY, **LINT_REGISTRY}.items()))
-"""Every kind there is, by its code."""
+REGISTRY = registry_of(dict(globals()))
