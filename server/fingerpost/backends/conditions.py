@@ -50,6 +50,7 @@ class CelEvaluation:
         self._context = cel.Context()
         self._context.add_function("matches", engine.matches)
         self._context.add_function("lower", str.lower)
+        self._context.add_function("length", len)
         self._known: set[str] = set()
 
     def holds(self, condition: Condition, facts: Mapping[str, object]) -> bool:

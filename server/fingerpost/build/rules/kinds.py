@@ -9,6 +9,7 @@ from fingerpost.types import RuleStage
 
 MAX_ELEMENTS = 100
 MAX_SCANS = 64
+_METADATA_PAIRS = 64  # that a request may have, by default
 
 BOOL, INT, DOUBLE, STRING = "bool", "int", "double", "string"
 TIMESTAMP, DURATION, METADATA = "timestamp", "duration", "map"
@@ -32,7 +33,7 @@ _METHODS: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
     (STRING, "startsWith"): ((STRING,), BOOL),
     (STRING, "endsWith"): ((STRING,), BOOL),
     (STRING, "matches"): ((STRING,), BOOL),
-    (STRING, "size"): ((), INT),
+    (STRING, "length"): ((), INT),
     (STRING, "lower"): ((), STRING),
     (METADATA, "size"): ((), INT),
     **{
@@ -50,20 +51,24 @@ _METHODS: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
         )
     },
 }
-"""What may be called on a value, with which arguments, and what comes of it. Hours and days are UTC."""
+"""What may be called on a value, with which arguments, and what comes of it. Hours and days are UTC.
+
+`lower` and `length` are ours: CEL has no lower case, and the size of a text is its bytes to the engine, its characters to
+the language's definition.
+"""
 
 _CALLS: Mapping[str, tuple[frozenset[str], str]] = {
-    "size": (frozenset({STRING, METADATA}), INT),
+    "size": (frozenset({METADATA}), INT),
     "int": (frozenset({STRING, INT, DOUBLE}), INT),
     "double": (frozenset({STRING, INT, DOUBLE}), DOUBLE),
-    "string": (frozenset({STRING, INT, DOUBLE, BOOL}), STRING),
+    "string": (frozenset({STRING, INT, DOUBLE}), STRING),
     "timestamp": (frozenset({STRING}), TIMESTAMP),
     "duration": (frozenset({STRING}), DURATION),
 }
 """Functions of one argument of one of these kinds."""
 
 _MACROS = ("all", "exists", "exists_one")
-_SCANNING = frozenset({"contains", "startsWith", "endsWith", "matches", "size", "lower"})
+_SCANNING = frozenset({"contains", "startsWith", "endsWith", "matches", "length", "lower"})
 _NUMBERS = (INT, DOUBLE)
 _ORDERED = (INT, DOUBLE, STRING, TIMESTAMP, DURATION)
 _SUMS: Mapping[tuple[str, str, str], str] = {
@@ -308,11 +313,16 @@ def _unknown(node: Node, what: str, known: Mapping[str, object]) -> ConditionFau
 
 
 def _scans(node: Node) -> int:
-    """How often texts are read through, at most."""
-    own = int(node.kind in (NodeKind.METHOD, NodeKind.CALL) and node.value in _SCANNING)
-    own += int(node.kind is NodeKind.OPERATOR and node.value in ("==", "!=", "<", "<=", ">", ">=", "in", "+"))
+    """How often the request's text is read through, at most; all else that rules read is short."""
     inner = sum(_scans(child) for child in node.children)
-    if node.kind is NodeKind.METHOD and node.value in _MACROS:
-        over = node.children[0]
-        return own + inner * (len(over.children) if over.kind is NodeKind.LIST else MAX_SCANS)
-    return own + inner
+    if node.kind is NodeKind.METHOD and node.value in _MACROS and node.children[0].kind is NodeKind.LIST:
+        inner *= len(node.children[0].children)
+    elif node.kind is NodeKind.METHOD and node.value in _MACROS:
+        inner *= _METADATA_PAIRS
+    return inner + int(_reads_through(node) and any("text" in reads(child) for child in node.children))
+
+
+def _reads_through(node: Node) -> bool:
+    if node.kind is NodeKind.OPERATOR:
+        return node.value in ("==", "!=", "<", "<=", ">", ">=", "in", "+")
+    return node.kind is NodeKind.METHOD and node.value in _SCANNING

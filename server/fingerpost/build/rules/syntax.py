@@ -160,6 +160,10 @@ def _unexpected(error: UnexpectedInput, source: str) -> ConditionFault:
     column = max(0, error.pos_in_stream or 0)
     if isinstance(error, UnexpectedCharacters):
         sign = source[column : column + 1]
+        if source[column:].startswith("null"):
+            return ConditionFault(
+                FaultKind.SYNTAX, column, "there is no null here: has() says whether metadata has a key"
+            )
         hint = ": write && for and, || for or" if sign in "&|" else ": write == to compare" if sign == "=" else ""
         return ConditionFault(FaultKind.SYNTAX, column, f"{sign!r} cannot be read here{hint}")
     token = error.token if isinstance(error, UnexpectedToken) else source[column : column + 10]
