@@ -1,4 +1,4 @@
-"""A slow, obvious evaluator of rules' conditions, and a strategy of well-typed ones: what the engine is held against."""
+"""A slow, obvious evaluator of rules' conditions, and a strategy of well-typed ones: the engine is held against it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

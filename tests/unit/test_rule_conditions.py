@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -222,10 +223,9 @@ GOOD = [
 @given(st.one_of(st.text(max_size=60), st.sampled_from(GOOD)), st.integers(0, 60), st.text(max_size=5))
 def test_garbage_is_refused_with_a_fault(source: str, place: int, inserted: str) -> None:
     """Whatever is written, and whatever is written into a good condition: a condition or a fault, nothing else."""
-    try:
-        read_condition(source[:place] + inserted + source[place:], RuleStage.BEFORE)
-    except ConditionFault as fault:
-        assert str(fault)
+    written = source[:place] + inserted + source[place:]
+    with suppress(ConditionFault):
+        assert set(read_condition(written, RuleStage.BEFORE).reads) <= set(FACTS)
 
 
 CATASTROPHIC = ["(a+)+$", "(a|a)*$", "(.*a){20}", "^(([a-z])+.)+[A-Z]([a-z])+$", "(x+x+)+y", "(?:a?){50}a{50}"]
@@ -260,9 +260,9 @@ def test_a_pattern_that_needs_much_memory_is_refused() -> None:
 @given(st.text(alphabet="ab(){}[]|*+?.^$\\d1,-", max_size=40))
 def test_any_pattern_is_compiled_or_refused(pattern: str) -> None:
     """Ten thousand of them by hand: --hypothesis-seed and max_examples; here a thousand."""
-    try:
+    found = None
+    with suppress(ValueError):
         found = compiled(pattern)
-    except ValueError as error:
-        assert "cannot be used" in str(error)
-    else:
-        found.search("ab" * 100)
+    if found is not None:
+        twice = [found.search("ab" * 100) for _ in range(2)]
+        assert (twice[0] is None) == (twice[1] is None)

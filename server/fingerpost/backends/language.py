@@ -20,7 +20,7 @@ class LangidDetector:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
         identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-        identifier.set_languages([label for label in identifier.labels() if len(label) == 2])
+        identifier.set_languages([label for label in identifier.labels if len(label) == 2])
         return identifier
 
     def detect(self, text: str) -> str:

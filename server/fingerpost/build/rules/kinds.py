@@ -53,8 +53,8 @@ _METHODS: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
 }
 """What may be called on a value, with which arguments, and what comes of it. Hours and days are UTC.
 
-`lower` and `length` are ours: CEL has no lower case, and the size of a text is its bytes to the engine, its characters to
-the language's definition.
+`lower` and `length` are ours: CEL has no lower case, and the size of a text is its bytes to the engine, its characters
+to the language's definition.
 """
 
 _CALLS: Mapping[str, tuple[frozenset[str], str]] = {
