@@ -1,6 +1,6 @@
 """A slow, obvious evaluator of rules' conditions, and a strategy of well-typed ones: the engine is held against it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,15 +61,16 @@ def _called(node: Node, facts: Mapping[str, Any]) -> Any:
     if node.value == "has":
         return argument.value in evaluate(argument.children[0], facts)
     value = evaluate(argument, facts)
+    convert: Mapping[str, Callable[[Any], Any]] = {
+        "size": len,
+        "int": lambda one: _whole(int(one)),
+        "double": float,
+        "string": str,
+        "timestamp": datetime.fromisoformat,
+        "duration": lambda one: timedelta(hours=int(one[:-1])),
+    }
     try:
-        return {
-            "size": len,
-            "int": lambda one: _whole(int(one)),
-            "double": float,
-            "string": str,
-            "timestamp": datetime.fromisoformat,
-            "duration": lambda one: timedelta(hours=int(one[:-1])),
-        }[node.value](value)
+        return convert[node.value](value)
     except ValueError as error:
         raise NoValueError from error
 
@@ -91,7 +92,7 @@ def _method(node: Node, facts: Mapping[str, Any]) -> Any:
     }
     if node.value in times:
         return times[node.value](of)
-    return {
+    methods: Mapping[str, Callable[..., Any]] = {
         "contains": lambda part: part in of,
         "startsWith": lambda part: of.startswith(part),
         "endsWith": lambda part: of.endswith(part),
@@ -99,12 +100,13 @@ def _method(node: Node, facts: Mapping[str, Any]) -> Any:
         "size": lambda: len(of),
         "length": lambda: len(of),
         "lower": lambda: of.lower(),
-    }[node.value](*arguments)
+    }
+    return methods[node.value](*arguments)
 
 
 def _macro(node: Node, facts: Mapping[str, Any]) -> bool:
     over, name, inner = node.children
-    found = []
+    found: list[bool | None] = []
     for one in evaluate(over, facts):
         try:
             found.append(bool(evaluate(inner, {**facts, name.value: one})))
@@ -114,7 +116,7 @@ def _macro(node: Node, facts: Mapping[str, Any]) -> bool:
         if None in found:
             raise NoValueError
         return found.count(True) == 1
-    settles = node.value == "exists"
+    settles: bool = node.value == "exists"
     if settles in found:
         return settles
     if None in found:
@@ -134,7 +136,7 @@ def _operated(node: Node, facts: Mapping[str, Any]) -> Any:
     if sign == "neg":
         return _whole(-values[0])
     left, right = values
-    return {
+    pairs: Mapping[str, Callable[[], Any]] = {
         "==": lambda: left == right,
         "!=": lambda: left != right,
         "<": lambda: left < right,
@@ -147,7 +149,8 @@ def _operated(node: Node, facts: Mapping[str, Any]) -> Any:
         "*": lambda: _whole(left * right),
         "/": lambda: _divided(left, right),
         "%": lambda: _remainder(left, right),
-    }[sign]()
+    }
+    return pairs[sign]()
 
 
 def _joined(node: Node, facts: Mapping[str, Any], *, settles: bool) -> bool:
@@ -189,7 +192,8 @@ def _without_end(left: float, right: float) -> float:
 def _remainder(left: int, right: int) -> int:
     if right == 0:
         raise NoValueError
-    return left - right * int(_divided(left, right))
+    whole: int = _divided(left, right)
+    return left - right * whole
 
 
 # --- Well-typed sources -------------------------------------------------------------------------------------------

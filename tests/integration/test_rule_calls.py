@@ -43,7 +43,8 @@ def asked(shown: Snapshot, *requests: pb.RouteRequest, **settings: Any) -> list[
 def explained(shown: Snapshot, request: pb.RouteRequest) -> pb.ExplainResponse:
     async def ask() -> pb.ExplainResponse:
         async with serving(shown) as served:
-            return await served.stub.Explain(pb.ExplainRequest(request=request))
+            reply: pb.ExplainResponse = await served.stub.Explain(pb.ExplainRequest(request=request))
+            return reply
 
     return asyncio.run(ask())
 

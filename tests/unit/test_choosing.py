@@ -1,7 +1,7 @@
 """Which model answers: never one that may not or cannot, always the same one, in an order without ties."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -183,7 +183,7 @@ def test_the_order_is_that_of_a_plain_sort(models: tuple[Model, ...], selection:
             asked.input_tokens * (model.input_price_usd_micros or 0) + 300 * (model.output_price_usd_micros or 0)
         ) / 1e6
 
-    orders = {
+    orders: dict[SelectionMode, Callable[[Model], float]] = {
         SelectionMode.FIXED: lambda m: NAMES.index(m.name),
         SelectionMode.CHEAPEST: cost,
         SelectionMode.FASTEST: lambda m: m.latency_p50_ms or 0,

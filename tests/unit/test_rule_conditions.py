@@ -207,8 +207,8 @@ def test_the_engine_has_every_function_of_the_table() -> None:
         assert evaluated(f"{values[of]}.{name}({arguments}) == {values[of]}.{name}({arguments})") is True
     literals = {"string": "'1'", "int": "1", "double": "1.0", "bool": "true", "map": "metadata"}
     special = {"timestamp": "'2026-01-01T00:00:00Z'", "duration": "'1h'"}
-    for name, (takes, _) in _CALLS.items():
-        for kind in takes:
+    for name, (kinds, _) in _CALLS.items():
+        for kind in kinds:
             argument = special.get(name, literals[kind])
             assert evaluated(f"{name}({argument}) == {name}({argument})") is True
 

@@ -27,7 +27,8 @@ def show_routes(routes: "Sequence[RouteEntry]", *, as_json: bool) -> None:
     table = _table("route", "model", "threshold", "utterances", "description")
     for one in routes:
         threshold = f"{one.threshold:.2f}{' (given)' if one.threshold_given else ''}"
-        table.add_row(escape(one.name), escape(one.model), threshold, str(one.utterances), escape(one.description))
+        model = one.model if len(one.models) < 2 else f"{one.selection} of {', '.join(one.models)}"
+        table.add_row(escape(one.name), escape(model), threshold, str(one.utterances), escape(one.description))
     _out.print(table)
 
 
@@ -35,7 +36,7 @@ def show_models(models: "Sequence[ModelEntry]", *, as_json: bool) -> None:
     if as_json:
         typer.echo(to_json([asdict(one) for one in models]))
         return
-    table = _table("model", "upstream model", "tier", "$/M in", "$/M out", "context", "can")
+    table = _table("model", "upstream model", "tier", "$/M in", "$/M out", "context", "p50 ms", "where", "can")
     for one in models:
         prices = (one.input_price_usd_micros, one.output_price_usd_micros)
         table.add_row(
@@ -44,6 +45,8 @@ def show_models(models: "Sequence[ModelEntry]", *, as_json: bool) -> None:
             escape(one.tier),
             *("" if price is None else f"{price / 1e6:g}" for price in prices),
             "" if one.context_window_tokens is None else f"{one.context_window_tokens:,}",
+            "" if one.latency_p50_ms is None else f"{one.latency_p50_ms:,}",
+            escape(", ".join(one.regions)),
             escape(", ".join(one.capabilities)),
         )
     _out.print(table)

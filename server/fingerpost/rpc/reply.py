@@ -7,10 +7,10 @@ from fingerpost.errors import FingerpostError
 from fingerpost.rpc.status import code_of
 from fingerpost.serve.cache import Lookup
 from fingerpost.serve.calibrate import FEATURES, FOREIGN_LOG_ODDS, SCOPE_FEATURES, contributions, share_log_odds
-from fingerpost.serve.explain import Considered, actions_of, considered_models, summarise
+from fingerpost.serve.explain import Considered, considered_models, summarise
 from fingerpost.serve.follow import Follower
 from fingerpost.serve.pipeline import Answer
-from fingerpost.serve.rules import Judged, Verdict
+from fingerpost.serve.rules import Judged, Verdict, actions_of
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.score import scorer_name
 from fingerpost.settings import Settings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fingerpost.serve.inventory import both, why_not
 from fingerpost.serve.pipeline import Answer
 from fingerpost.serve.select import EXPECTED_OUTPUT_TOKENS, quality_of
-from fingerpost.types import OUT_OF_SCOPE, Calibration, Outcome, Reason, Rule, SkipReason
+from fingerpost.types import OUT_OF_SCOPE, Calibration, Outcome, Reason, SkipReason
 
 _REASONS = {
     Reason.LOW_CONFIDENCE: "no route is sure enough",
@@ -79,23 +79,6 @@ def considered_models(answer: Answer) -> list[Considered]:
         for model, cost in zip(plan.inventory.models, costs.tolist(), strict=True)
     ]
     return sorted(rows, key=lambda row: (row.place == 0, row.place, row.model))
-
-
-def actions_of(rule: Rule) -> str:
-    """What a rule does, in words."""
-    demands = rule.demands
-    parts = [
-        f"route {rule.route}" if rule.route else "",
-        f"model {rule.model}" if rule.model else "",
-        *(f"only {', '.join(sorted(names))}" for names in demands.allowed),
-        f"not {', '.join(sorted(demands.forbidden))}" if demands.forbidden else "",
-        f"must have {', '.join(sorted(demands.capabilities))}" if demands.capabilities else "",
-        f"must not have {', '.join(sorted(demands.forbidden_capabilities))}" if demands.forbidden_capabilities else "",
-        *(f"in {' or '.join(sorted(names))}" for names in demands.regions),
-        f"good at {', '.join(sorted(demands.languages))}" if demands.languages else "",
-        "" if rule.min_confidence is None else f"confidence of at least {rule.min_confidence:g}",
-    ]
-    return "; ".join(part for part in parts if part)
 
 
 def _known_skips(answer: Answer) -> Iterator[tuple[str, SkipReason]]:

@@ -111,6 +111,23 @@ def scores_of(judgement: Judgement, decider: Decider, margin: float | None) -> d
     return found
 
 
+def actions_of(rule: Rule) -> str:
+    """What a rule does, in words."""
+    demands = rule.demands
+    parts = [
+        f"route {rule.route}" if rule.route else "",
+        f"model {rule.model}" if rule.model else "",
+        *(f"only {', '.join(sorted(names))}" for names in demands.allowed),
+        f"not {', '.join(sorted(demands.forbidden))}" if demands.forbidden else "",
+        f"must have {', '.join(sorted(demands.capabilities))}" if demands.capabilities else "",
+        f"must not have {', '.join(sorted(demands.forbidden_capabilities))}" if demands.forbidden_capabilities else "",
+        *(f"in {' or '.join(sorted(names))}" for names in demands.regions),
+        f"good at {', '.join(sorted(demands.languages))}" if demands.languages else "",
+        "" if rule.min_confidence is None else f"confidence of at least {rule.min_confidence:g}",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """What all rules together say."""

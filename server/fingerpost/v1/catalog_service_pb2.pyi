@@ -262,18 +262,31 @@ class Route(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     THRESHOLD_GIVEN_FIELD_NUMBER: _builtins.int
     UTTERANCES_COUNT_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     description: _builtins.str
     """What requests belong there."""
     model: _builtins.str
-    """The model that should answer."""
+    """The model that should answer, or the first of those that it chooses from."""
     threshold: _builtins.float
     """The confidence under which the fallback answers, 0 to 1."""
     threshold_given: _builtins.bool
     """Whether a person gave the threshold, not the reindex."""
     utterances_count: _builtins.int
     """How many utterances it has."""
+    selection: _builtins.str
+    """How it chooses: "fixed", "weighted", "cheapest", "fastest" or "best_value"."""
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The models that it chooses from."""
+
+    @_builtins.property
+    def fallback(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Models to try after its own, before the policy's fallback."""
+
     def __init__(
         self,
         *,
@@ -283,10 +296,13 @@ class Route(_message.Message):
         threshold: _builtins.float = ...,
         threshold_given: _builtins.bool = ...,
         utterances_count: _builtins.int = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
+        selection: _builtins.str = ...,
+        fallback: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "model", b"model", "name", b"name", "threshold", b"threshold", "threshold_given", b"threshold_given", "utterances_count", b"utterances_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "fallback", b"fallback", "model", b"model", "models", b"models", "name", b"name", "selection", b"selection", "threshold", b"threshold", "threshold_given", b"threshold_given", "utterances_count", b"utterances_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -526,7 +542,7 @@ class Change(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """What it is of: route, model or policy."""
+    """What it is of: encoder, route, out_of_scope, model, rule or policy."""
     name: _builtins.str
     """The name of the route, the model, or the policy's key."""
     field: _builtins.str
