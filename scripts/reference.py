@@ -75,6 +75,8 @@ def cli() -> str:
 def _commands(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, Command]]:
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
+            if command.invoke_without_command:  # it does something by itself too
+                yield f"{prefix}{name}", command
             yield from _commands(command, f"{prefix}{name} ")
         else:
             yield f"{prefix}{name}", command

@@ -9,10 +9,10 @@ _INDEX = """# Findings
 
 What `fingerpost reindex` and `fingerpost lint` can find wrong in a folder of route files. An error stops the reindex
 before anything is published; a warning does not, and a note, which only `lint` shows, does no harm. FP5xx is what
-`fingerpost import` and `export` report of files of other programs: after an error nothing is written, and a warning
-says what was left out or changed. Each finding comes with file and line, and its code never changes its meaning. Of one
-file, the first 20 findings about its YAML are told, or else the first 1,000 about its fields; of the others the first
-20 of a kind are printed, and `fingerpost lint --json` tells all.
+`fingerpost import`, `export` and `models import` report of files of other programs: after an error nothing is
+written, and a warning says what was left out or changed. Each finding comes with file and line, and its code never
+changes its meaning. Of one file, the first 20 findings about its YAML are told, or else the first 1,000 about its
+fields; of the others the first 20 of a kind are printed, and `fingerpost lint --json` tells all.
 
 | code | severity | title |
 |---|---|---|

@@ -1,22 +1,21 @@
-"""What can be wrong in a file of another program, or has no place on either side: FP5xx.
+"""The kinds of findings about files of other programs, FP5xx: what an import or an export cannot use, and leaves out.
 
 Codes and examples keep the rules of `finding_codes`.
 """
 
+import json
+from collections.abc import Mapping
+
 from fingerpost.build.finding_kinds import Files, Kind, registry_of
 from fingerpost.types import Severity
-
-_ROUTE = "model: coder\nutterances:\n  - reverse a linked list\n"
-
-
-def _route(text: str) -> Files:
-    return {"code.yaml": text}
-
 
 _ZERO = "encoder_type: huggingface\nencoder_name: sentence-transformers/all-MiniLM-L6-v2\n"
 _ZERO_ROUTES = "routes:\n  - name: code\n    utterances:\n      - reverse a linked list\n"
 _ONE = "router_type: indexed\nencoder:\n  type: local\n  name: sentence-transformers/all-MiniLM-L6-v2\n" + _ZERO_ROUTES
 _RASA = 'version: "3.1"\nnlu:\n  - intent: code\n    examples: |\n      - reverse a linked list\n'
+
+_PRICING = {"prompt": "0.00000015", "completion": "0.0000006"}
+_MODEL: Mapping[str, object] = {"id": "example/small-1", "context_length": 128000, "pricing": _PRICING}
 
 
 def _zero(route_lines: str = "") -> Files:
@@ -29,6 +28,18 @@ def _one(router_lines: str = "") -> Files:
     return {"router.yaml": _ONE + router_lines}
 
 
+def _route(lines: str = "") -> Files:
+    """A route file of ours."""
+    return {"code.yaml": "model: coder\nutterances:\n  - reverse a linked list\n" + lines}
+
+
+def _list(**entry: object) -> Files:
+    """A list of OpenRouter with one model; `entry` has other values of it, None for none."""
+    values = {**_MODEL, **entry}
+    model = {key: value for key, value in values.items() if value is not None}
+    return {"models.json": json.dumps({"data": [model]}, indent=2) + "\n"}
+
+
 def _rows(*rows: tuple[str, str]) -> Files:
     return {"texts.jsonl": "".join(f'{{"text": "{text}", "label": "{label}"}}\n' for text, label in rows)}
 
@@ -37,7 +48,7 @@ IMPORT_UNRECOGNISED = Kind(
     "FP501",
     "The format cannot be told",
     "The file has the signs of no format that can be imported, or of several. Give `--format`, or take out what does "
-    "not belong to the file.",
+    "not belong to the file. `fingerpost models import` reads price lists alone.",
     bad={"router.yaml": "models:\n  - name: coder\n"},
     good=_zero(),
 )
@@ -45,7 +56,8 @@ IMPORT_FORM = Kind(
     "FP502",
     "The file is not of this format",
     "What makes a file of this format is missing: the columns of texts and labels in the first line of a CSV file, "
-    "`nlu` in Rasa's training data, `routes` in a router of RedisVL. Mend the file, or give another `--format`.",
+    "`nlu` in Rasa's training data, `routes` in a router of RedisVL, `data` in a list of OpenRouter. Mend the file, or "
+    "give another `--format`.",
     bad={"texts.csv": "question,answer\nreverse a linked list,code\n"},
     good={"texts.csv": "text,label\nreverse a linked list,code\n"},
 )
@@ -207,8 +219,8 @@ EXPORT_LEFT_OUT = Kind(
     "A router file of semantic-router holds routes, their utterances, descriptions and metadata. Tests, out-of-scope "
     "texts, the policy and the details of models stay in the route folder. A route without utterances is lost when "
     "version 1.x loads the file.",
-    bad=_route(_ROUTE + "tests:\n  - turn a linked list around\n"),
-    good=_route(_ROUTE),
+    bad=_route("tests:\n  - turn a linked list around\n"),
+    good=_route(),
     severity=Severity.WARNING,
 )
 EXPORT_THRESHOLD = Kind(
@@ -217,9 +229,101 @@ EXPORT_THRESHOLD = Kind(
     "`min_confidence` and `target_precision` speak of calibrated confidences. Without a calibrator semantic-router "
     "compares its thresholds with raw similarities, where such a number would be wrong, so they are written as "
     "metadata alone. An import reads them from there. Fit a calibrator there, or set a threshold by its own means.",
-    bad=_route(_ROUTE + "min_confidence: 0.6\n"),
-    good=_route(_ROUTE),
+    bad=_route("min_confidence: 0.6\n"),
+    good=_route(),
     severity=Severity.WARNING,
+)
+LIST_PRICE = Kind(
+    "FP540",
+    "A price of a list is left out",
+    "A price must be a decimal number of dollars per token, at least 0, and after rounding at least one "
+    "micro-dollar per million tokens or really 0. One that is missing, negative (OpenRouter's `-1` says that it "
+    "varies), not finite or no number is never taken for 0: the entry gets no such key, or keeps the one that it "
+    "has. Write the price by hand if you know it.",
+    bad=_list(pricing={"prompt": "-1", "completion": "0.0000006"}),
+    good=_list(),
+    severity=Severity.WARNING,
+)
+LIST_ROUNDED = Kind(
+    "FP541",
+    "A price of a list is rounded",
+    "Prices are whole micro-dollars per million tokens, and this one is none; it was rounded to the nearest, and to "
+    "the even one of two. Lists that were made by computing with binary fractions often have such prices.",
+    bad=_list(pricing={"prompt": "0.00000014999999999999998", "completion": "0.0000006"}),
+    good=_list(),
+    severity=Severity.WARNING,
+)
+LIST_OTHER_PRICE = Kind(
+    "FP542",
+    "A price of another kind is left out",
+    "An entry has prices of input, of cached input and of output. What a provider charges otherwise, by request, "
+    "picture or search, for writing its cache, or for long prompts, has no key; where you use that, a request costs "
+    "more than Fingerpost says.",
+    bad=_list(pricing={**_PRICING, "web_search": "0.01"}),
+    good=_list(pricing={**_PRICING, "web_search": "0"}),
+    severity=Severity.WARNING,
+)
+LIST_VALUE = Kind(
+    "FP543",
+    "A value of a list is left out",
+    "The value is of another kind than lists of this format have: numbers of tokens are whole and above 0, "
+    "descriptions are texts without control characters. The entry gets no such key, or keeps the one that it has.",
+    bad=_list(context_length=0),
+    good=_list(),
+    severity=Severity.WARNING,
+)
+LIST_LEFT_OUT = Kind(
+    "FP544",
+    "Values of a list have no place",
+    "An entry of `_models.yaml` has no key for them, and nothing in Fingerpost would use them. They are named once "
+    "for all models of the import.",
+    bad=_list(canonical_slug="example/small-1-2026"),
+    good=_list(),
+    severity=Severity.WARNING,
+)
+LIST_ENDING = Kind(
+    "FP545",
+    "A model comes to an end",
+    "The list gives a day on which the provider takes the model away. An entry has no key for it: look for another "
+    "model in time.",
+    bad=_list(expiration_date="2027-01-31"),
+    good=_list(),
+    severity=Severity.WARNING,
+)
+LIST_TWICE = Kind(
+    "FP546",
+    "A model stands twice in a list",
+    "Two entries of the list have one id. The first counts, and the other is left out.",
+    bad={"models.json": json.dumps({"data": [_MODEL, _MODEL]}, indent=2) + "\n"},
+    good=_list(),
+    severity=Severity.WARNING,
+)
+LIST_ID = Kind(
+    "FP547",
+    "An id of a list cannot be read",
+    "The id of a model is one line of text without control characters. A list that has another is damaged, and "
+    "nothing of it is used: get it again.",
+    bad=_list(id="example/small\n1"),
+    good=_list(),
+)
+LIST_NAME = Kind(
+    "FP548",
+    "An id of a list is no name",
+    "An entry is named after the id in the list, and this one has more than 128 characters or white space at its "
+    "ends. Choose the model alone with `--only` and name it with `--name`.",
+    bad=_list(id=f"example/{'x' * 121}"),
+    good=_list(),
+)
+LIST_NAME_TAKEN = Kind(
+    "FP549",
+    "The name of a model is taken",
+    "`_models.yaml` has an entry of this name, for another model of a provider. Choose the model alone with "
+    "`--only` and give it another name with `--name`.",
+    bad={
+        "_models.yaml": "models:\n  - name: coder\n    upstream_model: large-2\n  - name: strong\n",
+        **_list(id="coder"),
+    },
+    good=_list(),
 )
 
 REGISTRY = registry_of(dict(globals()))
