@@ -125,6 +125,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "inside-semantic-router.md",
         "from-semantic-router.md",
         "import-routes.md",
+        "models.md",
         "edit-routes.md",
         "improve-your-routes.md",
         "check-routes-in-ci.md",
@@ -313,6 +314,19 @@ def test_semantic_router_loads_what_the_guide_exports(tmp_path: Path) -> None:
     here = f"sed -i 's#sentence-transformers/all-MiniLM-L6-v2#{weights}#' back.yaml"
     script = "\n".join([bring, back, here, f"python - <<'PYTHON'\n{program}PYTHON"])
     assert typed(clone_to(tmp_path / "clone"), script).splitlines()[-1] == "shipping small"
+
+
+def test_models_from_a_price_list(clone: Clone) -> None:
+    """The list of the guide is looked at, taken from, refreshed and published."""
+    printed = clone.run(*blocks(GUIDES / "models.md", section="Models from a price list"))
+    assert "Passed over, since they do not chat: 1 without text as output." in printed
+    assert "+ example/auto  $/M ? in, ? out, 200,000 tokens" in printed
+    assert "Nothing was written: this was a dry run." in printed
+    assert "  - name: quick\n" in printed
+    assert "~ quick input_price_usd_micros: 150000 -> 100000" in printed
+    assert "Catalog default now serves" in printed
+    assert re.search(r"quick .* example/quick-1", printed)
+    assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
 
 
 def test_import_routes(clone: Clone) -> None:

@@ -76,7 +76,7 @@ class LeftOut:
             return
         shown = [f"{name} ({count})" for name, count in list(self._models.items())[:_NAMES_SHOWN]]
         more = f" and {len(self._models) - _NAMES_SHOWN} more" if len(self._models) > _NAMES_SHOWN else ""
-        message = f"has no place here and is left out, with how many models have it: {', '.join(shown)}{more}"
+        message = f"entries have no place for these, which are left out (of how many models): {', '.join(shown)}{more}"
         findings.add(LIST_LEFT_OUT, self._first, message)
 
 
