@@ -34,8 +34,8 @@ class Cause:
     """One cause, with what it names; what a kind does not name is None.
 
     MODEL_CHANGED has models before and after, UTTERANCE_MOVED and ROUTE_RENAMED routes, THRESHOLD_CHANGED thresholds,
-    CALIBRATION_CHANGED confidences, ENCODER_CHANGED encoders' names, RULES_CHANGED those of rules. A route of None stands
-    for the fallback, and where an utterance is named for the texts out of scope.
+    CALIBRATION_CHANGED confidences, ENCODER_CHANGED encoders' names, RULES_CHANGED names of rules. A route of None
+    stands for the fallback, and where an utterance is named for the texts out of scope.
     """
 
     kind: CauseKind
