@@ -158,7 +158,7 @@ def _joined(node: Node, facts: Mapping[str, Any], *, settles: bool) -> bool:
     missing = False
     for child in node.children:
         try:
-            if evaluate(child, facts) is settles:
+            if bool(evaluate(child, facts)) == settles:
                 return settles
         except NoValueError:
             missing = True
