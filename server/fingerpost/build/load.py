@@ -65,6 +65,7 @@ class Loaded:
     findings: tuple[Finding, ...]
     drafts: tuple[DraftRoute, ...] = ()  # the catalog's routes and where they say what
     rules: tuple[DraftRule, ...] = ()  # the policy's and where they say what
+    models: tuple[tuple[Place, str], ...] = ()  # the names of all models and where they stand
     prose: tuple[Text, ...] = ()  # descriptions, and what is told of models: read by people, never embedded as they are
 
 
@@ -87,6 +88,7 @@ def load(folder: Path) -> Loaded:
         findings=findings.ordered(),
         drafts=draft.routes,
         rules=draft.policy.rules,
+        models=tuple((entry.named, entry.model.name) for entry in draft.models),
         prose=tuple(text for texts in prose for text in texts),
     )
 
