@@ -63,7 +63,8 @@ FILE_LARGE = Kind(
     "FP104",
     "A file is too large",
     "A YAML file may have 4 MiB and an utterances file 64 MiB; a larger one is refused before it is read. Move the "
-    "utterances of a large YAML file to an utterances file. A file to import may have 64 MiB, as YAML 16 MiB.",
+    "utterances of a large YAML file to an utterances file. A file to import may have 64 MiB, as YAML 16 MiB, and a "
+    "price list 16 MiB.",
     bad={"code.yaml": "(5 MiB of utterances)"},
     good={"code.yaml": "model: coder\nutterances_file: code.txt\n", "code.txt": "reverse a linked list\n"},
     described=True,

@@ -138,7 +138,7 @@ class _Edited:
             between = f"{line_break(self.content)}{indent}"
             return Splice(start, end, between.join(f"- {written(text)}" for text in value))
         gap = "" if old else " "  # a key without a value ends with its colon
-        return Splice(start, max(start, end), gap + _text(value, in_brackets=bool(self.node.flow_style)))
+        return Splice(start, end, gap + _text(value, in_brackets=bool(self.node.flow_style)))
 
     def _new(self, values: Entry) -> list[Splice]:
         """One for each place, since several keys may come behind the same one."""
