@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from prometheus_client import generate_latest
 
 from fingerpost.bootstrap.planning import plan_of
 from fingerpost.serve.plan import Plan
@@ -287,3 +288,28 @@ def test_explain_shows_rules_and_models_in_order() -> None:
     assert not told.models[1].HasField("cost_usd_micros")
     assert told.models[3].skip_reason == decision_pb2.SKIP_REASON_FORBIDDEN
     assert "Rules that took effect: no-sight." in told.summary
+
+
+def test_metrics_count_rules_models_and_skips() -> None:
+    """What took effect and what had no value, by name; models by name; skips by reason."""
+    shown = ruled(
+        rule("old", "int(metadata.age) > 30", model="middle"),
+        rule("no-code", "tokens > 0", demands=Demands(forbidden=frozenset({"code"}))),
+    )
+
+    async def scrape() -> str:
+        async with serving(shown) as served:
+            for age in ("40", "unknown"):
+                await served.stub.Route(pb.RouteRequest(text="fix this bug", metadata={"age": age}))
+            return generate_latest(served.server.watch.metrics.registry).decode()
+
+    lines = asyncio.run(scrape()).splitlines()
+    for sample in (
+        'rules_total{catalog="default",result="effect",rule="old"} 1.0',
+        'rules_total{catalog="default",result="failed",rule="old"} 1.0',
+        'rules_total{catalog="default",result="effect",rule="no-code"} 1.0',
+        'models_total{catalog="default",model="middle"} 1.0',
+        'models_total{catalog="default",model="big"} 1.0',
+        'skipped_models_total{catalog="default",reason="FORBIDDEN"} 1.0',
+    ):
+        assert f"fingerpost_{sample}" in lines

@@ -235,6 +235,7 @@ def _with_model(way: _Way, plan: Plan, situation: Situation) -> Decision:
         degraded=situation.degraded is not None,
         rules=ruling.rules,
         skipped=skipped,
+        propensity=choice.ranked.propensity if tried[0] in choice.ranked.models[:1] else 1.0,
     )
 
 

@@ -67,6 +67,7 @@ class Ranked:
 
     models: tuple[str, ...]
     kept: bool = False
+    propensity: float = 1.0  # probability, [0, 1], with which the first is the first for a request of this kind
 
 
 def rank(lineup: Lineup, inventory: Inventory, fits: Mask, asked: Asked) -> Ranked:
@@ -90,6 +91,8 @@ def rank(lineup: Lineup, inventory: Inventory, fits: Mask, asked: Asked) -> Rank
     order = np.lexsort((np.nan_to_num(costs, nan=np.inf), -worth))  # stable: equal ones stay in the order of names
     order = order[takes[order]]
     ranked = tuple(lineup.names[place] for place in order)
+    if ranked and lineup.route.selection.mode is SelectionMode.WEIGHTED:
+        return Ranked(ranked, propensity=float(lineup.weights[order[0]] / lineup.weights[takes].sum()))
     return _with_session(ranked, lineup, inventory, worth, asked)
 
 

@@ -223,6 +223,7 @@ class Decision:
     degraded: bool = False
     rules: tuple[str, ...] = ()  # names of those that hold, in the order in which they were judged
     skipped: tuple[Skip, ...] = ()  # models that would have come before, or next, and why not
+    propensity: float = 1.0  # probability, (0, 1], with which a request of this kind gets this model
 
 
 @dataclass(frozen=True, slots=True)
