@@ -15,7 +15,7 @@ BEFORE, AFTER = RuleStage.BEFORE, RuleStage.AFTER
 def rule(name: str, when: str, stage: RuleStage = BEFORE, **actions: Any) -> Rule:
     """A rule as a reindex would make it."""
     read = read_condition(when, stage)
-    return Rule(name, stage, when, read.reads, read.needs, read.patterns, **actions)
+    return Rule(name, stage, when, read.expression, read.reads, read.needs, read.patterns, **actions)
 
 
 def ruled(*rules: Rule, models: tuple[Model, ...] = (), base: Snapshot | None = None, **policy: Any) -> Snapshot:

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+MATCHES = "re2_matches"
+"""What the engine of rules calls its matching by RE2: its own `matches` compiles the pattern for every request."""
+
 MAX_CHARACTERS = 512
 MEMORY_BYTES = 1 << 20
 """That RE2 may use for one pattern; it refuses what needs more. Its own default is eight times that."""

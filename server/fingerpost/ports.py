@@ -1,6 +1,6 @@
 """Engines and stores as the stages see them: Protocols, and the progress that says nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -42,15 +42,16 @@ class ConditionFailed(Exception):
 class Evaluation(Protocol):
     """One request's facts, given to expressions one after the other."""
 
-    def holds(self, condition: Condition, facts: Mapping[str, object]) -> bool:
-        """Whether an expression is true; each fact is taken over when it is first given.
+    def holds(self, condition: Condition, reads: Collection[str], facts: Mapping[str, object]) -> bool:
+        """Whether an expression is true; each fact is taken over when it is first read.
 
         Args:
             condition: Of the same engine.
-            facts: Those that the expression reads and that are known, by name.
+            reads: Names of the facts that it reads.
+            facts: These and others, by name.
 
         Raises:
-            ConditionFailed: a fact is missing or of another kind, or the expression has no value.
+            ConditionFailed: a fact is of another kind than expected, or the expression has no value.
         """
 
 

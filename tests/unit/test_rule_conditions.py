@@ -9,24 +9,26 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from fingerpost.backends.conditions import CelEngine
+from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.build.rules.implies import always, implies, never, unguarded_keys
 from fingerpost.build.rules.kinds import _CALLS, _METHODS, METADATA, STRING, TIMESTAMP
 from fingerpost.build.rules.read import read_condition
 from fingerpost.build.rules.syntax import MAX_CHARACTERS, ConditionFault, FaultKind, parse
 from fingerpost.patterns import compiled
 from fingerpost.ports import ConditionFailed
-from fingerpost.serve.rules import Facts
+from fingerpost.serve.rules import Facts, Verdict
 from fingerpost.types import RuleStage
 from tests.cel_twin import FACTS, SOURCES, NoValueError, evaluate
+from tests.rules import rule
 
 
 def evaluated(source: str, facts: Mapping[str, Any] = FACTS) -> bool | None:
     """What the engine says; None where the expression has no value."""
     read = read_condition(source, RuleStage.AFTER)
     engine = CelEngine()
-    condition = engine.compile(source, read.patterns)
+    condition = engine.compile(read.expression, read.patterns)
     try:
-        return engine.begin().holds(condition, {name: facts[name] for name in read.reads})
+        return engine.begin().holds(condition, read.reads, facts)
     except ConditionFailed:
         return None
 
@@ -58,8 +60,8 @@ def test_the_engine_says_what_the_language_says(source: str) -> None:
 def test_what_a_need_rules_out_is_false(source: str, text: str, tenant: str) -> None:
     """Where a literal that is needed is not there the engine says false: no error, no truth."""
     facts = {**FACTS, "text": text, "tenant": tenant}
-    needs = read_condition(source, RuleStage.AFTER).needs
-    if not Facts(dict(facts)).meets(needs):
+    [judged] = rulebook_of([rule("r", source, RuleStage.AFTER, model="m")]).judge_alone(Facts(dict(facts)))
+    if judged.verdict is Verdict.RULED_OUT:
         assert evaluated(source, facts) is False
 
 

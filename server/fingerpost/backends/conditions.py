@@ -1,12 +1,12 @@
 """CEL expressions over a request's facts, by the engine of `common-expression-language`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import cel
 
-from fingerpost.patterns import compiled
+from fingerpost.patterns import MATCHES, compiled
 from fingerpost.ports import Condition, ConditionFailed
 
 _FAILURES = (ValueError, RuntimeError, TypeError, KeyError, ArithmeticError, IndexError)
@@ -48,21 +48,20 @@ class CelEvaluation:
 
     def __init__(self, engine: CelEngine) -> None:
         self._context = cel.Context()
-        self._context.add_function("matches", engine.matches)
+        self._context.add_function(MATCHES, engine.matches)
         self._context.add_function("lower", str.lower)
         self._context.add_function("length", len)
-        self._known: set[str] = set()
+        self._given: set[str] = set()
 
-    def holds(self, condition: Condition, facts: Mapping[str, object]) -> bool:
+    def holds(self, condition: Condition, reads: Collection[str], facts: Mapping[str, object]) -> bool:
         """Whether the expression is true of the facts; `ConditionFailed` where it has no value."""
-        if not isinstance(condition, CelCondition):
-            raise TypeError("the condition is another engine's")
-        for name, value in facts.items():
-            if name not in self._known:
-                self._context.add_variable(name, value)
-                self._known.add(name)
+        given = self._given
+        for name in reads:
+            if name not in given:
+                self._context.add_variable(name, facts[name])
+                given.add(name)
         try:
-            value = condition.program.execute(self._context)
+            value = cast("CelCondition", condition).program.execute(self._context)
         except _FAILURES as error:
             raise ConditionFailed(_told(error)) from error
         if not isinstance(value, bool):

@@ -60,7 +60,7 @@ def _rules(before: Policy, after: Policy) -> Iterator[Change]:
                 yield Change("rule", name, field.name, *values)
 
 
-_DERIVED = {"reads", "needs", "patterns"}  # that follow from `when`
+_DERIVED = {"expression", "reads", "needs", "patterns"}  # that follow from `when`
 
 
 def _without_rules(revision: Revision) -> Policy:

@@ -4,13 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-import numpy as np
-
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.serve.inventory import both, why_not
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.rules import NO_RULING, Ruling
-from fingerpost.serve.select import Asked, Lineup, Ranked, below_floor, rank
+from fingerpost.serve.select import MAX_UNFIT, Asked, Lineup, Ranked, rank
 from fingerpost.types import (
     Calibration,
     Candidate,
@@ -27,11 +25,6 @@ from fingerpost.types import (
 
 _AMBIGUOUS_RATIO = 0.5
 """Two routes count as about equally near when the second has at least this share of the first one's vote."""
-
-_RUNNERS_UP = 3
-"""Models of the route's own that are named to be tried next, before its fallback."""
-
-_MAX_SKIPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +210,7 @@ def _with_model(way: _Way, plan: Plan, situation: Situation) -> Decision:
     ruling = situation.ruling
     choice = _choice(way, plan, situation)
     tried = tuple(name for name in choice.fitting if name not in choice.limited) or choice.fitting
-    skipped = tuple(islice(_skips(way, choice, tried, plan), _MAX_SKIPS))
+    skipped = tuple(islice(_skips(choice, tried, plan), MAX_UNFIT))
     if not tried:
         raise _nothing_fits(skipped)
     return Decision(
@@ -260,7 +253,7 @@ def _named(way: _Way, ranked: Ranked, plan: Plan, ruling: Ruling) -> Iterable[st
     fallback = () if way.route is None else way.route.fallback
     required = sorted(set().union(*ruling.demands.allowed))
     chain = (policy.fallback_model, *policy.fallback_chain)
-    return dict.fromkeys((*ruled, *ranked.models[: 1 + _RUNNERS_UP], *fallback, *chain, *required))
+    return dict.fromkeys((*ruled, *ranked.models, *fallback, *chain, *required))
 
 
 def _may_by_final(name: str, plan: Plan, situation: Situation) -> bool:
@@ -279,19 +272,12 @@ def _limited(way: _Way, plan: Plan, situation: Situation) -> frozenset[str]:
     return frozenset(model.name for model in plan.inventory.models if model.tier == limit.tier)
 
 
-def _skips(way: _Way, choice: _Choice, tried: Sequence[str], plan: Plan) -> Iterator[Skip]:
+def _skips(choice: _Choice, tried: Sequence[str], plan: Plan) -> Iterator[Skip]:
     """Models that were named for the request and will not answer it, the route's own first."""
     models = plan.decider.models
-    if way.route is not None:
-        lineup = _lineup(way.route, plan)
-        if len(choice.ranked.models) < len(lineup.names):
-            weak = {lineup.names[place] for place in np.flatnonzero(below_floor(lineup))}
-            for name in way.route.models or (way.route.model,):
-                reason = why_not(models[name], choice.demands)
-                if reason is None and name in weak:
-                    reason = SkipReason.QUALITY_FLOOR
-                if reason is not None and name not in choice.named:
-                    yield Skip(name, reason)
+    for name in choice.ranked.unfit:
+        if name not in choice.named:
+            yield Skip(name, why_not(models[name], choice.demands) or SkipReason.QUALITY_FLOOR)
     for name in choice.named:
         if name not in tried:
             yield Skip(name, why_not(models[name], choice.demands) or SkipReason.ESCALATION_LIMIT)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from fingerpost.ports import Condition, ConditionEngine, ConditionFailed, Evaluation, LanguageDetector
 from fingerpost.serve.inventory import both
-from fingerpost.types import Decider, Demands, Judgement, Need, NeedKind, Rule, RuleStage
+from fingerpost.types import Decider, Demands, Judgement, NeedKind, Rule, RuleStage
 
 SCORED = frozenset({"route", "confidence", "margin", "similarity"})
 """Facts that are known when the scores are."""
@@ -30,11 +31,12 @@ class Judged:
     rule: Rule
     verdict: Verdict
     why: str = ""  # of FAILED
+    takes_effect: bool = field(init=False)
 
-    @property
-    def takes_effect(self) -> bool:
-        """It holds, or it is final and cannot be judged: then the strict reading is taken."""
-        return self.verdict is Verdict.HOLDS or (self.rule.final and self.verdict in (Verdict.UNKNOWN, Verdict.FAILED))
+    def __post_init__(self) -> None:
+        """It takes effect when it holds, or is final and cannot be judged: then the strict reading is taken."""
+        strict = self.rule.final and self.verdict in (Verdict.UNKNOWN, Verdict.FAILED)
+        object.__setattr__(self, "takes_effect", self.verdict is Verdict.HOLDS or strict)
 
 
 @dataclass(slots=True)
@@ -44,37 +46,58 @@ class Facts:
     known: dict[str, object]
     detector: LanguageDetector | None = None
 
-    def of(self, rule: Rule) -> dict[str, object] | None:
-        """Those that the rule reads; None where one is not known."""
-        if "language" in rule.reads and "language" not in self.known:
-            self._detect()
-        known = self.known
-        return {name: known[name] for name in rule.reads} if all(name in known for name in rule.reads) else None
-
-    def meets(self, needs: Sequence[Need]) -> bool:
-        """Whether no literal rules an expression out; a fact that is not known rules nothing out."""
-        return all(self._meets(need) for need in needs)
-
-    def _meets(self, need: Need) -> bool:
-        if need.fact == "language" and "language" not in self.known:
-            self._detect()
-        value = self.known.get(need.fact)
-        if need.key and isinstance(value, Mapping):
-            value = value.get(need.key)
-        return _MEETS[need.kind](value, need.literals) if isinstance(value, str) else True
-
-    def _detect(self) -> None:
+    def detect(self) -> None:
+        """Find the language out, if it can be and is not known."""
         text = self.known.get("text")
-        if self.detector is not None and isinstance(text, str):
+        if self.detector is not None and "language" not in self.known and isinstance(text, str):
             self.known["language"] = self.detector.detect(text)
 
 
-_MEETS: Mapping[NeedKind, Callable[[str, tuple[str, ...]], bool]] = {
-    NeedKind.CONTAINS: lambda value, literals: literals[0] in value,
-    NeedKind.STARTS_WITH: lambda value, literals: value.startswith(literals[0]),
-    NeedKind.ENDS_WITH: lambda value, literals: value.endswith(literals[0]),
-    NeedKind.EQUALS: lambda value, literals: value in literals,
+def _is_one_of(value: str, literals: tuple[str, ...]) -> bool:
+    return value in literals
+
+
+_MEETS: Mapping[NeedKind, Callable[[str, Any], bool]] = {
+    NeedKind.CONTAINS: str.__contains__,
+    NeedKind.STARTS_WITH: str.startswith,
+    NeedKind.ENDS_WITH: str.endswith,
+    NeedKind.EQUALS: _is_one_of,
 }
+
+
+class _Ready:
+    """A rule with its compiled expression, and each verdict that says nothing more: made once, not for each request."""
+
+    __slots__ = ("asks_language", "condition", "fails", "holds", "needs", "reads", "rule", "ruled_out", "unknown")
+
+    def __init__(self, rule: Rule, condition: Condition) -> None:
+        self.rule = rule
+        self.condition = condition
+        self.reads = frozenset(rule.reads)
+        self.asks_language = "language" in self.reads
+        self.needs = tuple(
+            (
+                need.fact,
+                need.key,
+                _MEETS[need.kind],
+                need.literals if need.kind is NeedKind.EQUALS else need.literals[0],
+            )
+            for need in rule.needs
+        )
+        self.ruled_out = Judged(rule, Verdict.RULED_OUT)
+        self.fails = Judged(rule, Verdict.DOES_NOT_HOLD)
+        self.holds = Judged(rule, Verdict.HOLDS)
+        self.unknown = Judged(rule, Verdict.UNKNOWN)
+
+    def is_ruled_out(self, known: Mapping[str, Any]) -> bool:
+        """Whether a literal that it needs is not there; a fact that is not known rules nothing out."""
+        for fact, key, meets, literal in self.needs:
+            value = known.get(fact)
+            if key and value is not None:
+                value = value.get(key)
+            if value is not None and not meets(value, literal):
+                return True
+        return False
 
 
 def facts_of(
@@ -139,16 +162,8 @@ class Ruling:
     final_demands: Demands = field(default_factory=Demands)
     min_confidence: float | None = None
     judged: tuple[Judged, ...] = ()  # in order
-
-    @property
-    def rules(self) -> tuple[str, ...]:
-        """Names of those that take effect."""
-        return tuple(one.rule.name for one in self.judged if one.takes_effect)
-
-    @property
-    def unjudged(self) -> bool:
-        """A final rule takes effect only because it cannot be judged."""
-        return any(one.takes_effect and one.verdict is not Verdict.HOLDS for one in self.judged)
+    rules: tuple[str, ...] = ()  # names of those that take effect
+    unjudged: bool = False  # a final rule takes effect only because it cannot be judged
 
     @property
     def decides(self) -> bool:
@@ -180,16 +195,14 @@ class Rulebook:
         """
         self._engine = engine
         self.detector = detector
-        self._conditions = {rule.name: self._compiled(rule) for rule in rules}
-        ordinary = [rule for rule in rules if not rule.final]
-        self._before = [rule for rule in ordinary if rule.stage is RuleStage.BEFORE]
-        self._after = [rule for rule in ordinary if rule.stage is RuleStage.AFTER]
-        self._final_early = [rule for rule in rules if rule.final and SCORED.isdisjoint(rule.reads)]
-        self._final_late = [rule for rule in rules if rule.final and not SCORED.isdisjoint(rule.reads)]
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._conditions
+        ready = [_Ready(rule, self._compiled(rule)) for rule in rules]
+        ordinary = [one for one in ready if not one.rule.final]
+        finals = [one for one in ready if one.rule.final]
+        self.before = tuple(one for one in ordinary if one.rule.stage is RuleStage.BEFORE)
+        self.after = tuple(one for one in ordinary if one.rule.stage is RuleStage.AFTER)
+        self.final_early = tuple(one for one in finals if SCORED.isdisjoint(one.reads))
+        self.final_late = tuple(one for one in finals if not SCORED.isdisjoint(one.reads))
+        self.is_empty = not ready
 
     def sitting(self, facts: Facts) -> "Sitting":
         """Judge one request."""
@@ -197,25 +210,15 @@ class Rulebook:
             raise ValueError("there are no rules to be judged")
         return Sitting(self, facts, self._engine.begin())
 
-    def judge_alone(self, rule: Rule, facts: Facts) -> Judged:
-        """What comes of one rule, whatever the others say."""
-        return self.sitting(facts).judge(rule)
-
-    def early(self) -> tuple[Sequence[Rule], Sequence[Rule]]:
-        """The list judged before similarity, and the final rules that need no scores."""
-        return self._before, self._final_early
-
-    def late(self) -> tuple[Sequence[Rule], Sequence[Rule]]:
-        """The list judged when scores are known, and the final rules that need them."""
-        return self._after, self._final_late
-
-    def condition(self, rule: Rule) -> Condition:
-        return self._conditions[rule.name]
+    def judge_alone(self, facts: Facts) -> list[Judged]:
+        """What comes of each rule, whatever the others say."""
+        sitting = self.sitting(facts)
+        return [sitting.judge(one) for one in (*self.before, *self.after, *self.final_early, *self.final_late)]
 
     def _compiled(self, rule: Rule) -> Condition:
         if self._engine is None:
             raise ValueError("rules need an engine for their expressions")
-        return self._engine.compile(rule.when, rule.patterns)
+        return self._engine.compile(rule.expression, rule.patterns)
 
 
 NO_RULES = Rulebook(())
@@ -233,52 +236,60 @@ class Sitting:
 
     def before(self) -> Ruling:
         """What can be said before similarity is asked."""
-        listed, finals = self._book.early()
-        self._listed += self._first(listed)
-        self._finals += [self.judge(rule) for rule in finals]
-        return self._ruling()
+        return self._step(self._book.before, self._book.final_early)
 
     def after(self, scores: Mapping[str, object]) -> Ruling:
         """What is said in the end; `scores` as far as they are known."""
         self._facts.known.update(scores)
-        listed, finals = self._book.late()
-        self._listed += self._first(listed)
-        self._finals += [self.judge(rule) for rule in finals]
-        return self._ruling()
+        return self._step(self._book.after, self._book.final_late)
 
     def settles(self, ruling: Ruling) -> bool:
         """Whether a decision needs no scores any more: a rule says where to go, and no final rule waits for them."""
-        _, finals = self._book.late()
         known = {"route"} if ruling.route is not None else set()
-        return ruling.decides and all(SCORED.intersection(rule.reads) <= known for rule in finals)
+        return ruling.decides and all(SCORED & one.reads <= known for one in self._book.final_late)
 
-    def _first(self, rules: Sequence[Rule]) -> Iterator[Judged]:
+    def _step(self, listed: Sequence[_Ready], finals: Sequence[_Ready]) -> Ruling:
+        self._listed += self._first(listed)
+        self._finals += [self.judge(one) for one in finals]
+        return _ruling(self._listed, self._finals)
+
+    def _first(self, listed: Sequence[_Ready]) -> Iterator[Judged]:
         """Up to the first that holds and does not go on."""
-        for rule in rules:
-            judged = self.judge(rule)
+        for one in listed:
+            judged = self.judge(one)
             yield judged
-            if judged.takes_effect and not rule.goes_on:
+            if judged.takes_effect and not one.rule.goes_on:
                 return
 
-    def judge(self, rule: Rule) -> Judged:
+    def judge(self, one: _Ready) -> Judged:
         """What comes of one rule."""
-        if not self._facts.meets(rule.needs):
-            return Judged(rule, Verdict.RULED_OUT)
-        facts = self._facts.of(rule)
-        if facts is None:
-            return Judged(rule, Verdict.UNKNOWN)
+        facts = self._facts
+        if one.asks_language:
+            facts.detect()
+        if one.is_ruled_out(facts.known):
+            return one.ruled_out
+        if not facts.known.keys() >= one.reads:
+            return one.unknown
         try:
-            holds = self._evaluation.holds(self._book.condition(rule), facts)
+            holds = self._evaluation.holds(one.condition, one.reads, facts.known)
         except ConditionFailed as error:
-            return Judged(rule, Verdict.FAILED, str(error))
-        return Judged(rule, Verdict.HOLDS if holds else Verdict.DOES_NOT_HOLD)
+            return Judged(one.rule, Verdict.FAILED, str(error))
+        return one.holds if holds else one.fails
 
-    def _ruling(self) -> Ruling:
-        ruling = NO_RULING
-        for judged in (*self._finals, *self._listed):  # the first that says where to go is followed
-            if judged.takes_effect:
-                ruling = _with(ruling, judged.rule)
-        return replace(ruling, judged=(*self._listed, *self._finals))
+
+def _ruling(listed: Sequence[Judged], finals: Sequence[Judged]) -> Ruling:
+    """Of final rules the first that says where to go is followed, else of the others."""
+    judged = (*listed, *finals)
+    effective = [one for one in judged if one.takes_effect]
+    if not effective:
+        return Ruling(judged=judged)
+    ruling = NO_RULING
+    for one in sorted(effective, key=lambda each: not each.rule.final):  # stable
+        ruling = _with(ruling, one.rule)
+    names = tuple(one.rule.name for one in effective)
+    return replace(
+        ruling, judged=judged, rules=names, unjudged=any(one.verdict is not Verdict.HOLDS for one in effective)
+    )
 
 
 def _with(ruling: Ruling, rule: Rule) -> Ruling:

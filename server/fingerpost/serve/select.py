@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ EXPECTED_OUTPUT_TOKENS = 300
 """Of an answer, where neither the caller nor the route says: it only weighs the two prices against each other."""
 
 DEFAULT_TASK = "default"
+
+MAX_UNFIT = 8
+BEST = 4
+"""Models of a route that are named for a request: the one that answers, and those to try next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Lineup:
     places: NDArray[np.float64]  # in the route's list
     qualities: NDArray[np.float64]  # [0, 1]; NaN where unknown
     weights: NDArray[np.float64]
+    inverse_weights: NDArray[np.float64]  # infinite for none
     salts: NDArray[np.uint64]  # of the names, to draw by
 
     @classmethod
@@ -45,13 +50,15 @@ class Lineup:
         names = tuple(sorted(listed))
         models = [inventory.models[inventory.number[name]] for name in names]
         task = route.selection.task or route.name
+        weights = np.array([route.selection.weights.get(name, 0.0) for name in names], dtype=np.float64)
         return cls(
             route=route,
             names=names,
             numbers=np.array([inventory.number[name] for name in names], dtype=np.intp),
             places=np.array([listed.index(name) for name in names], dtype=np.float64),
             qualities=np.array([quality_of(model.quality, task) for model in models], dtype=np.float64),
-            weights=np.array([route.selection.weights.get(name, 0.0) for name in names], dtype=np.float64),
+            weights=weights,
+            inverse_weights=np.array([1 / weight if weight else np.inf for weight in weights.tolist()]),
             salts=np.array([_hashed(name) for name in names], dtype=np.uint64),
         )
 
@@ -63,15 +70,16 @@ def quality_of(quality: Mapping[str, float], task: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Models that may answer, the best first, and whether the session's was kept before a better one."""
+    """The best of the models that may answer, and whether the session's was kept before a better one."""
 
     models: tuple[str, ...]
     kept: bool = False
+    unfit: tuple[str, ...] = ()  # some of those that cannot answer, or are not good enough
     propensity: float = 1.0  # probability, [0, 1], with which the first is the first for a request of this kind
 
 
 def rank(lineup: Lineup, inventory: Inventory, fits: Mask, asked: Asked) -> Ranked:
-    """Order the models that fit; those under the quality floor and those without weight are left out.
+    """Order the best of the models that fit; those under the quality floor and those without weight are left out.
 
     Taking a model out never changes the order of the others.
 
@@ -81,19 +89,24 @@ def rank(lineup: Lineup, inventory: Inventory, fits: Mask, asked: Asked) -> Rank
         fits: Which of the inventory's models can answer the request.
         asked: What is known of it.
     """
-    takes = fits[lineup.numbers] & ~below_floor(lineup)
+    able = fits[lineup.numbers] & ~below_floor(lineup)
+    unfit = () if able.all() else tuple(lineup.names[place] for place in np.flatnonzero(~able)[:MAX_UNFIT])
+    return replace(_ranked(lineup, inventory, able, asked), unfit=unfit)
+
+
+def _ranked(lineup: Lineup, inventory: Inventory, takes: Mask, asked: Asked) -> Ranked:
     if lineup.route.selection.mode is SelectionMode.WEIGHTED:
-        takes &= lineup.weights > 0
+        takes = takes & (lineup.weights > 0)
     if len(lineup.names) == 1:
         return Ranked(lineup.names if takes[0] else ())
     costs = _costs(lineup, inventory, asked)
     worth = _WORTH[lineup.route.selection.mode](lineup, inventory, costs, asked)
-    order = np.lexsort((np.nan_to_num(costs, nan=np.inf), -worth))  # stable: equal ones stay in the order of names
-    order = order[takes[order]]
+    places = np.flatnonzero(takes)
+    order = places[np.lexsort((costs[places], -worth[places]))[:BEST]]  # stable: equal ones stay in the order of names
     ranked = tuple(lineup.names[place] for place in order)
     if ranked and lineup.route.selection.mode is SelectionMode.WEIGHTED:
         return Ranked(ranked, propensity=float(lineup.weights[order[0]] / lineup.weights[takes].sum()))
-    return _with_session(ranked, lineup, inventory, worth, asked)
+    return _with_session(ranked, lineup, inventory, takes, worth, asked)
 
 
 def below_floor(lineup: Lineup) -> Mask:
@@ -123,8 +136,7 @@ def _by_draw(lineup: Lineup, inventory: Inventory, costs: NDArray[np.float64], a
     """
     mixed = _mixed(lineup.salts ^ np.uint64(_hashed(asked.key)))
     uniform = (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54  # in (0, 1)
-    with np.errstate(divide="ignore"):
-        return np.log(uniform) / lineup.weights
+    return np.log(uniform) * lineup.inverse_weights
 
 
 def _by_cost(lineup: Lineup, inventory: Inventory, costs: NDArray[np.float64], asked: Asked) -> NDArray[np.float64]:
@@ -153,21 +165,27 @@ _STICKY = {SelectionMode.CHEAPEST, SelectionMode.FASTEST, SelectionMode.BEST_VAL
 
 
 def _with_session(
-    ranked: tuple[str, ...], lineup: Lineup, inventory: Inventory, worth: NDArray[np.float64], asked: Asked
+    ranked: tuple[str, ...],
+    lineup: Lineup,
+    inventory: Inventory,
+    takes: Mask,
+    worth: NDArray[np.float64],
+    asked: Asked,
 ) -> Ranked:
     """The session's model first, unless the best one gains more than the margin although its prompt cache is lost."""
     current, selection = asked.session_model, lineup.route.selection
-    if current not in ranked or current == ranked[0] or selection.mode not in _STICKY:
+    own = lineup.names.index(current) if current in lineup.names else None
+    if own is None or not takes[own] or current is None or current == ranked[0] or selection.mode not in _STICKY:
         return Ranked(ranked)
-    own, best = lineup.names.index(current), lineup.names.index(ranked[0])
     cached = _costs(lineup, inventory, asked, min(asked.cached_tokens, asked.input_tokens))
     kept_worth = _WORTH[selection.mode](lineup, inventory, cached, asked)[own]
-    gain = worth[best] - kept_worth
+    gain = worth[lineup.names.index(ranked[0])] - kept_worth
     if selection.mode is not SelectionMode.BEST_VALUE:  # of costs and times the share that is saved counts
         gain = gain / -kept_worth if kept_worth else 0.0
     if gain > selection.switch_margin:
         return Ranked(ranked)
-    return Ranked((current, *(name for name in ranked if name != current)), kept=True)
+    others = tuple(name for name in ranked if name != current)
+    return Ranked((current, *others)[:BEST], kept=True)
 
 
 def _hashed(text: str) -> int:

@@ -51,7 +51,8 @@ class Rule:
 
     name: str
     stage: RuleStage
-    when: str  # a CEL expression
+    when: str  # a CEL expression, as a person wrote it
+    expression: str  # the same as the engine reads it
     reads: tuple[str, ...] = ()  # facts that it reads
     needs: tuple[Need, ...] = ()
     patterns: tuple[str, ...] = ()  # regular expressions that it matches, RE2's

@@ -97,6 +97,7 @@ def _rule(entry: RuleEntry, stage: RuleStage, condition: Condition) -> Rule:
         name=entry.name,
         stage=stage,
         when=entry.when,
+        expression=condition.expression,
         reads=condition.reads,
         needs=condition.needs,
         patterns=condition.patterns,

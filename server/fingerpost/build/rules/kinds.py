@@ -120,6 +120,11 @@ def patterns(node: Node) -> tuple[tuple[str, int], ...]:
     )
 
 
+def columns_of(node: Node, method: str) -> list[int]:
+    """Where its name stands in the expression, each time that it is called."""
+    return [part.column for part in _parts(node) if part.kind is NodeKind.METHOD and part.value == method]
+
+
 def compared_routes(node: Node) -> frozenset[str]:
     """Literals that it compares with the route."""
     found: set[str] = set()

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from fingerpost.build.rules.kinds import check, patterns, reads
+from fingerpost.build.rules.kinds import check, columns_of, patterns, reads
 from fingerpost.build.rules.needs import needs
 from fingerpost.build.rules.syntax import ConditionFault, FaultKind, Node, parse
-from fingerpost.patterns import compiled
+from fingerpost.patterns import MATCHES, compiled
 from fingerpost.types import Need, RuleStage
 
 
@@ -14,6 +14,7 @@ class Condition:
     """An expression that the engine can evaluate."""
 
     node: Node
+    expression: str  # as the engine reads it
     reads: tuple[str, ...]  # facts
     needs: tuple[Need, ...]
     patterns: tuple[str, ...]
@@ -33,4 +34,8 @@ def read_condition(source: str, stage: RuleStage) -> Condition:
             compiled(pattern)
         except ValueError as error:
             raise ConditionFault(FaultKind.PATTERN, column, str(error)) from error
-    return Condition(node, tuple(sorted(reads(node))), needs(node), tuple(pattern for pattern, _ in found))
+    expression = source
+    for column in sorted(columns_of(node, "matches"), reverse=True):
+        expression = f"{expression[:column]}{MATCHES}{expression[column + len('matches') :]}"
+    kept = tuple(pattern for pattern, _ in found)
+    return Condition(node, expression, tuple(sorted(reads(node))), needs(node), kept)

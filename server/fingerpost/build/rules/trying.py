@@ -34,7 +34,7 @@ def _try(draft: DraftRule, rulebook_of: Callable[[Sequence[Rule]], Rulebook], fi
         findings.add(RULE_SYNTAX, draft.places["when"], f"rule {rule.name!r}: {error}")
         return
     for example in draft.examples:
-        judged = book.judge_alone(rule, Facts(dict(example.facts), book.detector))
+        [judged] = book.judge_alone(Facts(dict(example.facts), book.detector))
         if (judged.verdict is Verdict.HOLDS) is not example.holds or judged.verdict is Verdict.FAILED:
             findings.add(RULE_EXPECT, example.place, _told(example, judged))
 
