@@ -127,5 +127,7 @@ def _check_references(draft: DraftRule, whole: Draft, models: Mapping[str, Model
         ("when", "route", compared_routes(draft.condition.node), routes),
     )
     for key, what, names, known in named:
+        if what == "route" and not whole.whole:
+            continue
         for name in sorted(names - known):
             findings.add(RULE_REFERENCE, draft.places[key], f"rule {rule.name!r}: no {what} is called {quoted(name)}")

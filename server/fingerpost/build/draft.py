@@ -45,3 +45,4 @@ class Draft:
     policy: DraftPolicy | None
     out_of_scope: tuple[Text, ...] = ()
     out_of_scope_tests: tuple[Text, ...] = ()
+    whole: bool = True  # every route could be read; else nothing is checked against their names

@@ -132,8 +132,10 @@ class _FolderReader:
 
     def draft(self, names: Sequence[str]) -> Draft:
         out_of_scope, out_of_scope_tests = self._out_of_scope(names)
+        routes = tuple(self._routes(names))
         return Draft(
-            routes=tuple(self._routes(names)),
+            routes=routes,
+            whole=len(routes) == sum(not name.startswith("_") for name in names),
             models=self._models(),
             policy=self._policy(),
             out_of_scope=out_of_scope,

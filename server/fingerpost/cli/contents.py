@@ -36,7 +36,7 @@ def show_models(models: "Sequence[ModelEntry]", *, as_json: bool) -> None:
     if as_json:
         typer.echo(to_json([asdict(one) for one in models]))
         return
-    table = _table("model", "upstream model", "tier", "$/M in", "$/M out", "context", "p50 ms", "where", "can")
+    table = _table("model", "upstream model", "tier", "$/M in", "$/M out", "context", "can")
     for one in models:
         prices = (one.input_price_usd_micros, one.output_price_usd_micros)
         table.add_row(
@@ -45,8 +45,6 @@ def show_models(models: "Sequence[ModelEntry]", *, as_json: bool) -> None:
             escape(one.tier),
             *("" if price is None else f"{price / 1e6:g}" for price in prices),
             "" if one.context_window_tokens is None else f"{one.context_window_tokens:,}",
-            "" if one.latency_p50_ms is None else f"{one.latency_p50_ms:,}",
-            escape(", ".join(one.regions)),
             escape(", ".join(one.capabilities)),
         )
     _out.print(table)

@@ -74,7 +74,7 @@ def encode(
     """
     files = {
         _EXEMPLARS: b"".join(_json_line({"text": e.text, "route": e.route}) for e in exemplars),
-        _DECIDER: _decider.dump_json(decider, indent=1) + b"\n",
+        _DECIDER: _decider_bytes(decider),
         _INDEX: index_bytes,
         REPORT: report,
         **({file: _array_bytes(getattr(head, name)) for name, file in _HEAD.items()} if head else {}),
@@ -84,6 +84,12 @@ def encode(
     schema = SCHEMA_VERSION if _chooses(decider) else _PLAIN_SCHEMA
     manifest = Manifest(schema, encoder, index_kind, len(decider.routes), len(exemplars), entries)
     return {MANIFEST: _manifest.dump_json(manifest, indent=1) + b"\n", **files}
+
+
+def _decider_bytes(decider: Decider) -> bytes:
+    """The same for the same decider: sets, whose order changes from process to process, are sorted."""
+    plain = _decider.dump_python(decider)
+    return json.dumps(plain, default=sorted, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def _chooses(decider: Decider) -> bool:

@@ -1,6 +1,7 @@
 """Kinds: is an expression one that the engine can evaluate, over facts that are known, to a truth?"""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -67,6 +68,8 @@ _CALLS: Mapping[str, tuple[frozenset[str], str]] = {
 }
 """Functions of one argument of one of these kinds."""
 
+_TIME = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-([0-2][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z")
+_DURATION = re.compile(r"([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?(?<=[hms])")
 _MACROS = ("all", "exists", "exists_one")
 _SCANNING = frozenset({"contains", "startsWith", "endsWith", "matches", "length", "lower"})
 _NUMBERS = (INT, DOUBLE)
@@ -212,9 +215,20 @@ def _kind_of_call(node: Node, scope: _Scope) -> str:
     kind = _kind(node.children[0], scope)
     if kind not in taken and not (node.value == "size" and kind.startswith(_LIST)):
         raise _type(node, f"{node.value} takes a {' or '.join(sorted(taken))}, not a {kind}")
-    if gives in (TIMESTAMP, DURATION) and node.children[0].kind is not NodeKind.LITERAL:
-        raise _type(node, f"{node.value} takes a text in quotes")
+    if gives in (TIMESTAMP, DURATION):
+        _check_time(node)
     return gives
+
+
+def _check_time(node: Node) -> None:
+    """A time or a duration is written out, a time in UTC: of others the engine reads hours and days as they stand."""
+    [argument] = node.children
+    if argument.kind is not NodeKind.LITERAL:
+        raise _type(node, f"{node.value} takes a text in quotes")
+    pattern = _TIME if node.value == "timestamp" else _DURATION
+    if not pattern.fullmatch(argument.value):
+        shown = "timestamp('2026-01-05T12:00:00Z')" if node.value == "timestamp" else "duration('90m')"
+        raise _type(argument, f"{argument.value!r} is none: write it as in {shown}")
 
 
 def _kind_of_method(node: Node, scope: _Scope) -> str:
@@ -250,9 +264,21 @@ def _kind_of_macro(node: Node, scope: _Scope) -> str:
         raise _type(over, f"{node.value} goes over a list that is written out, or over metadata")
     if name.value in _ALL_FACTS:
         raise ConditionFault(FaultKind.NAME, name.column, f"{name.value} is a fact already: take another name")
+    if kind == METADATA and any(_may_fail(part) for part in _parts(inner)):
+        # What is found first would decide whether the whole fails, and a map has no order.
+        raise _type(inner, "over metadata nothing may be converted, computed or looked up but metadata itself")
     element = STRING if kind == METADATA else kind.removeprefix(_LIST)
     _expect(inner, BOOL, _Scope(scope.facts, {name.value: element}, scope.stage), "it is asked whether it is true")
     return BOOL
+
+
+def _may_fail(node: Node) -> bool:
+    """Whether the node may have no value, beside those of metadata by the keys that it has."""
+    if node.kind is NodeKind.CALL:
+        return node.value in ("int", "double")
+    if node.kind in (NodeKind.INDEX, NodeKind.FIELD):
+        return node.kind is NodeKind.FIELD or node.children[1].kind is not NodeKind.FACT
+    return node.kind is NodeKind.OPERATOR and node.value in ("+", "-", "*", "/", "%", "neg")
 
 
 def _kind_of_operator(node: Node, scope: _Scope) -> str:
