@@ -19,6 +19,8 @@ import pytest
 from tests.postgres import Postgres
 from tests.processes import ServerProcess
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 GUIDES = ROOT / "docs" / "guides"
