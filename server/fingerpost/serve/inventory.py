@@ -10,6 +10,8 @@ from fingerpost.types import Demands, Model, SkipReason
 
 _UNBOUNDED = np.iinfo(np.int64).max
 
+NO_DEMANDS = Demands()
+
 _CAPABILITY_OF = {"image": "vision"}
 """Of kinds of parts that models are said to have under another name."""
 
@@ -121,6 +123,8 @@ def why_not(model: Model, demands: Demands) -> SkipReason | None:
 
 def both(one: Demands, other: Demands) -> Demands:
     """All that either demands; of tokens the greater numbers."""
+    if other is NO_DEMANDS:
+        return one
     return Demands(
         allowed=one.allowed + other.allowed,
         forbidden=one.forbidden | other.forbidden,

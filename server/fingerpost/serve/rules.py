@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from fingerpost.ports import Condition, ConditionEngine, ConditionFailed, Evaluation, LanguageDetector
-from fingerpost.serve.inventory import both
+from fingerpost.serve.inventory import NO_DEMANDS, both
 from fingerpost.types import Decider, Demands, Judgement, NeedKind, Rule, RuleStage
 
 SCORED = frozenset({"route", "confidence", "margin", "similarity"})
@@ -158,8 +158,8 @@ class Ruling:
     route: str | None = None
     model: str | None = None
     model_is_final: bool = False  # only final rules may stand against it
-    demands: Demands = field(default_factory=Demands)
-    final_demands: Demands = field(default_factory=Demands)
+    demands: Demands = NO_DEMANDS
+    final_demands: Demands = NO_DEMANDS
     min_confidence: float | None = None
     judged: tuple[Judged, ...] = ()  # in order
     rules: tuple[str, ...] = ()  # names of those that take effect

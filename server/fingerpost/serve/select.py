@@ -43,6 +43,7 @@ class Lineup:
     weights: NDArray[np.float64]
     inverse_weights: NDArray[np.float64]  # infinite for none
     salts: NDArray[np.uint64]  # of the names, to draw by
+    alone: "Ranked | None"  # of a route with one model, which leaves nothing to choose
 
     @classmethod
     def of(cls, route: RoutePolicy, inventory: Inventory) -> "Lineup":
@@ -60,6 +61,7 @@ class Lineup:
             weights=weights,
             inverse_weights=np.array([1 / weight if weight else np.inf for weight in weights.tolist()]),
             salts=np.array([_hashed(name) for name in names], dtype=np.uint64),
+            alone=Ranked(names) if len(names) == 1 else None,
         )
 
 
@@ -89,16 +91,18 @@ def rank(lineup: Lineup, inventory: Inventory, fits: Mask, asked: Asked) -> Rank
         fits: Which of the inventory's models can answer the request.
         asked: What is known of it.
     """
-    able = fits[lineup.numbers] & ~below_floor(lineup)
-    unfit = () if able.all() else tuple(lineup.names[place] for place in np.flatnonzero(~able)[:MAX_UNFIT])
+    able = fits[lineup.numbers]
+    if lineup.route.selection.quality_floor:
+        able = able & ~below_floor(lineup)
+    if able.all():
+        return lineup.alone or _ranked(lineup, inventory, able, asked)
+    unfit = tuple(lineup.names[place] for place in np.flatnonzero(~able)[:MAX_UNFIT])
     return replace(_ranked(lineup, inventory, able, asked), unfit=unfit)
 
 
 def _ranked(lineup: Lineup, inventory: Inventory, takes: Mask, asked: Asked) -> Ranked:
     if lineup.route.selection.mode is SelectionMode.WEIGHTED:
         takes = takes & (lineup.weights > 0)
-    if len(lineup.names) == 1:
-        return Ranked(lineup.names if takes[0] else ())
     costs = _costs(lineup, inventory, asked)
     worth = _WORTH[lineup.route.selection.mode](lineup, inventory, costs, asked)
     places = np.flatnonzero(takes)
