@@ -17,10 +17,12 @@ The sets hold no dialogues and no latencies, so neither a session's switch of mo
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from hull import Points, aiq_gain, cost_for, hull_of, quality_at
 from model_routes import Training, write_routes
 from numpy.typing import NDArray
 from outcomes import LLMROUTER, ROUTERARENA, SETS, Outcomes, folds_of, missing
+from reading import KNOWN, NEAREST, ROUTED
 from recorded import ROOT, header
 from settings import Setting, by_cost_weight, by_quality_floor, by_weights
 from systems import Bench, open_bench
@@ -50,9 +53,6 @@ FOLDS = {LLMROUTER: 2, ROUTERARENA: 5}
 DRAWS = 1000
 SEED = 1
 
-ROUTED, NEAREST, KNOWN = "routed", "nearest", "known"
-"""As served; to the nearest route, however unsure; to the right route."""
-
 Choice = NDArray[np.int64]
 """The model of each of n prompts, by its number."""
 
@@ -65,7 +65,7 @@ def main() -> None:
         for name, read in SETS.items():
             results["sets"][name] = measure(read(given.sets), FOLDS[name], bench, bar)
             print(json.dumps({name: results["sets"][name]["summary"]}, indent=1), flush=True)
-    given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    _write(given.out, results)
 
 
 def _arguments() -> argparse.Namespace:
@@ -106,6 +106,14 @@ def measure(outcomes: Outcomes, folds: int, bench: Bench, bar: Progress) -> dict
         "summary": {way: _summary(choices, sweeps, sample) for way, choices in asked.choices.items()},
     }
 
+
+def _write(path: Path, results: dict[str, Any]) -> None:
+    """One line a list of numbers."""
+    text = json.dumps(results, indent=1)
+    path.write_text(_NUMBERS.sub(lambda found: " ".join(found[0].split()), text) + "\n", encoding="utf-8")
+
+
+_NUMBERS = re.compile(r"\[[-\d.,\snul]+\]")
 
 # --- Deciding -------------------------------------------------------------------------------------------------------
 
@@ -245,11 +253,10 @@ class Sample:
         return self._outcomes.costs, self._outcomes.scores
 
 
-def interval(values: NDArray[np.float64]) -> dict[str, float | None]:
-    """The first value, with the 95 % interval of the others; None stands for what is not finite."""
+def interval(values: NDArray[np.float64]) -> list[float | None]:
+    """The first value and the 95 % interval of the others, low and high; None stands for what is not finite."""
     low, high = np.quantile(values[1:], [0.025, 0.975], method="nearest")
-    found = {"value": values[0], "low": low, "high": high}
-    return {name: round(float(one), 5) if np.isfinite(one) else None for name, one in found.items()}
+    return [round(float(one), 5) + 0.0 if np.isfinite(one) else None for one in (values[0], low, high)]
 
 
 def _curves(
@@ -266,13 +273,12 @@ def _summary(
     choices: Sequence[Choice], sweeps: Mapping[str, Sequence[Setting]], sample: Sample
 ) -> dict[str, dict[str, Any]]:
     """What each sweep of `best_value` and `cheapest` gains over the zero router and the best single model."""
-    models, found, start = sample.all_models(), {}, 0
-    for name, sweep in sweeps.items():
-        own = sample.means(choices[start : start + len(sweep)]) if sweep else None
-        start += len(sweep)
-        if own is not None and name != "weighted":
-            gains = [_gains(*points) for points in zip(own, models, strict=True)]
-            found[name] = {key: interval(np.array([gain[key] for gain in gains])) for key in gains[0]}
+    models, found = sample.all_models(), {}
+    rest = iter(choices)
+    for name in ("best_value", "cheapest"):
+        own = sample.means(list(islice(rest, len(sweeps[name]))))
+        gains = [_gains(*points) for points in zip(own, models, strict=True)]
+        found[name] = {key: interval(np.array([gain[key] for gain in gains])) for key in gains[0]}
     return found
 
 
