@@ -110,7 +110,9 @@ def measure(outcomes: Outcomes, folds: int, bench: Bench, bar: Progress) -> dict
 def _write(path: Path, results: dict[str, Any]) -> None:
     """One line a list of numbers."""
     text = json.dumps(results, indent=1)
-    path.write_text(_NUMBERS.sub(lambda found: " ".join(found[0].split()), text) + "\n", encoding="utf-8")
+    path.write_text(
+        _NUMBERS.sub(lambda found: "[" + " ".join(found[0][1:-1].split()) + "]", text) + "\n", encoding="utf-8"
+    )
 
 
 _NUMBERS = re.compile(r"\[[-\d.,\snul]+\]")
@@ -157,15 +159,16 @@ def _ask(
     for number, opinion in zip(held_out, opinions, strict=True):
         answers.decided[number], answers.nearest[number] = opinion.decision.route, opinion.best
     for place, setting in enumerate(settings):
-        plan = Plan.of(_with(decider, setting))
+        served = _with(decider, setting)
+        plan, accepting = Plan.of(served), Plan.of(_accepting(served))
         for number, opinion in zip(held_out, opinions, strict=True):
-            rulings = {
-                ROUTED: NO_RULING,
-                NEAREST: _to(opinion.best, training.fallback_model),
-                KNOWN: _to(outcomes.routes[number], training.fallback_model),
+            ways = {
+                ROUTED: _model(opinion, plan, NO_RULING),
+                NEAREST: _model(opinion, accepting, NO_RULING),
+                KNOWN: _model(opinion, plan, _to(outcomes.routes[number], training.fallback_model)),
             }
-            for way, ruling in rulings.items():
-                answers.choices[way][place][number] = number_of[_model(opinion, plan, ruling)]
+            for way, model in ways.items():
+                answers.choices[way][place][number] = number_of[model]
 
 
 def _with(decider: Decider, setting: Setting) -> Decider:
@@ -175,6 +178,11 @@ def _with(decider: Decider, setting: Setting) -> Decider:
         for route in decider.routes
     )
     return replace(decider, routes=routes)
+
+
+def _accepting(decider: Decider) -> Decider:
+    """The same catalog with `min_confidence: 0` in every route."""
+    return replace(decider, routes=tuple(replace(route, threshold=0.0) for route in decider.routes))
 
 
 def _to(route: str | None, fallback_model: str) -> Ruling:

@@ -67,9 +67,12 @@ def _points(found: Found) -> str:
 def _gains(sets: dict[str, Found]) -> str:
     rows = []
     for found in sets.values():
+        if all(one["aiq_gain"][0] is None for way in _WAYS for one in found["summary"][way].values()):
+            rows.append([found["title"], "both", "all three", "none: one model alone is taken", "", ""])
+            continue
         for way, told in _WAYS.items():
             for mode, gains in found["summary"][way].items():
-                area = _gain(gains["aiq_gain"]) or "no range of costs"
+                area = _gain(gains["aiq_gain"])
                 saved, better = _share(gains["saved_at_best_quality"]), _gain(gains["quality_at_best_cost"])
                 rows.append([found["title"], f"`{mode}`", told, area, saved, better])
     heads = ["set", "mode", "routes", "area over the zero router", "saved at the best model's score"]

@@ -15,7 +15,7 @@ _WAYS = {
     KNOWN: ("best_value, right route known", "#6aa84f", ":"),
 }
 _CHEAPEST, _ORACLE, _GREY = "#d98e04", "#a02c2c", "#777777"
-_GAP = 0.028  # of the height: between the names of models at one cost
+_GAP = 0.028  # of score, between the names of models at one cost
 
 
 def frontier_figure(found: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -35,7 +35,7 @@ def frontier_figure(found: dict[str, Any]) -> Any:  # noqa: ANN401
     axes.plot(*cheapest, "s", color=_CHEAPEST, label="cheapest over a floor, as served", markersize=3.5)
     axes.plot(*_columns([found["oracle"]]), "*", color=_ORACLE, label="oracle", markersize=11)
     costs = [model["cost"][0] for model in found["models"]]
-    axes.set_xlim(min(costs) / 1.3, max(costs) * 2.2)  # names stand right of their points
+    axes.set_xlim(min(costs) / 1.3, max(costs) * 1.9)  # names stand right of their points
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     ticks = [
@@ -57,11 +57,18 @@ def _models(axes: Any, models: Sequence[Point]) -> None:  # noqa: ANN401
     axes.plot(costs, scores, "--", color=_GREY, linewidth=1.2, label="zero router")
     for cost in {model["cost"][0] for model in models}:
         own = sorted((model for model in models if model["cost"][0] == cost), key=lambda model: model["score"][0])
-        height = -np.inf
-        for model in own:
-            height = max(model["score"][0], height + _GAP)
-            place = (cost * 1.04, height - _GAP / 2)
-            axes.annotate(model["model"], place, fontsize=7, color="#444444", va="center")
+        _name(axes, own)
+
+
+def _name(axes: Any, models: Sequence[Point]) -> None:  # noqa: ANN401
+    """Names right of models of one cost, which come by rising score, apart from each other."""
+    height = -np.inf
+    for model in models:
+        height = max(model["score"][0], height + _GAP)
+        place = (model["cost"][0], height)
+        axes.annotate(
+            model["model"], place, (6, -5), textcoords="offset points", fontsize=7, color="#444444", va="center"
+        )
 
 
 def _reach(axes: Any, points: Sequence[Point]) -> None:  # noqa: ANN401
