@@ -35,7 +35,7 @@ def frontier_figure(found: dict[str, Any]) -> Any:  # noqa: ANN401
     axes.plot(*cheapest, "s", color=_CHEAPEST, label="cheapest over a floor, as served", markersize=3.5)
     axes.plot(*_columns([found["oracle"]]), "*", color=_ORACLE, label="oracle", markersize=11)
     costs = [model["cost"][0] for model in found["models"]]
-    axes.set_xlim(min(costs) / 1.3, max(costs) * 1.9)  # names stand right of their points
+    axes.set_xlim(min(costs) / 1.3, max(costs) * 2.1)  # names stand right of their points
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     ticks = [
@@ -62,13 +62,23 @@ def _models(axes: Any, models: Sequence[Point]) -> None:  # noqa: ANN401
 
 def _name(axes: Any, models: Sequence[Point]) -> None:  # noqa: ANN401
     """Names right of models of one cost, which come by rising score, apart from each other."""
+    from matplotlib.patheffects import withStroke
+
     height = -np.inf
     for model in models:
         height = max(model["score"][0], height + _GAP)
         place = (model["cost"][0], height)
-        axes.annotate(
-            model["model"], place, (6, -5), textcoords="offset points", fontsize=7, color="#444444", va="center"
+        name = axes.annotate(
+            model["model"],
+            place,
+            (6, -5),
+            textcoords="offset points",
+            fontsize=7,
+            color="#222222",
+            va="center",
+            zorder=9,
         )
+        name.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # legible on lines
 
 
 def _reach(axes: Any, points: Sequence[Point]) -> None:  # noqa: ANN401
