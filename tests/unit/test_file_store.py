@@ -290,6 +290,16 @@ def _in_child(work: Callable[..., None], *arguments: Any) -> int | None:
     return child.exitcode
 
 
+@pytest.mark.parametrize("name", ["../up", "", "a/b", ".hidden", "x" * 65])
+def test_a_name_that_can_be_no_catalogs_is_not_followed(tmp_path: Path, name: str) -> None:
+    """Whatever a ledger says, nothing is written beside the pointers."""
+    store = FileActivationStore(tmp_path / "catalogs")
+    with pytest.raises(DataLoss, match="a catalog's name is") as caught:
+        store.follow(Activation(name, "a", 1))
+    assert caught.value.reason == ErrorReason.STORE_CORRUPT
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_damaged_pointer_is_told_and_mended(tmp_path: Path) -> None:
     """A pointer that cannot be read is DATA_LOSS; the next that follows the ledger is a good one."""
     (tmp_path / "default.json").write_text("{")

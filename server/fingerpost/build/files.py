@@ -66,7 +66,7 @@ class SelectionEntry(_Shape):
     task: Label | None = Field(
         None, description="The family of tasks whose quality counts; by default the route's name, else default."
     )
-    quality_floor: Share = Field(0.0, description="Models whose quality is under it are passed over.")
+    quality_floor: Share = Field(0.0, description="Models under it are passed over, unless all are.")
     cost_weight: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = Field(
         0.0,
         description="For best_value: quality points that a dollar per thousand requests must bring. 0 is all quality, "

@@ -83,7 +83,8 @@ class Ranked:
 def rank(lineup: Lineup, inventory: Inventory, fits: Mask, asked: Asked) -> Ranked:
     """Order the best of the models that fit; those under the quality floor and those without weight are left out.
 
-    Taking a model out never changes the order of the others.
+    Where the floor would leave none, the best of those that fit come first: they were named for the route, and whatever the
+    fallback is, nobody said that it is better at this. Taking a model out never changes the order of the others.
 
     Args:
         lineup: Of the route.
@@ -93,11 +94,21 @@ def rank(lineup: Lineup, inventory: Inventory, fits: Mask, asked: Asked) -> Rank
     """
     able = fits[lineup.numbers]
     if lineup.route.selection.quality_floor:
-        able = able & ~below_floor(lineup)
+        good = able & ~below_floor(lineup)
+        if able.any() and not good.any():
+            return _by_quality(lineup, able)
+        able = good
     if able.all():
         return lineup.alone or _ranked(lineup, inventory, able, asked)
     unfit = tuple(lineup.names[place] for place in np.flatnonzero(~able)[:MAX_UNFIT])
     return replace(_ranked(lineup, inventory, able, asked), unfit=unfit)
+
+
+def _by_quality(lineup: Lineup, able: Mask) -> Ranked:
+    places = np.flatnonzero(able)
+    order = places[np.argsort(-lineup.qualities[places], kind="stable")[:BEST]]
+    unfit = tuple(lineup.names[place] for place in np.flatnonzero(~able)[:MAX_UNFIT])
+    return Ranked(tuple(lineup.names[place] for place in order), unfit=unfit)
 
 
 def _ranked(lineup: Lineup, inventory: Inventory, takes: Mask, asked: Asked) -> Ranked:
