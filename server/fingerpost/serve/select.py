@@ -83,8 +83,8 @@ class Ranked:
 def rank(lineup: Lineup, inventory: Inventory, fits: Mask, asked: Asked) -> Ranked:
     """Order the best of the models that fit; those under the quality floor and those without weight are left out.
 
-    Where the floor would leave none, the best of those that fit come first: they were named for the route, and whatever the
-    fallback is, nobody said that it is better at this. Taking a model out never changes the order of the others.
+    Where the floor would leave none, the best of those that fit come first: they were named for the route, and whatever
+    the fallback is, nobody said that it is better at this. Taking a model out never changes the order of the others.
 
     Args:
         lineup: Of the route.
