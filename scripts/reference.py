@@ -75,6 +75,8 @@ def cli() -> str:
 def _commands(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, Command]]:
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
+            if command.invoke_without_command:  # it does something by itself too
+                yield f"{prefix}{name}", command
             yield from _commands(command, f"{prefix}{name} ")
         else:
             yield f"{prefix}{name}", command
@@ -205,7 +207,8 @@ def route_files() -> str:
     for name, title in files.items():
         schema = json.loads(schemas[f"{name}.schema.json"])
         parts.append(f"## {title[0].upper()}{title[1:]}\n\n{schema['description']}\n\n{keys(schema)}")
-        parts.extend(f"### {inner['description']}\n\n{keys(inner)}" for inner in schema.get("$defs", {}).values())
+        inner = schema.get("$defs", {}).items()
+        parts.extend(f"### {title}\n\n{one['description']}\n\n{keys(one)}" for title, one in inner)
     return "\n".join(parts)
 
 
@@ -219,10 +222,15 @@ def keys(schema: dict[str, Any]) -> str:
 
 
 def kind_of(field: dict[str, Any]) -> str:
-    """The type in words, with its range."""
-    field = next((option for option in field.get("anyOf", ()) if option["type"] != "null"), field)
+    """The type in words, with its range; what has keys of its own by the heading under which they stand."""
+    field = next((option for option in field.get("anyOf", ()) if option.get("type") != "null"), field)
+    if "$ref" in field:
+        return f"`{field['$ref'].rpartition('/')[2]}`"
     if field.get("type") == "array":
-        return f"list of {'entries' if '$ref' in field['items'] else kind_of(field['items'])}"
+        return f"list of {kind_of(field['items'])}"
+    if field.get("type") == "object":
+        [values] = field.get("patternProperties", {"": field.get("additionalProperties")}).values()
+        return f"names, each with {kind_of(values)}"
     if "enum" in field:
         return " or ".join(f"`{choice}`" for choice in field["enum"])
     low = field.get("minimum", field.get("exclusiveMinimum"))

@@ -20,9 +20,9 @@ HEAD = """\
 
 # Reliability of what is kept
 
-What happens to revisions, pointers, approvals and the audit when something goes wrong, and the test that proves it. A
-test whose fault did not happen fails. What goes wrong on the way to a decision has
-[a page of its own](reference/faults.md).
+What happens to revisions, pointers, approvals and the audit when something goes wrong, and where rules and prices are
+wrong, with the test that proves it. A test whose fault did not happen fails. What goes wrong on the way to a decision
+has [a page of its own](reference/faults.md).
 
 The suite runs all of them, the store's on SQLite and, where that can differ, on a real PostgreSQL.
 """
@@ -65,6 +65,11 @@ FAULTS = {
     "X6": ("guessing tokens", "bounded attempts a source; known tokens go on"),
     "X10": ("audit cannot be written", "the change is refused; routing goes on"),
     "X11": ("audit entry altered or removed", "the first bad one is named"),
+    "I16": ("patterns of rules that explode elsewhere, or are not regular",
+            "matched in linear time, or refused at reindex with what is wrong (FP324)"),
+    "I17": ("numbers out of range in what a request requires", "INVALID_ARGUMENT with the field"),
+    "U12": ("a price, quality or latency that a choice needs is missing",
+            "refused at reindex (FP333 to FP335); never taken for nothing"),
     "T13": ("bad, expired, missing, changed certificates", "no handshake, no way around; the last good files stay"),
 }  # fmt: skip
 """Row: the fault, and what must happen."""

@@ -13,8 +13,10 @@ import numpy as np
 
 from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.backends.index.flat import FaissFlatEngine
+from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.build.reindex import Workshop
 from fingerpost.ports import Done, Embedder, Loaded, NoProgress, OpenEncoder
+from fingerpost.serve.plan import Plan
 from fingerpost.serve.retrieve import Retriever, attempt
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.score import DEFAULT_VOTE
@@ -199,6 +201,7 @@ def workshop(folder: Path, cache: MemoryCache | None = None) -> Workshop:
         revisions=FileRevisionStore(folder / "revisions"),
         activations=pointers_of(folder),
         progress=NoProgress(),
+        rulebook_of=rulebook_of,
     )
 
 
@@ -253,6 +256,6 @@ def snapshot(
         activation=Activation(catalog, "r" * 64, 1),
         loaded=LocalRevision(retriever),
         exemplars=tuple(exemplars),
-        decider=decider(tuple(routes), confidence_map, scope_map=scope_map, blend=blend),
+        plan=Plan.of(decider(tuple(routes), confidence_map, scope_map=scope_map, blend=blend)),
         load_time=0.0,
     )

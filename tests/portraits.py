@@ -31,7 +31,7 @@ def judged_of(routes: Mapping[str, list[str]], outside: Sequence[str], cases: Se
     retriever = snap.loaded.retriever
     if not cases:
         return []
-    return Judge(retriever.speller, retriever.space, snap.decider, HashEmbedder().embed, NoProgress()).cases(cases)
+    return Judge(retriever.speller, retriever.space, snap.plan, HashEmbedder().embed, NoProgress()).cases(cases)
 
 
 def flat(vectors: Vectors) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fingerpost.backends.index.engines import ENGINES
 from fingerpost.backends.index.flat import FaissFlatEngine
+from fingerpost.bootstrap.planning import plan_of
 from fingerpost.build.diff.changes import compared
 from fingerpost.build.diff.diff import Diff, diff_of
 from fingerpost.build.diff.prices import Tokens
@@ -71,7 +72,7 @@ def study_of(revision: Revision) -> Study:
         speller=Speller((exemplar.text for exemplar in revision.exemplars), HashEmbedder().is_whole),
         neighbours=revision.decider.vote.neighbours,
     )
-    return Study(revision.digest, revision, None, retriever, MemoryCache(), NoProgress())
+    return Study(revision.digest, revision, plan_of(revision.decider), None, retriever, MemoryCache(), NoProgress())
 
 
 def cases_of(labels: Mapping[str, str | None]) -> list[Case]:

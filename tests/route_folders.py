@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.build.findings import RouteFilesInvalid
 from fingerpost.build.load import load
+from fingerpost.build.rules.trying import tried_rules
 from fingerpost.types import Finding
 
 MODELS = "models:\n  - name: coder\n  - name: strong\n"
@@ -22,9 +24,11 @@ def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:
 
 
 def findings_of(folder: Path) -> tuple[Finding, ...]:
-    """Everything found, whether or not it stops the load."""
+    """Everything found, whether or not it stops the load, rules tried on their examples."""
     try:
-        return load(folder).findings
+        loaded = load(folder)
+        tried_rules(loaded.rules, rulebook_of)
+        return loaded.findings
     except RouteFilesInvalid as error:
         return error.findings
 

@@ -1,14 +1,16 @@
-"""The page of the results: docs/quality.md, made of the results file alone and the words of page.txt."""
+"""The page of the results: docs/quality.md, made of the results files alone and the words of page.txt."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from statistics import mean
 from string import Template
 from typing import Any
 
+import frontier_page
 from plots import draw
 from public_sets import SOURCES
 from reading import OURS, PEER, TUNED, Entries, Entry, Numbers, average, headline, mean_of, pooled, spread, value_of
+from tables import table
 
 _OPERATING = ("coverage", "precision", "in_scope_accuracy", "oos_recall")
 _SCOPE = ("in_scope_accuracy", "oos_recall", "harmonic_mean")
@@ -16,11 +18,13 @@ _SCOPE = ("in_scope_accuracy", "oos_recall", "harmonic_mean")
 _WORDS = Path(__file__).with_name("page.txt")
 
 
-def render(results: dict[str, Any], page: Path) -> None:
-    """Write the page and its plots."""
-    plots = draw(results, page.parent / "images" / page.stem)
+def render(results: dict[str, Any], frontier: dict[str, Any], page: Path) -> None:
+    """Write the page and its plots; `frontier` is what frontier.py found."""
+    plots = draw(results, frontier, page.parent / "images" / page.stem)
     words = Template(_WORDS.read_text(encoding="utf-8"))
-    page.write_text(words.substitute(_tables(results), **plots), encoding="utf-8")
+    tables = _tables(results) | frontier_page.tables(frontier)
+    named = {entry["source"] for entry in results["entries"].values()} | frontier["sets"].keys()
+    page.write_text(words.substitute(tables, sources=_sources(named), **plots), encoding="utf-8")
 
 
 def _tables(results: dict[str, Any]) -> dict[str, str]:
@@ -42,7 +46,6 @@ def _tables(results: dict[str, Any]) -> dict[str, str]:
         "promise": _promise(results["promise"]),
         "conversations": results["printed"].get("conversations", ""),
         "long_texts": results["printed"].get("long_texts", ""),
-        "sources": _sources(entries),
     }
 
 
@@ -58,7 +61,7 @@ def _best_route(entries: Entries) -> str:
         shares = [_written(mean_of(tasks, name, "top1_accuracy")) for name in (OURS, *tuned, PEER)]
         rows.append([entry["title"], *counts, *shares, _written(_top1_gap(entry, tasks), signed=True)])
     heads = ["set", "routes", "utterances", "texts asked", "Fingerpost", *["tuned" for _ in tuned]]
-    return _table([*heads, "semantic-router", "difference"], rows)
+    return table([*heads, "semantic-router", "difference"], rows)
 
 
 def _accepted(entries: Entries) -> str:
@@ -70,7 +73,7 @@ def _accepted(entries: Entries) -> str:
         other = _number(average([gap["other"] for gap in gaps]))
         rows.append([entry["title"], *own, other, _written(spread(gaps), signed=True)])
     heads = ["set", "coverage", "precision", "right of all in scope", "out-of-scope recall"]
-    return _table([*heads, "semantic-router's precision", "difference"], rows)
+    return table([*heads, "semantic-router's precision", "difference"], rows)
 
 
 def _own_share(entries: Entries) -> str:
@@ -82,7 +85,7 @@ def _own_share(entries: Entries) -> str:
             means = [_written(spread([one["metrics"][name] for one in found])) for name in (*_OPERATING, "ece")]
             rows.append([entry["title"], share, *means])
     heads = ["set", "share", "coverage", "precision", "right of all in scope", "out-of-scope recall"]
-    return _table([*heads, "calibration error"], rows)
+    return table([*heads, "calibration error"], rows)
 
 
 def _confidence(entries: Entries) -> str:
@@ -93,7 +96,7 @@ def _confidence(entries: Entries) -> str:
         other = [_written(mean_of(tasks, PEER, name)) for name in ("oos_auroc", "aurc")]
         rows.append([entry["title"], *own, *other])
     heads = ["set", "calibration error", "Brier", "in before out", "out passing at 95 %", "risk area"]
-    return _table([*heads, "semantic-router: in before out", "risk area"], rows)
+    return table([*heads, "semantic-router: in before out", "risk area"], rows)
 
 
 def _samples(entries: Entries) -> str:
@@ -105,7 +108,7 @@ def _samples(entries: Entries) -> str:
             shares = [[one for one in shares if one is not None] for shares in found]
             gap = _written(entry["top1_gap_over_samples"], signed=True)
             rows.append([entry["title"], str(len(tasks)), *(_range(one) for one in shares), gap])
-    return _table(["set", "samples", "Fingerpost", "semantic-router", "difference"], rows)
+    return table(["set", "samples", "Fingerpost", "semantic-router", "difference"], rows)
 
 
 def _bots(entries: Entries) -> str:
@@ -120,7 +123,7 @@ def _bots(entries: Entries) -> str:
         moved = [_number(average([one[name]["value"] for one in shared])) for name in _SCOPE]
         rows.append([bot, str(len(own)), share, *default, *moved])
     heads = ["bot", "splits", "share out of scope", "right of all in scope", "out-of-scope recall", "harmonic mean"]
-    return _table([*heads, "at the own share: right", "recall", "harmonic mean"], rows)
+    return table([*heads, "at the own share: right", "recall", "harmonic mean"], rows)
 
 
 def _languages(entries: Entries) -> str:
@@ -130,7 +133,7 @@ def _languages(entries: Entries) -> str:
             other = task["systems"][PEER]["groups"][language]["top1_accuracy"]
             cells = [_written(own[name]) for name in ("coverage", "precision", "top1_accuracy")]
             rows.append([language, str(own["cases"]), *cells, _number(other["value"])])
-    return _table(["language", "texts", "coverage", "precision", "best route right", "semantic-router's"], rows)
+    return table(["language", "texts", "coverage", "precision", "best route right", "semantic-router's"], rows)
 
 
 def _spellings(entries: Entries) -> str:
@@ -141,7 +144,7 @@ def _spellings(entries: Entries) -> str:
         shares.append([pooled([one[kind] for one in own]) for kind in ("same_best", "same_decision")])
         rows.append([spelling, str(sum(one["same_best"]["count"] for one in own)), *map(_number, shares[-1])])
     rows.append(["mean", "", *(_number(average(column)) for column in zip(*shares, strict=True))])
-    return _table(["spelling", "texts", "same best route", "same decision"], rows)
+    return table(["spelling", "texts", "same best route", "same decision"], rows)
 
 
 def _promise(found: dict[str, Any]) -> str:
@@ -150,17 +153,16 @@ def _promise(found: dict[str, Any]) -> str:
     for name, one in found.items():
         means = [_number(one[key]) for key in ("coverage", "precision")]
         rows.append([titles.get(name, name), str(one["runs"]), *means, _written(one["broken"])])
-    return _table(["set", "catalogs", "mean coverage", "mean precision", "promises broken"], rows)
+    return table(["set", "catalogs", "mean coverage", "mean precision", "promises broken"], rows)
 
 
-def _sources(entries: Entries) -> str:
-    named = {entry["source"] for entry in entries.values()}
+def _sources(named: Set[str]) -> str:
     rows = []
     for key, one in SOURCES.items():
         if key in named:
             repository = f"[{one.repository}](https://github.com/{one.repository})"
             rows.append([f"`{key}/`", one.work, repository, one.commit, one.licence, one.rows])
-    return _table(["folder", "work", "repository", "commit", "licence", "files"], rows)
+    return table(["folder", "work", "repository", "commit", "licence", "files"], rows)
 
 
 def _top1_gap(entry: Entry, tasks: Sequence[Entry]) -> Numbers:
@@ -169,10 +171,6 @@ def _top1_gap(entry: Entry, tasks: Sequence[Entry]) -> Numbers:
 
 
 # --- Writing ------------------------------------------------------------------------------------------------------
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in [heads, ["---"] * len(heads), *rows])
 
 
 def _number(value: float | None, *, signed: bool = False) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from frontier_plot import frontier_figure
 from reading import OURS, PEER, TUNED, headline, mean_of
 
 _COLOURS = {OURS: "#1f6f8b", TUNED: "#0b3948", PEER: "#d98e04"}
@@ -13,7 +14,7 @@ _COLUMNS = 3
 _GREY = "#999999"
 
 
-def draw(results: dict[str, Any], folder: Path) -> dict[str, str]:
+def draw(results: dict[str, Any], frontier: dict[str, Any], folder: Path) -> dict[str, str]:
     """Write every plot into the folder, and give their places as the page names them."""
     import matplotlib as mpl
 
@@ -27,6 +28,7 @@ def draw(results: dict[str, Any], folder: Path) -> dict[str, str]:
         "best_route": _bars(entries),
         "coverage": _panels(entries, _coverage, "coverage", "precision"),
         "reliability": _panels(entries, _reliability, "confidence", "share right"),
+        **{f"frontier_{name}": frontier_figure(found) for name, found in frontier["sets"].items()},
     }
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, bbox_inches="tight")

@@ -84,6 +84,22 @@ SOURCES = {
         "Apache-2.0",
         "`exemplars.jsonl` and `domain_cases.jsonl` with `file`, `decision_cases.jsonl` with `should_fallback`",
     ),
+    "llmrouter": Source(
+        "LLMRouter",
+        "preprocessed example data of its repository, a seeded half without the sets whose terms are unclear",
+        "ulab-uiuc/LLMRouter",
+        "4e7a796942ce",
+        "MIT, prompts under those of their sets",
+        "`queries.jsonl.gz` with `dataset`, `prompt`, `scores` and `costs`; `models.json` with prices",
+    ),
+    "routerarena": Source(
+        "RouterArena",
+        "cached results on its public tenth, a seeded half without the sets whose terms are unclear",
+        "RouteWorks/RouterArena",
+        "4714a9ad73e8",
+        "Apache-2.0, prompts under those of their sets",
+        "`sub_10.jsonl` with `dataset`, `prompt`, `scores`, `costs` and `tokens`",
+    ),
 }
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 OURS, TUNED, PEER = "fingerpost", "fingerpost_tuned", "semantic_router"
 
+ROUTED, NEAREST, KNOWN = "routed", "nearest", "known"
+"""Ways of a prompt to its route: as served; to the nearest one, however unsure; to the right one."""
+
 Entry = dict[str, Any]
 Entries = dict[str, Entry]
 Numbers = dict[str, float | None]

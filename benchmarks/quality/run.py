@@ -47,7 +47,7 @@ def main() -> None:
         _measure(given)
     results = json.loads(given.out.read_text(encoding="utf-8"))
     if results["entries"]:
-        render(results, given.page)
+        render(results, json.loads(given.frontier.read_text(encoding="utf-8")), given.page)
 
 
 def _arguments() -> argparse.Namespace:
@@ -56,6 +56,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sets", type=Path, default=Path("../shared/data"), help="folder of the public sets")
     parser.add_argument("--data", type=Path, default=Path("data"), help="data folder that holds or gets the encoder")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/quality.json", help="results")
+    parser.add_argument(
+        "--frontier", type=Path, default=ROOT / "benchmarks/results/frontier.json", help="results of frontier.py"
+    )
     parser.add_argument("--page", type=Path, default=ROOT / "docs/quality.md", help="page to write, plots beside it")
     parser.add_argument("--only", default="", help=f"parts, or how names begin: {','.join(names)}")
     parser.add_argument(

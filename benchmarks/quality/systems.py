@@ -83,6 +83,10 @@ class Bench:
         if out_of_scope_share is not None:
             with (routes / "_policy.yaml").open("a", encoding="utf-8") as policy:
                 policy.write(f"out_of_scope_share: {out_of_scope_share:.4f}\n")
+        return self.publish_folder(routes, tuned=tuned)
+
+    def publish_folder(self, routes: Path, *, tuned: bool = False) -> Published:
+        """Make a route folder the active catalog, as `fingerpost reindex` would."""
         started = time.monotonic()
         made = reindex(routes, CATALOG, self._tuning if tuned else self._shop, refit=True)
         seconds = time.monotonic() - started

@@ -64,6 +64,7 @@ class ErrorReason(StrEnum):
     PROPOSAL_CLOSED = "PROPOSAL_CLOSED"
     ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
     ARTEFACTS_UNAVAILABLE = "ARTEFACTS_UNAVAILABLE"
+    NO_MODEL_FITS = "NO_MODEL_FITS"
 
 
 @dataclass(frozen=True, slots=True)

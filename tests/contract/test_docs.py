@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from fingerpost.build.lint.codes import KINDS
+from fingerpost.build.finding_registry import KINDS
 from fingerpost.cli import app
 from fingerpost.settings import Settings
 

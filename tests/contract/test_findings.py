@@ -12,10 +12,13 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from fingerpost.backends.encoder.embedder import OnnxEncoder
-from fingerpost.build.finding_codes import REGISTRY, Kind
+from fingerpost.build.finding_codes import REGISTRY as FOLDER
+from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.finding_pages import finding_pages
+from fingerpost.build.finding_registry import FILES, KINDS
 from fingerpost.build.json_schema import json_schemas
-from fingerpost.build.lint.codes import KINDS, LINT_REGISTRY
+from fingerpost.build.lint.codes import REGISTRY as LINT
+from fingerpost.build.rules.codes import REGISTRY as RULES
 from fingerpost.types import Severity
 from tests.linting import Linter
 from tests.route_folders import MODELS, POLICY, ROUTE, findings_of, write_folder
@@ -71,9 +74,7 @@ def _with_a_route(kind: Kind, files: Mapping[str, str]) -> Mapping[str, str]:
     return files if routes or not files else {"code.yaml": ROUTE, **files}
 
 
-LOADED = pytest.mark.parametrize(
-    "kind", [kind for kind in REGISTRY.values() if not kind.code.startswith("FP5")], ids=lambda kind: kind.code
-)
+LOADED = pytest.mark.parametrize("kind", [*FOLDER.values(), *RULES.values()], ids=lambda kind: kind.code)
 """Kinds that loading a folder finds; tests/contract/test_import_findings.py has those of imports and exports."""
 
 
@@ -95,7 +96,7 @@ def linter(encoder: OnnxEncoder) -> Linter:
     return Linter(encoder.embedder())
 
 
-SHOWN = [kind for kind in LINT_REGISTRY.values() if not kind.described]
+SHOWN = [kind for kind in LINT.values() if not kind.described]
 """All but what needs a published revision: tests/e2e/test_lint.py."""
 
 
@@ -119,11 +120,12 @@ def test_the_starter_routes_are_clean(linter: Linter) -> None:
 def test_codes_are_well_formed_and_explained() -> None:
     """Codes are FP and three digits, unique and in order; titles are short and explanations are sentences."""
     assert list(KINDS) == sorted(KINDS)
-    for registry, file in (REGISTRY, "finding_codes.py"), (LINT_REGISTRY, "lint/codes.py"):
+    families = {"finding_codes.py": "[123]", "rules/codes.py": "3", "lint/codes.py": "4", "imports/codes.py": "5"}
+    for file, registry in FILES.items():
         source = (ROOT / "server/fingerpost/build" / file).read_text()
         assert len(re.findall(r'^    "FP\d{3}",$', source, re.MULTILINE)) == len(registry)
-    for code, kind in KINDS.items():
-        assert re.fullmatch(r"FP[1235]\d\d" if code in REGISTRY else r"FP4\d\d", code)
+        assert all(re.fullmatch(rf"FP{families[file]}\d\d", code) for code in registry)
+    for kind in KINDS.values():
         assert len(kind.title) < 60
         assert kind.explanation.endswith(".")
 

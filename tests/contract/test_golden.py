@@ -2,7 +2,8 @@
 
 `schema-1` has the vote alone and one map; `schema-1-head` is what `reindex` made with `tests.fakes.workshop` of four
 routes of 25 utterances and 30 texts out of scope: a head, two maps, offsets, a threshold and a target of routes' own;
-`schema-1-codes` is of four routes of 150 utterances, whose index is of codes.
+`schema-1-codes` is of four routes of 150 utterances, whose index is of codes. `schema-2` has rules of each kind,
+selections, fallbacks and an escalation limit, which a program that reads the first schema alone must not pass over.
 """
 
 import dataclasses
@@ -18,17 +19,20 @@ from fingerpost.build.report import read_report
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
-from fingerpost.serve.revision_format import MANIFEST, decode, digest_of, encode
+from fingerpost.serve.plan import Plan
+from fingerpost.serve.revision_format import MANIFEST, SCHEMA_VERSION, decode, digest_of, encode
 from fingerpost.serve.score import score
 from fingerpost.serve.search import Space, find
+from fingerpost.types import Text
 from tests.fakes import HashEmbedder
+from tests.revisions import study_of
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 KINDS = {engine.kind: engine for engine in ENGINES}
 
 
 @pytest.mark.fault("S9")
-@pytest.mark.parametrize("folder", sorted(GOLDEN.glob("schema-*")), ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", sorted(GOLDEN.glob("schema-1*")), ids=lambda folder: folder.name)
 def test_a_golden_revision_decides_as_it_did(folder: Path) -> None:
     """The stored revision is read, verified, and gives the decisions that were recorded with it."""
     [stored] = [path for path in folder.iterdir() if path.is_dir()]
@@ -39,10 +43,24 @@ def test_a_golden_revision_decides_as_it_did(folder: Path) -> None:
     for case in recorded:
         vector = HashEmbedder().embed_one(case["text"]).vector
         found = find(Space.of(index, revision.exemplars, revision.head), vector, decider.vote.neighbours)
-        decision = decide(judge(score(found, revision.exemplars, decider.vote, decider.blend), decider), decider)
+        judgement = judge(score(found, revision.exemplars, decider.vote, decider.blend), decider)
+        decision = decide(judgement, Plan.of(decider))
         assert (decision.outcome, decision.route, decision.model) == (case["outcome"], case["route"], case["model"])
         # A head is read in single precision, whose last digits depend on the machine.
         assert decision.confidence == pytest.approx(case["confidence"], abs=1e-4 if revision.head else 1e-6)
+
+
+@pytest.mark.fault("S9")
+def test_golden_rules_and_selections_decide_as_they_did() -> None:
+    """Of the second schema: each rule, selection and fallback gives what was recorded with it."""
+    digest, files = files_of(GOLDEN / "schema-2")
+    recorded = json.loads((GOLDEN / "schema-2" / "decisions.json").read_text(encoding="utf-8"))
+    texts = [Text(case["text"], "decisions.json", number) for number, case in enumerate(recorded, 1)]
+    opinions = study_of(decode(digest, files)).opinions(texts)
+    for case, decision in zip(recorded, (opinion.decision for opinion in opinions), strict=True):
+        assert (decision.outcome, decision.route, decision.model) == (case["outcome"], case["route"], case["model"])
+        assert [list(decision.rules), list(decision.fallback_models)] == [case["rules"], case["fallback_models"]]
+        assert decision.confidence == pytest.approx(case["confidence"], abs=1e-4)
 
 
 def test_there_are_golden_revisions() -> None:
@@ -55,6 +73,7 @@ def test_there_are_golden_revisions() -> None:
         for folder in GOLDEN.iterdir()
     }
     assert kinds == {
+        "schema-2": "faiss-flat-ip",
         "schema-1": "faiss-flat-ip",
         "schema-1-head": "faiss-flat-ip",
         "schema-1-codes": "faiss-codes-ip",
@@ -66,6 +85,19 @@ def test_a_report_tells_its_index_since_there_are_kinds(folder: str, kind: str |
     """The report of a revision that measured its index names it; an older one is read as it is."""
     report = read_report(next((GOLDEN / folder).glob("*/report.json")).read_bytes())
     assert (report.index.kind if report.index else None) == kind
+
+
+def test_what_chooses_models_is_of_the_second_schema() -> None:
+    """A program that knows no rules refuses such a revision, and reads every other one as before."""
+    schemas = {
+        path.name: json.loads(next(path.glob("*/manifest.json")).read_text())["schema_version"]
+        for path in GOLDEN.iterdir()
+    }
+    assert schemas == {"schema-1": 1, "schema-1-head": 1, "schema-1-codes": 1, "schema-2": 2}
+    _, files = files_of(GOLDEN / "schema-2")
+    decider = json.loads(files["decider.json"])
+    assert {rule["name"] for rule in decider["policy"]["rules"]} == {"traces", "gold", "stays", "careful"}
+    assert {route["selection"]["mode"] for route in decider["routes"]} == {"best_value", "weighted", "cheapest"}
 
 
 def test_a_revision_without_a_head_has_the_vote_alone() -> None:
@@ -85,7 +117,19 @@ def files_of(folder: Path) -> tuple[str, dict[str, bytes]]:
     return stored.name, {path.name: path.read_bytes() for path in stored.iterdir()}
 
 
-BY_NAME = {"models", "files", "metrics", "confusions", "settings", "at_share", "0.05", "0.2", "0.5"}
+BY_NAME = {
+    "models",
+    "files",
+    "metrics",
+    "confusions",
+    "settings",
+    "at_share",
+    "weights",
+    "quality",
+    "0.05",
+    "0.2",
+    "0.5",
+}
 """Fields whose keys are names, not fields."""
 
 GIVEN_UP = {("/learned_from", str)}
@@ -174,7 +218,7 @@ def test_an_earlier_version_finds_all_that_it_knows(folder: Path) -> None:
 def test_what_this_program_must_not_pass_over_says_so() -> None:
     """A change of meaning is another schema version, which is refused with what to do."""
     _, files = files_of(GOLDEN / "schema-1")
-    manifest = {**json.loads(files[MANIFEST]), "schema_version": 2}
+    manifest = {**json.loads(files[MANIFEST]), "schema_version": SCHEMA_VERSION + 1}
     later = {**files, MANIFEST: json.dumps(manifest).encode()}
     with pytest.raises(FailedPrecondition, match="update") as caught:
         decode(digest_of(later[MANIFEST]), later)

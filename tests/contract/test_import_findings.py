@@ -6,23 +6,26 @@ from pathlib import Path
 import pytest
 
 from fingerpost.build.exports.semantic_router import export_file
-from fingerpost.build.finding_codes import EXPORT_LEFT_OUT, REGISTRY, Kind
+from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.findings import RouteFilesInvalid
+from fingerpost.build.imports.codes import EXPORT_LEFT_OUT, LIST_PRICE, REGISTRY
 from fingerpost.build.imports.formats import import_file
+from fingerpost.build.imports.models import Wish, import_models
 from fingerpost.types import Finding
-from tests.route_folders import write_folder
+from tests.route_folders import ROUTE, write_folder
 
-CARRIED = pytest.mark.parametrize(
-    "kind", [kind for kind in REGISTRY.values() if kind.code.startswith("FP5")], ids=lambda kind: kind.code
-)
+CARRIED = pytest.mark.parametrize("kind", REGISTRY.values(), ids=lambda kind: kind.code)
 
 
 def _found(kind: Kind, files: Mapping[str, str], folder: Path) -> Sequence[Finding]:
-    if kind.code >= EXPORT_LEFT_OUT.code:
+    if EXPORT_LEFT_OUT.code <= kind.code < LIST_PRICE.code:
         return export_file(write_folder(folder / "routes", files), "semantic-router-1", folder / "out.yaml").findings
-    [(name, content)] = files.items()
+    *beside, (name, content) = files.items()
     (folder / name).write_text(content)
     try:
+        if kind.code >= LIST_PRICE.code:
+            routes = write_folder(folder / "routes", {"code.yaml": ROUTE, **dict(beside)})
+            return import_models(folder / name, routes, Wish()).findings
         return import_file(folder / name, folder / "out").findings
     except RouteFilesInvalid as error:
         return error.findings

@@ -253,7 +253,7 @@ def test_bad_route_files_publish_nothing(data: Path, routes: Path) -> None:
 def test_a_full_disk_keeps_what_is_published(data: Path, routes: Path) -> None:
     """When there is no room for the new revision the old pointer stays, and the message says so."""
     before = (data / "catalogs" / "default.json").read_text()
-    (routes / "chitchat.yaml").unlink()
+    (routes / "maths.yaml").unlink()
     # Limited in the new process itself: between fork and exec gRPC, which this one has loaded, may abort.
     little_room = (
         "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); "

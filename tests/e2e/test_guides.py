@@ -19,6 +19,8 @@ import pytest
 from tests.postgres import Postgres
 from tests.processes import ServerProcess
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 GUIDES = ROOT / "docs" / "guides"
@@ -125,6 +127,8 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "inside-semantic-router.md",
         "from-semantic-router.md",
         "import-routes.md",
+        "models.md",
+        "rules.md",
         "edit-routes.md",
         "improve-your-routes.md",
         "check-routes-in-ci.md",
@@ -313,6 +317,42 @@ def test_semantic_router_loads_what_the_guide_exports(tmp_path: Path) -> None:
     here = f"sed -i 's#sentence-transformers/all-MiniLM-L6-v2#{weights}#' back.yaml"
     script = "\n".join([bring, back, here, f"python - <<'PYTHON'\n{program}PYTHON"])
     assert typed(clone_to(tmp_path / "clone"), script).splitlines()[-1] == "shipping small"
+
+
+def test_models(clone: Clone) -> None:
+    """What does not fit is passed over and told; a canary takes its share; nobody is named who cannot answer."""
+    guide = GUIDES / "models.md"
+    printed = clone.run(
+        *blocks(guide, section="What a request needs"), *blocks(guide, section="Several models in a route")
+    )
+    assert "MODEL_PASSED_OVER" in printed
+    assert "coder is passed over: CONTEXT_WINDOW" in printed
+    assert "no model fits" in printed
+    drawn = re.findall(r"route chitchat, model (\w+)", printed)
+    assert len(drawn) == 8
+    assert set(drawn) <= {"small", "medium"}
+
+
+def test_models_from_a_price_list(clone: Clone) -> None:
+    """The list of the guide is looked at, taken from, refreshed and published."""
+    printed = clone.run(*blocks(GUIDES / "models.md", section="Models from a price list"))
+    assert "Passed over, since they do not chat: 1 without text as output." in printed
+    assert "+ example/auto  $/M ? in, ? out, 200,000 tokens" in printed
+    assert "Nothing was written: this was a dry run." in printed
+    assert "  - name: quick\n" in printed
+    assert "~ quick input_price_usd_micros: 150000 -> 100000" in printed
+    assert "Catalog default now serves" in printed
+    assert re.search(r"quick .* example/quick-1", printed)
+    assert sorted(path.name for path in clone.folder.iterdir()) == [".venv", "data", "routes", "scripts"]
+
+
+def test_rules(clone: Clone) -> None:
+    """The guide's rules decide what it says, a wrong expectation publishes nothing, and a final rule fails closed."""
+    printed = clone.run(*blocks(GUIDES / "rules.md"))
+    assert "nothing was published" in printed
+    assert "acme-has-a-contract: holds" in printed
+    assert printed.count("RULE_UNJUDGED") == 1
+    assert printed.count("Catalog default now serves") == 2
 
 
 def test_import_routes(clone: Clone) -> None:

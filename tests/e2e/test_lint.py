@@ -39,7 +39,7 @@ def test_warnings_fail_only_when_strict(routes: Path, published: Path) -> None:
     done = fingerpost("lint", "--routes", routes, "--data", published)
     [line] = [line for line in done.stderr.splitlines() if "warning" in line]
     assert "FP401" in line
-    assert "code.yaml:6)" in line or "code.yaml:6: " in line
+    assert "code.yaml:7)" in line or "code.yaml:7: " in line
     assert "1 warning" in done.stdout
     fingerpost("lint", "--routes", routes, "--data", published, "--strict", code=3)
 

@@ -302,7 +302,7 @@ def test_an_activation_reaches_every_replica(data: Path, routes: Path, serve: Se
     envoy = front(*servers)
     with Load(envoy.address) as load:
         old = load.revisions[0]
-        (routes / "chitchat.yaml").unlink()
+        (routes / "maths.yaml").unlink()
         fingerpost("reindex", "--routes", routes, "--data", data)
         wait_until(lambda: all(revision_of(server.address) != old for server in servers), 10)
         load.more(8)  # those that began before

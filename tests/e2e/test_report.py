@@ -400,6 +400,7 @@ def test_route_files_of_another_catalog_are_left_alone(published: Path, tmp_path
     for file in (tmp_path / "routes").glob("[a-z]*.yaml"):
         text = file.read_text(encoding="utf-8")
         file.write_text(re.sub(r"^name: ", "name: other ", text, count=1, flags=re.M), encoding="utf-8")
+    (tmp_path / "routes" / "_policy.yaml").write_text("fallback_model: large\n")  # its rules name the starter routes
     out = tmp_path / "report.html"
     report(published, out, folder=tmp_path)
     html = out.read_text(encoding="utf-8")

@@ -321,7 +321,7 @@ def test_a_damaged_revision_is_refused_and_the_last_good_one_serves(data: Path, 
         spare = data.with_name("spare")
         (spare / "encoders").parent.mkdir()
         (spare / "encoders").symlink_to(data / "encoders")
-        (routes / "chitchat.yaml").unlink()
+        (routes / "maths.yaml").unlink()
         fingerpost("reindex", "--routes", routes, "--data", spare)
         new = json.loads((spare / "catalogs" / "default.json").read_text())["revision"]
         index = spare / "revisions" / new / "index.faiss"

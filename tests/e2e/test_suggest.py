@@ -125,6 +125,7 @@ def test_what_is_refused(published: Path, routes: Path, asked: Path, tmp_path: P
 def test_a_folder_that_lacks_a_route(data: Path, routes: Path, asked: Path) -> None:
     """A route of the revision that the folder lacks gets no utterances, and the summary says so."""
     shutil.move(routes / "code.yaml", routes.parent / "code.yaml")
+    (routes / "_policy.yaml").write_text("fallback_model: large\n")  # a rule of the starter policy names the route
     done = fingerpost("suggest", "--from", asked, "--routes", routes, "--data", data)
     assert "code.yaml" not in done.stdout
     assert "Traceback" not in done.stderr

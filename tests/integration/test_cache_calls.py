@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+from fingerpost.serve.plan import Plan
 from fingerpost.types import Activation, Policy
 from fingerpost.v1 import router_service_pb2 as pb
 from tests.fakes import BrokenEmbedder, GatedEmbedder, snapshot
@@ -169,7 +170,7 @@ def test_the_decision_is_made_on_each_call() -> None:
     """A session's route, which lives beside the pure result, counts on a hit too."""
     shown = snapshot()
     policy = Policy("big", ("middle",), sticky_session_seconds=60)
-    shown = replace(shown, decider=replace(shown.decider, policy=policy))
+    shown = replace(shown, plan=Plan.of(replace(shown.decider, policy=policy)))
 
     async def ask() -> list[pb.RouteResponse]:
         async with serving(shown, **CACHED) as served:

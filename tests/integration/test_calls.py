@@ -10,6 +10,7 @@ import numpy as np
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from fingerpost.serve.plan import Plan
 from fingerpost.types import Activation, Policy
 from fingerpost.v1 import decision_pb2, router_service_pb2 as pb
 from tests.fakes import DIGEST, DIM, BrokenEmbedder, GatedEmbedder, HashEmbedder, decider, snapshot
@@ -285,7 +286,7 @@ def test_a_broken_encoder_degrades() -> None:
 
 def test_a_fault_of_ours_tells_nothing() -> None:
     """A bug is INTERNAL with a fixed text and the request id; the exception's own text stays inside."""
-    broken = replace(snapshot(), decider=replace(decider(), policy=Policy("canary-secret-model")))
+    broken = replace(snapshot(), plan=Plan.of(replace(decider(), policy=Policy("canary-secret-model"))))
 
     async def ask() -> Any:
         async with serving(broken) as served:

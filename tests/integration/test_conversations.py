@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from fingerpost.client import AsyncClient, Decision, OtherPart, Turn
+from fingerpost.serve.plan import Plan
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.types import ScopeMap
 from fingerpost.v1 import decision_pb2, router_service_pb2 as pb
@@ -151,7 +152,7 @@ def test_a_session_keeps_its_route_where_the_policy_says_so() -> None:
     """Over the wire: sure once, then unsure; another session and a policy without it fall back."""
     plain = snapshot(confidence_map=replace(DEFAULT_MAP, weights=(4.0, 0.0, 0.0), intercept=-1.5))
     policy = replace(plain.decider.policy, sticky_session_seconds=60)
-    sticky = replace(plain, decider=replace(plain.decider, policy=policy))
+    sticky = replace(plain, plan=Plan.of(replace(plain.decider, policy=policy)))
 
     async def ask(shown: Snapshot) -> list[pb.RouteResponse]:
         texts = [("fix this bug", "s"), ("this please quickly now", "s"), ("this please quickly now", "t")]
@@ -168,7 +169,7 @@ def test_the_share_follows_the_traffic_where_the_policy_says_so() -> None:
     """After many texts that look out of scope the same text is less likely in scope, and Explain says by how much."""
     plain = snapshot(scope_map=ScopeMap(-4.0, (8.0, 0.0, 0.0, 0.0, 0.0), 0.15))
     policy = replace(plain.decider.policy, adapt_out_of_scope_share=True)
-    adapting = replace(plain, decider=replace(plain.decider, policy=policy))
+    adapting = replace(plain, plan=Plan.of(replace(plain.decider, policy=policy)))
 
     async def ask(shown: Snapshot) -> list[pb.ExplainResponse]:
         asked = pb.ExplainRequest(request=pb.RouteRequest(text="fix my function"))

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
 from fingerpost.serve.calibrate import SCOPE_FEATURES
+from fingerpost.serve.plan import Plan
 from fingerpost.settings import read_settings
 from fingerpost.telemetry import names
 from fingerpost.telemetry.lag import watch_lag
@@ -53,7 +54,7 @@ def with_expected() -> Any:
     scope_map = ScopeMap(0.0, (1.0,) * len(SCOPE_FEATURES), 0.2)
     shown = snapshot(out_of_scope=["water the plants"], scope_map=scope_map)
     shares = tuple(number / 11 for number in range(1, 12))
-    return replace(shown, decider=replace(shown.decider, expected=Expected(shares, shares, shares)))
+    return replace(shown, plan=Plan.of(replace(shown.decider, expected=Expected(shares, shares, shares))))
 
 
 def after(calls: Any, *snapshots: Any, **settings: Any) -> tuple[str, Scraped]:

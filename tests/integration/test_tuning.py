@@ -105,6 +105,7 @@ def tuned_default(tmp_path_factory: pytest.TempPathFactory, encoders_folder: Pat
     return encoders
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_the_default_is_tuned_and_served(tuned_default: Path, encoder_digest: str) -> None:
     """Tuned on routes that it tells apart badly, it is better on unseen texts, has another name, and opens as any."""

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from fingerpost.serve.decide import decide, fall_back
+from fingerpost.serve.decide import Situation, decide
+from fingerpost.serve.plan import Plan
 from fingerpost.types import Calibration, Candidate, ConfidenceMap, Decision, Judgement, Outcome, Reason
 from tests.fakes import decider
 
@@ -28,7 +29,7 @@ def judged(
 
 
 def decided(judgement: Judgement) -> Decision:
-    return decide(judgement, decider())
+    return decide(judgement, Plan.of(decider()))
 
 
 def test_sure_enough_is_matched() -> None:
@@ -89,8 +90,11 @@ def test_a_routes_own_threshold_decides() -> None:
     """Each route is held to its own threshold, and the reply tells which that was."""
     base = decider()
     strict = replace(base, routes=(replace(base.routes[0], threshold=0.95), *base.routes[1:]))
-    assert (decide(judged(0.9), strict).outcome, decide(judged(0.9), strict).threshold) == (Outcome.FALLBACK, 0.95)
-    assert decide(judged(0.9), base).outcome is Outcome.MATCHED
+    assert (decide(judged(0.9), Plan.of(strict)).outcome, decide(judged(0.9), Plan.of(strict)).threshold) == (
+        Outcome.FALLBACK,
+        0.95,
+    )
+    assert decide(judged(0.9), Plan.of(base)).outcome is Outcome.MATCHED
 
 
 def test_a_fitted_calibration_is_passed_on() -> None:
@@ -109,7 +113,8 @@ def test_an_utterance_itself_is_taken() -> None:
 def test_without_calibration_the_similarity_decides(similarity: float, outcome: Outcome) -> None:
     """Uncalibrated, the similarity floor decides, no confidence is invented, and the reasons say so."""
     empty = ConfidenceMap(Calibration.NONE, 0.0, (0.0, 0.0, 0.0), 0, FLOOR)
-    decision = decide(judged(None, similarity=similarity, calibration=Calibration.NONE), decider(confidence_map=empty))
+    unsure = judged(None, similarity=similarity, calibration=Calibration.NONE)
+    decision = decide(unsure, Plan.of(decider(confidence_map=empty)))
     assert decision.outcome is outcome
     assert (decision.confidence, decision.margin) == (None, None)
     assert Reason.UNCALIBRATED in decision.reasons
@@ -123,7 +128,8 @@ def test_nothing_to_compare_with() -> None:
 
 def test_degraded_fallback_names_its_cause() -> None:
     """A fallback without a vector is marked degraded and claims neither confidence nor similarity."""
-    decision = fall_back(decider(), [Reason.ENCODER_UNAVAILABLE], degraded=True)
+    decision = decide(None, Plan.of(decider()), Situation(degraded=Reason.ENCODER_UNAVAILABLE))
+    assert (decision.outcome, decision.reasons) == (Outcome.FALLBACK, (Reason.ENCODER_UNAVAILABLE,))
     assert decision.degraded
     assert (decision.confidence, decision.similarity, decision.margin) == (None, None, None)
     assert decision.calibration is Calibration.NONE

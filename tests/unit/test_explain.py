@@ -13,6 +13,7 @@ from fingerpost.serve.calibrate import FOREIGN_LOG_ODDS, judge
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.explain import summarise
 from fingerpost.serve.pipeline import Answer, Pipeline
+from fingerpost.serve.plan import Plan
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.score import score
 from fingerpost.types import Calibration, ConfidenceMap, Outcome, Reason, RouteQuery, ScopeMap
@@ -52,7 +53,7 @@ def answered(text: str, shown: Snapshot) -> Answer:
 def held_to(threshold: float, shown: Snapshot) -> Snapshot:
     """The same catalog with another threshold for every route."""
     routes = tuple(replace(route, threshold=threshold) for route in shown.decider.routes)
-    return replace(shown, decider=replace(shown.decider, routes=routes, threshold=threshold))
+    return replace(shown, plan=Plan.of(replace(shown.decider, routes=routes, threshold=threshold)))
 
 
 @pytest.mark.parametrize("scope", [None, SCOPE], ids=["one map", "two maps"])

@@ -181,7 +181,7 @@ def test_files_and_manifest_must_agree() -> None:
     good = files("a")
     digest = digest_of(good[MANIFEST])
     without = {name: data for name, data in good.items() if name != "report.json"}
-    newer = good[MANIFEST].replace(b'"schema_version": 1', b'"schema_version": 2')
+    newer = good[MANIFEST].replace(b'"schema_version": 1', b'"schema_version": 3')
     assert newer != good[MANIFEST]
     cases = [
         (digest, without, "report.json"),
@@ -288,6 +288,16 @@ def _in_child(work: Callable[..., None], *arguments: Any) -> int | None:
     child.start()
     child.join(60)
     return child.exitcode
+
+
+@pytest.mark.parametrize("name", ["../up", "", "a/b", ".hidden", "x" * 65])
+def test_a_name_that_can_be_no_catalogs_is_not_followed(tmp_path: Path, name: str) -> None:
+    """Whatever a ledger says, nothing is written beside the pointers."""
+    store = FileActivationStore(tmp_path / "catalogs")
+    with pytest.raises(DataLoss, match="a catalog's name is") as caught:
+        store.follow(Activation(name, "a", 1))
+    assert caught.value.reason == ErrorReason.STORE_CORRUPT
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_pointer_is_told_and_mended(tmp_path: Path) -> None:

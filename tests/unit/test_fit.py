@@ -11,6 +11,7 @@ from fingerpost.build.fit import MIN_IN_SCOPE, Fit, route_promise
 from fingerpost.build.maps import MIN_ROUTE_TEXTS
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
+from fingerpost.serve.plan import Plan
 from fingerpost.serve.score import DEFAULT_VOTE, score
 from fingerpost.serve.search import Space, find
 from fingerpost.types import (
@@ -54,7 +55,7 @@ def decided(
         Space.of(engine.open(engine.build(vectors)), exemplars, head_of(fitted)), query, DEFAULT_VOTE.neighbours
     )
     judgement = judge(score(found, exemplars, DEFAULT_VOTE, decider.blend), decider)
-    return judgement, decide(judgement, decider)
+    return judgement, decide(judgement, Plan.of(decider))
 
 
 def numbers_of(fitted: Fit) -> list[float]:

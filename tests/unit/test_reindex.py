@@ -12,6 +12,7 @@ from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.build.reindex import reindex
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
+from fingerpost.serve.plan import Plan
 from fingerpost.serve.revision_format import decode
 from fingerpost.serve.score import score
 from fingerpost.serve.search import Space, find
@@ -55,7 +56,7 @@ def answered(revision: Revision, text: str) -> tuple[Scores, Decision]:
     vector = HashEmbedder().embed_one(text).vector
     found = find(Space.of(index, revision.exemplars, revision.head), vector, decider.vote.neighbours)
     scores = score(found, revision.exemplars, decider.vote, decider.blend)
-    return scores, decide(judge(scores, decider), decider)
+    return scores, decide(judge(scores, decider), Plan.of(decider))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from fingerpost.build.lint.codes import KINDS
+from fingerpost.build.finding_registry import KINDS
 from fingerpost.build.lint.sarif import sarif
 from fingerpost.types import Finding, Severity
 

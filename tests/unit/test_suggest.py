@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fingerpost.bootstrap.opening import retriever_of
+from fingerpost.bootstrap.planning import plan_of
 from fingerpost.build.load import load
 from fingerpost.build.reindex import reindex
 from fingerpost.build.study import Study
@@ -50,7 +51,13 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Catalog]:
     made = reindex(routes, "default", shop)
     revision = decode(made.activation.revision, shop.revisions.read(made.activation.revision))
     study = Study(
-        made.activation.revision, revision, None, retriever_of(revision, shop.plain), MemoryCache(), NoProgress()
+        made.activation.revision,
+        revision,
+        plan_of(revision.decider),
+        None,
+        retriever_of(revision, shop.plain),
+        MemoryCache(),
+        NoProgress(),
     )
     return study, load(routes).catalog
 

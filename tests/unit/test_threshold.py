@@ -107,6 +107,7 @@ def test_an_unproven_threshold_held_where_any_did(rows: list[tuple[float, bool, 
         assert found.threshold in (holding or {target})
 
 
+@pytest.mark.long
 def test_an_unproven_threshold_is_held_as_often_as_not() -> None:
     """With too few texts for a proof, half of the draws at least keep the target all the same."""
     truth = drawn(10_000, 1_000_000)
@@ -128,6 +129,7 @@ def test_order_changes_no_promise(rows: list[tuple[float, bool, int]], random: "
     assert promise(graded(moved), 0.8) == promise(graded(rows), 0.8)
 
 
+@pytest.mark.long
 def test_a_kept_promise_is_seldom_broken() -> None:
     """Over many draws the true precision above a proven threshold is under the target in at most a tenth of them."""
     truth = drawn(10_000, 1_000_000)
@@ -143,6 +145,7 @@ def test_a_kept_promise_is_seldom_broken() -> None:
     assert broken <= rarely(kept)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("share", [0.0, 0.2])
 def test_what_is_nowhere_true_is_seldom_proven(share: float) -> None:
     """Where the true precision is a little under the target at every threshold, hardly any draw keeps the promise."""

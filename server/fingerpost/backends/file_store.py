@@ -8,6 +8,7 @@ from pathlib import Path
 from fingerpost.durable import holds, lock, put_file, put_folder, storing
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, NotFound
 from fingerpost.failpoints import Step, reached
+from fingerpost.serve.runtime import CATALOG_NAME, CATALOG_NAME_RULE
 from fingerpost.types import Activation
 
 
@@ -83,8 +84,15 @@ class FileActivationStore:
         """Write the pointer that the ledger holds, unless another process wrote a later one meanwhile.
 
         Raises:
+            DataLoss: STORE_CORRUPT, the ledger has a catalog whose name can be no file's: nothing is written.
             StorageFull: the old pointer stays.
         """
+        if not CATALOG_NAME.match(activation.catalog):
+            raise DataLoss(
+                f"the ledger names a catalog {activation.catalog!r}, and a catalog's name is {CATALOG_NAME_RULE}: "
+                "remove its pointer there",
+                ErrorReason.STORE_CORRUPT,
+            )
         with storing("the pointer"):
             self._folder.mkdir(parents=True, exist_ok=True)
             with lock(self._folder / f".{activation.catalog}.lock"):

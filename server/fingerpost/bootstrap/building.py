@@ -17,6 +17,7 @@ from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.bootstrap.encoding import encoder_source as encoder_source, ready_encoder
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.opening import open_encoder
+from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.bootstrap.pointing import open_pointers
 from fingerpost.bootstrap.sharing import revision_store
 from fingerpost.bootstrap.studying import Archive
@@ -48,6 +49,7 @@ def open_workshop(
             revisions=revision_store(data),
             activations=pointers,
             progress=progress,
+            rulebook_of=rulebook_of,
             tune=_CatalogTuner(data, source, cache, progress) if tuning else None,
             study=Archive(data, cache, progress, {plain.encoder.digest: plain}).study,
         )

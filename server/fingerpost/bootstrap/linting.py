@@ -9,11 +9,13 @@ from fingerpost.backends.encoder.source import EncoderSource
 from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.bootstrap.encoding import ready_encoder
 from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.bootstrap.studying import Archive
 from fingerpost.build.lint.lint import VectorsOf, lint, see
 from fingerpost.build.lint.reach import Deciding
 from fingerpost.build.load import Loaded, load
 from fingerpost.build.reindex import cases_of, exemplars_of
+from fingerpost.build.rules.trying import tried_rules
 from fingerpost.build.study import Study
 from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import FingerpostError, NotFound
@@ -37,11 +39,13 @@ def lint_folder(
         progress: Hears what is done.
 
     Raises:
-        RouteFilesInvalid: the folder does not load; nothing was looked at with an encoder.
+        RouteFilesInvalid: the folder does not load, or a rule does not do what is expected; nothing was looked at
+            with an encoder.
         InvalidRequest: that is no name of a catalog.
     """
     check_catalog_name(catalog)
     loaded = load(routes)
+    tried_rules(loaded.rules, rulebook_of)
     data = DataFolder(folder)
     plain = ready_encoder(folder, source, progress)
     with SqliteVectorCache(data.vectors) as cache, threadpool_limits(1, user_api="blas"):

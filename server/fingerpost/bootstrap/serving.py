@@ -15,6 +15,7 @@ from fingerpost.backends.engine.process import EngineProcess
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.guarding import guarded
+from fingerpost.bootstrap.planning import plan_of
 from fingerpost.bootstrap.sharing import Sharing
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError, NotFound
 from fingerpost.guard.admission import Admission
@@ -27,6 +28,7 @@ from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.follow import Follower, Patience
 from fingerpost.serve.pipeline import Pipeline
+from fingerpost.serve.plan import Plan
 from fingerpost.serve.reload import OnChange, Reloader
 from fingerpost.serve.revision_format import decode
 from fingerpost.serve.runtime import Runtime, Snapshot
@@ -151,10 +153,11 @@ class SnapshotOpener:
             raise type(failed)(f"{error.message}; {failed.message}", failed.reason) from failed
 
     async def _open(self, activation: Activation) -> Snapshot:
-        loaded, revision = await asyncio.gather(
+        loaded, (revision, plan) = await asyncio.gather(
             self.engine.load(activation.revision), asyncio.to_thread(self._read, activation.revision)
         )
-        return Snapshot(activation, loaded, revision.exemplars, revision.decider, time.time())
+        return Snapshot(activation, loaded, revision.exemplars, plan, time.time())
 
-    def _read(self, digest: str) -> Revision:
-        return decode(digest, FileRevisionStore(self.data.revisions).read(digest))
+    def _read(self, digest: str) -> tuple[Revision, Plan]:
+        revision = decode(digest, FileRevisionStore(self.data.revisions).read(digest))
+        return revision, plan_of(revision.decider)

@@ -10,6 +10,7 @@ from fingerpost.backends.vector_cache import SqliteVectorCache
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.indexing import selective_index
 from fingerpost.bootstrap.opening import open_encoder, retriever_of
+from fingerpost.bootstrap.planning import plan_of
 from fingerpost.build.aggregate import Aggregation, best_routes
 from fingerpost.build.evaluate import baseline_report, report_of
 from fingerpost.build.judging import Case
@@ -65,7 +66,7 @@ class Archive:
         except (KeyError, ValueError):
             report = None
         retriever = retriever_of(revision, self._encoder(revision.encoder.digest))
-        return Study(digest, revision, report, retriever, self.cache, self.progress)
+        return Study(digest, revision, plan_of(revision.decider), report, retriever, self.cache, self.progress)
 
     def _encoder(self, digest: str) -> OpenEncoder:
         if digest not in self.encoders:

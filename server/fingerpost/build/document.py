@@ -99,7 +99,9 @@ def document_of(
         promise=decider.promise,
         routes=_routes(revision, report),
         models=tuple(
-            ModelFacts(model, tuple(sorted(route.name for route in decider.routes if route.model == name)))
+            ModelFacts(
+                model, tuple(sorted(route.name for route in decider.routes if name in (route.models or (route.model,))))
+            )
             for name, model in sorted(decider.models.items())
         ),
         out_of_scope_count=sum(exemplar.route == OUT_OF_SCOPE for exemplar in revision.exemplars),
@@ -110,6 +112,10 @@ def document_of(
         before=before.digest if before else "",
         changes=tuple(changes(before, revision)) if before else (),
     )
+
+
+def _may_take(route: RoutePolicy, model: str) -> bool:
+    return model in (route.models or (route.model,))
 
 
 def served_before(digest: str, entries: Sequence[AuditEntry]) -> str | None:

@@ -1,31 +1,12 @@
 """The closed registry of what can be wrong in a route folder: stable codes, each with a page of the documentation.
 
-FP1xx files and YAML, FP2xx fields and texts, FP3xx across files, FP5xx files of other programs. A code is never used
-again for something else.
+FP1xx files and YAML, FP2xx fields and texts, FP3xx across files. Other registries lie beside what finds them, and
+`build.finding_registry` has all. A code is never used again for something else.
 The examples are run by the tests: the bad one gives the finding, the good one does not.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
+from fingerpost.build.finding_kinds import Files, Kind, registry_of
 from fingerpost.types import Severity
-
-Files = Mapping[str, str]
-"""File name to content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of finding."""
-
-    code: str
-    title: str
-    explanation: str  # what is wrong, and how to mend it
-    bad: Files
-    good: Files
-    severity: Severity = Severity.ERROR
-    described: bool = False  # the bad example tells of a file instead of showing it
-
 
 _ROUTE = "model: coder\nutterances:\n  - reverse a linked list\n"
 _MODELS = "models:\n  - name: coder\n  - name: strong\n"
@@ -82,7 +63,8 @@ FILE_LARGE = Kind(
     "FP104",
     "A file is too large",
     "A YAML file may have 4 MiB and an utterances file 64 MiB; a larger one is refused before it is read. Move the "
-    "utterances of a large YAML file to an utterances file. A file to import may have 64 MiB, as YAML 16 MiB.",
+    "utterances of a large YAML file to an utterances file. A file to import may have 64 MiB, as YAML 16 MiB, and a "
+    "price list 16 MiB.",
     bad={"code.yaml": "(5 MiB of utterances)"},
     good={"code.yaml": "model: coder\nutterances_file: code.txt\n", "code.txt": "reverse a linked list\n"},
     described=True,
@@ -212,7 +194,7 @@ FIELD_UNKNOWN = Kind(
 FIELD_MISSING = Kind(
     "FP202",
     "A key is missing",
-    "The file must have this key. A route names its `model`, `_policy.yaml` its `fallback_model`.",
+    "The file must have this key. A route names its `model` or `models`, `_policy.yaml` its `fallback_model`.",
     bad=_route("utterances:\n  - reverse a linked list\n"),
     good=_route(_ROUTE),
 )
@@ -306,7 +288,7 @@ ROUTE_TWICE = Kind(
 ROUTE_MODEL = Kind(
     "FP303",
     "A route names an unknown model",
-    "`model` must be a name in `_models.yaml`. Add the model there, or mend the name.",
+    "`model`, `models` and `fallback` hold names in `_models.yaml`. Add the model there, or mend the name.",
     bad=_route("model: codr\nutterances:\n  - reverse a linked list\n"),
     good=_route(_ROUTE),
 )
@@ -381,215 +363,80 @@ TEXTS_MANY = Kind(
     described=True,
 )
 
-# --- FP5xx: files of other programs -------------------------------------------------------------------------------
 
-_ZERO = "encoder_type: huggingface\nencoder_name: sentence-transformers/all-MiniLM-L6-v2\n"
-_ZERO_ROUTES = "routes:\n  - name: code\n    utterances:\n      - reverse a linked list\n"
-_ONE = "router_type: indexed\nencoder:\n  type: local\n  name: sentence-transformers/all-MiniLM-L6-v2\n" + _ZERO_ROUTES
-_RASA = 'version: "3.1"\nnlu:\n  - intent: code\n    examples: |\n      - reverse a linked list\n'
+# --- FP33x: how a model is chosen ---------------------------------------------------------------------------------
 
-
-def _zero(route_lines: str = "") -> Files:
-    """A 0.x file of semantic-router."""
-    return {"router.yaml": _ZERO + _ZERO_ROUTES + route_lines}
+_TWO = "  - name: coder\n    input_price_usd_micros: 900000\n    output_price_usd_micros: 3600000\n"
+_TWO += "    latency_p50_ms: 800\n    quality: {default: 0.8}\n  - name: strong\n"
 
 
-def _one(router_lines: str = "") -> Files:
-    """A 1.x file of semantic-router."""
-    return {"router.yaml": _ONE + router_lines}
+def _choosing(mode: str, strong: str = "", coder: str = _TWO) -> Files:
+    """A route that chooses among two models."""
+    route = f"models: [coder, strong]\nselection: {{{mode}}}\nutterances:\n  - reverse a linked list\n"
+    return {"code.yaml": route, "_models.yaml": f"models:\n{coder}{strong}"}
 
 
-def _rows(*rows: tuple[str, str]) -> Files:
-    return {"texts.jsonl": "".join(f'{{"text": "{text}", "label": "{label}"}}\n' for text, label in rows)}
+_PRICED = "    input_price_usd_micros: 3000000\n    output_price_usd_micros: 15000000\n"
 
-
-IMPORT_UNRECOGNISED = Kind(
-    "FP501",
-    "The format cannot be told",
-    "The file has the signs of no format that can be imported, or of several. Give `--format`, or take out what does "
-    "not belong to the file.",
-    bad={"router.yaml": "models:\n  - name: coder\n"},
-    good=_zero(),
+SELECTION_KEYS = Kind(
+    "FP331",
+    "Keys of a selection do not fit together",
+    "A route has `model` or `models`, not both; each model is listed once. `weights` belong to `weighted`, "
+    "`cost_weight` to `best_value`, and `switch_margin` to `cheapest`, `fastest` and `best_value`.",
+    bad=_choosing("mode: fixed, cost_weight: 0.1"),
+    good=_choosing("mode: fixed"),
 )
-IMPORT_FORM = Kind(
-    "FP502",
-    "The file is not of this format",
-    "What makes a file of this format is missing: the columns of texts and labels in the first line of a CSV file, "
-    "`nlu` in Rasa's training data, `routes` in a router of RedisVL. Mend the file, or give another `--format`.",
-    bad={"texts.csv": "question,answer\nreverse a linked list,code\n"},
-    good={"texts.csv": "text,label\nreverse a linked list,code\n"},
+SELECTION_WEIGHTS = Kind(
+    "FP332",
+    "Weights do not add up",
+    "`weights` gives each of the route's models its per cent of the requests, 100 together.",
+    bad=_choosing("mode: weighted, weights: {coder: 80, strong: 10}"),
+    good=_choosing("mode: weighted, weights: {coder: 80, strong: 20}"),
 )
-IMPORT_MIXED = Kind(
-    "FP503",
-    "Two versions are mixed",
-    "`router_type` is of semantic-router 1.x, `encoder_type` and `encoder_name` are of 0.x, and a file is of one of "
-    "both. Remove what is left of the other version.",
-    bad={"router.yaml": _ZERO + _ONE},
-    good=_one(),
+MODEL_PRICE = Kind(
+    "FP333",
+    "A price is missing",
+    "`cheapest` and `best_value` need the input and output price of each model that they choose from. An unknown price "
+    "is not zero: write `input_price_usd_micros` and `output_price_usd_micros`, 0 for a model that costs nothing.",
+    bad=_choosing("mode: cheapest"),
+    good=_choosing("mode: cheapest", strong=_PRICED),
 )
-IMPORT_VERSION = Kind(
-    "FP504",
-    "The version is not known",
-    "semantic-router's files are read with `encoder_type` (0.x) or with a `router_type` that is `indexed`, `decision`, "
-    "`chain` or `merge` (1.x), Rasa's training data from 2.0 on. Put a bare list of routes, as the first versions "
-    "wrote it, under `routes` and add `encoder_type`; convert other old files with their own program.",
-    bad={"router.yaml": "router_type: cascade\n" + _ZERO_ROUTES},
-    good=_one(),
+MODEL_QUALITY = Kind(
+    "FP334",
+    "A quality is missing",
+    "`best_value` and `quality_floor` need the quality of each of the route's models for its family of tasks: "
+    "`quality: {FAMILY: 0.8}`, where the family is `task`, by default the route's name, and `default` stands for all.",
+    bad=_choosing("mode: best_value", strong=_PRICED),
+    good=_choosing("mode: best_value", strong=f"{_PRICED}    quality: {{code: 0.9}}\n"),
 )
-IMPORT_NOTHING = Kind(
-    "FP505",
-    "There is nothing to route by",
-    "The file holds no utterance of any route. The notes before this error say what was left out: routes that are "
-    "kept in an index and not in the file must be saved from there.",
-    bad={"router.yaml": _ZERO + "routes: []\n"},
-    good=_zero(),
+MODEL_LATENCY = Kind(
+    "FP335",
+    "A latency is missing",
+    "`fastest` needs `latency_p50_ms` of each of the route's models.",
+    bad=_choosing("mode: fastest"),
+    good=_choosing("mode: fastest", strong="    latency_p50_ms: 1500\n"),
 )
-IMPORT_JSON = Kind(
-    "FP506",
-    "The file is not JSON",
-    "The line breaks the rules of JSON. Most often a comma is missing or stands before a closing bracket, or a text "
-    "has other quotes than double ones.",
-    bad={"router.json": "{'encoder_type': 'huggingface'}\n"},
-    good={
-        "router.json": '{\n  "encoder_type": "huggingface",\n'
-        '  "encoder_name": "sentence-transformers/all-MiniLM-L6-v2",\n'
-        '  "routes": [{"name": "code", "utterances": ["reverse a linked list"]}]\n}\n'
-    },
+FALLBACK_CYCLE = Kind(
+    "FP336",
+    "A fallback comes back to a model",
+    "A chain of fallbacks names each model once, and none that was tried before it: not the route's own, and in "
+    "`fallback_chain` not the fallback model.",
+    bad=_policy("fallback_chain: [coder, strong]"),
+    good=_policy("fallback_chain: [coder]"),
 )
-IMPORT_SETTING = Kind(
-    "FP510",
-    "A setting has no equal and is left out",
-    "How many neighbours are asked, how their scores are put together, a second (sparse) encoder, a calibrator, an "
-    "index: Fingerpost chooses and fits all of it at `reindex`, and measures it on the `tests` of your routes. There "
-    "is nothing to do; compare the decisions if you relied on the setting.",
-    bad=_one("top_k: 3\n"),
-    good=_one(),
-    severity=Severity.WARNING,
-)
-IMPORT_THRESHOLD = Kind(
-    "FP511",
-    "A threshold means something else here",
-    "`score_threshold`, a `confidence_threshold` without a calibrator and `distance_threshold` are raw similarities "
-    "or distances, and a number of one encoder means nothing with another. They are left out: `reindex` chooses "
-    "thresholds that keep `target_precision`. Behind a calibrator a `confidence_threshold` is a probability and "
-    "becomes the route's `min_confidence`; remove that key to have it chosen too.",
-    bad=_zero("    score_threshold: 0.62\n"),
-    good=_zero(),
-    severity=Severity.WARNING,
-)
-IMPORT_ENCODER = Kind(
-    "FP512",
-    "Another encoder embeds the texts",
-    "The encoder that the file names is not used: Fingerpost embeds with its own, all-MiniLM-L6-v2, or with the "
-    "sentence-transformers model that `reindex --encoder` names. Similarities change, decisions mostly do not; "
-    "compare them on texts of yours.",
-    bad={"router.yaml": "encoder_type: openai\nencoder_name: text-embedding-3-small\n" + _ZERO_ROUTES},
-    good=_zero(),
-    severity=Severity.WARNING,
-)
-IMPORT_CODE = Kind(
-    "FP513",
-    "Code and models that a file names are not run",
-    "`llm` names a Python class, `function_schemas` a function to call, and a decision router a model. Importing a "
-    "file never imports, loads or calls any of them. Let your program act on the route in the reply.",
-    bad=_zero("    llm: {module: semantic_router.llms.openai, class: OpenAILLM, model: gpt-4o}\n"),
-    good=_zero(),
-    severity=Severity.WARNING,
-)
-IMPORT_METADATA = Kind(
-    "FP514",
-    "Metadata is left out",
-    "A route has no free metadata. Of a file's metadata `model`, `min_confidence` and `target_precision` are read; "
-    "other keys are named here without their values, which may be secret. Keep them in your program, by the route's "
-    "name.",
-    bad=_zero("    metadata: {owner: search team}\n"),
-    good=_zero(),
-    severity=Severity.WARNING,
-)
-IMPORT_METADATA_READ = Kind(
-    "FP515",
-    "A setting is read from the metadata",
-    "`model`, `min_confidence` and `target_precision` in a route's metadata become the route's own. Look whether the "
-    "file means by them what Fingerpost does; without a `model` the route's model has the route's name.",
-    bad=_zero("    metadata: {model: coder}\n"),
-    good=_zero(),
-    severity=Severity.WARNING,
-)
-IMPORT_PART = Kind(
-    "FP516",
-    "A router is read in part",
-    "A chain or a merge asks several routers; it is read as one router with the routes of all. A decision router asks "
-    "a model; its routes are read by their utterances and descriptions. Routes that a remote index keeps are not in "
-    "the file and are not read.",
+ESCALATION_CHAIN = Kind(
+    "FP337",
+    "The escalation limit leaves no model",
+    "When the tier has had its share, unsure requests go to the first model of another tier in `fallback_model` and "
+    "`fallback_chain`, and there is none. Add one to the chain.",
     bad={
-        "router.yaml": "router_type: chain\nrouters:\n"
-        + "".join(f"  {'- ' if number == 0 else '  '}{line}\n" for number, line in enumerate(_ONE.splitlines()))
+        "_models.yaml": "models:\n  - name: coder\n  - name: strong\n    tier: strong\n",
+        "_policy.yaml": "fallback_model: strong\nescalation: {max_share: 0.2}\n",
     },
-    good=_one(),
-    severity=Severity.WARNING,
-)
-IMPORT_NOT_TEXT = Kind(
-    "FP517",
-    "Something is no text to route by",
-    "Pictures among the utterances, Rasa's sections for entities (`synonym`, `regex`, `lookup`) and for dialogues are "
-    "left out, and annotations of entities in its examples are reduced to their text.",
-    bad={"nlu.yml": _RASA + "  - lookup: language\n    examples: |\n      - Python\n"},
-    good={"nlu.yml": _RASA},
-    severity=Severity.WARNING,
-)
-IMPORT_NAME = Kind(
-    "FP518",
-    "A label becomes another name",
-    "The label cannot be the name of a route: it has a line break or more than 128 characters. The route gets a "
-    "cleaned name; rename it in its file if you like.",
-    bad=_rows(("reverse a linked list", "program\\ncode")),
-    good=_rows(("reverse a linked list", "program code")),
-    severity=Severity.WARNING,
-)
-IMPORT_CLASH = Kind(
-    "FP519",
-    "A text has two labels",
-    "The same text, apart from case, width and white space, cannot point to two routes. It stays with the label that "
-    "comes first and is left out of the other.",
-    bad=_rows(("join two tables", "sql"), ("sort a list", "code"), ("Join two  tables", "code")),
-    good=_rows(("join two tables", "sql"), ("sort a list", "code"), ("join two lists", "code")),
-    severity=Severity.WARNING,
-)
-IMPORT_UNKNOWN_KEY = Kind(
-    "FP520",
-    "A key or column is left out",
-    "The format has no such key, or the import reads no such column. Look whether it is misspelt.",
-    bad=_zero("    threshold: 0.5\n"),
-    good=_zero(),
-    severity=Severity.WARNING,
-)
-IMPORT_TWICE = Kind(
-    "FP521",
-    "A route stands twice",
-    "Two entries have one name. They are read as one route with the utterances of both; of the rest the first counts.",
-    bad=_zero("  - name: code\n    utterances:\n      - sort a list\n"),
-    good=_zero("      - sort a list\n"),
-    severity=Severity.WARNING,
-)
-EXPORT_LEFT_OUT = Kind(
-    "FP530",
-    "The file has no place for something",
-    "A router file of semantic-router holds routes, their utterances, descriptions and metadata. Tests, out-of-scope "
-    "texts, the policy and the details of models stay in the route folder. A route without utterances is lost when "
-    "version 1.x loads the file.",
-    bad=_route(_ROUTE + "tests:\n  - turn a linked list around\n"),
-    good=_route(_ROUTE),
-    severity=Severity.WARNING,
-)
-EXPORT_THRESHOLD = Kind(
-    "FP531",
-    "A confidence is kept as metadata",
-    "`min_confidence` and `target_precision` speak of calibrated confidences. Without a calibrator semantic-router "
-    "compares its thresholds with raw similarities, where such a number would be wrong, so they are written as "
-    "metadata alone. An import reads them from there. Fit a calibrator there, or set a threshold by its own means.",
-    bad=_route(_ROUTE + "min_confidence: 0.6\n"),
-    good=_route(_ROUTE),
-    severity=Severity.WARNING,
+    good={
+        "_models.yaml": "models:\n  - name: coder\n  - name: strong\n    tier: strong\n",
+        "_policy.yaml": "fallback_model: strong\nfallback_chain: [coder]\nescalation: {max_share: 0.2}\n",
+    },
 )
 
-REGISTRY: Mapping[str, Kind] = {kind.code: kind for kind in list(globals().values()) if isinstance(kind, Kind)}
+REGISTRY = registry_of(dict(globals()))

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from fingerpost.build.finding_codes import REGISTRY, Files, Kind
-from fingerpost.build.lint.codes import KINDS
+from fingerpost.build.finding_kinds import Files, Kind
+from fingerpost.build.finding_registry import FILES, KINDS
 
 _INDEX = """# Findings
 
 What `fingerpost reindex` and `fingerpost lint` can find wrong in a folder of route files. An error stops the reindex
 before anything is published; a warning does not, and a note, which only `lint` shows, does no harm. FP5xx is what
-`fingerpost import` and `export` report of files of other programs: after an error nothing is written, and a warning
-says what was left out or changed. Each finding comes with file and line, and its code never changes its meaning. Of one
-file, the first 20 findings about its YAML are told, or else the first 1,000 about its fields; of the others the first
-20 of a kind are printed, and `fingerpost lint --json` tells all.
+`fingerpost import`, `export` and `models import` report of files of other programs: after an error nothing is
+written, and a warning says what was left out or changed. Each finding comes with file and line, and its code never
+changes its meaning. Of one file, the first 20 findings about its YAML are told, or else the first 1,000 about its
+fields; of the others the first 20 of a kind are printed, and `fingerpost lint --json` tells all.
 
 | code | severity | title |
 |---|---|---|
@@ -28,11 +28,11 @@ def finding_pages() -> dict[str, str]:
     kinds = KINDS.values()
     rows = (f"| [{kind.code}](findings/{kind.code}.md) | {kind.severity} | {kind.title} |\n" for kind in kinds)
     pages = {f"findings/{kind.code}.md": _generated(_registry(kind)) + _page(kind) for kind in kinds}
-    return {"findings.md": _generated(_registry()) + _INDEX + "".join(rows)} | pages
+    return {"findings.md": _generated("finding_registry.py") + _INDEX + "".join(rows)} | pages
 
 
-def _registry(kind: Kind | None = None) -> str:
-    return "lint/codes.py" if kind is not None and kind.code not in REGISTRY else "finding_codes.py"
+def _registry(kind: Kind) -> str:
+    return next(file for file, registry in FILES.items() if kind.code in registry)
 
 
 def _page(kind: Kind) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fingerpost.build.finding_codes import Kind
+from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.sensitive import masked
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.types import Finding, Severity

@@ -2,11 +2,14 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from fingerpost.build.finding_codes import IMPORT_JSON, YAML_DEPTH, YAML_DUPLICATE_KEY, YAML_VALUES, Kind
+from fingerpost.build.finding_codes import YAML_DEPTH, YAML_DUPLICATE_KEY, YAML_VALUES
+from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.findings import Findings, Place, quoted
+from fingerpost.build.imports.codes import IMPORT_JSON
 from fingerpost.build.yaml_lines import MAX_DEPTH, MAX_FAULTS, MAX_VALUES, Document, KeyPath
 
 # Strings, signs, line ends and bare words; every character is looked at once.
@@ -21,11 +24,18 @@ class _Refused(Exception):
         self.kind, self.line, self.message = kind, line, message
 
 
-def parse_json(file: str, text: str, findings: Findings) -> Document | None:
-    """Read JSON text; None, and findings, when anything is wrong with it."""
+def parse_json(file: str, text: str, findings: Findings, fraction: Callable[[str], object] = float) -> Document | None:
+    """Read JSON text; None, and findings, when anything is wrong with it.
+
+    Args:
+        file: Its name, for the findings.
+        text: The content.
+        findings: Hears what is wrong.
+        fraction: What a number with a point or an exponent becomes.
+    """
     places = _Places()
     try:
-        value = _loads(text)
+        value = _loads(text, fraction)
         places.walk(text)
     except _Refused as refused:
         findings.add(refused.kind, Place(file, refused.line), refused.message)
@@ -35,9 +45,9 @@ def parse_json(file: str, text: str, findings: Findings) -> Document | None:
     return None if places.repeated else Document(file, value, places.lines)
 
 
-def _loads(text: str) -> object:
+def _loads(text: str, fraction: Callable[[str], object]) -> object:
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text, parse_float=fraction, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         raise _Refused(IMPORT_JSON, error.lineno, f"{error.msg}, at character {error.colno} of the line") from error
     except ValueError as error:  # a number of more digits than Python reads

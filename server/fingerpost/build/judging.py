@@ -2,18 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fingerpost.build.report import Near
 from fingerpost.ports import Progress
 from fingerpost.serve.calibrate import judge, surest
-from fingerpost.serve.decide import decide
+from fingerpost.serve.decide import Situation, decide, margin
+from fingerpost.serve.plan import Plan
+from fingerpost.serve.rules import NO_RULING, Ruling, facts_of, scores_of
 from fingerpost.serve.score import score
 from fingerpost.serve.search import Space, find
+from fingerpost.serve.select import Asked
 from fingerpost.serve.spell import Speller
+from fingerpost.serve.tokens import estimated_tokens
 from fingerpost.types import (
     OUT_OF_SCOPE,
     Decider,
     Decision,
+    Demands,
     Found,
     Judgement,
     Neighbour,
@@ -24,6 +30,9 @@ from fingerpost.types import (
 )
 
 _NEAREST_COUNT = 3
+
+RULES_TIME = datetime(2026, 1, 5, 12, tzinfo=UTC)
+"""A Monday noon: the time that rules read while texts are judged, so that the same files give the same report."""
 
 SHARES = (0.05, 0.2, 0.5)
 """Out-of-scope shares for which a report tells the calibration, beside the cases' own."""
@@ -92,9 +101,13 @@ class Judge:
 
     speller: Speller  # of its exemplars
     space: Space  # what it searches, of dimension d
-    decider: Decider
+    plan: Plan
     vectors_of: Callable[[Sequence[str]], Vectors]  # embeds m texts; shape (m, d), float32, unit rows
     progress: Progress  # hears the step "evaluate", counted in texts
+
+    @property
+    def decider(self) -> Decider:
+        return self.plan.decider
 
     def cases(self, cases: Sequence[Case]) -> list[Judged]:
         """Decide labelled texts; a route that the catalog lacks can only be decided wrongly."""
@@ -106,7 +119,7 @@ class Judge:
         return [
             Opinion(
                 text=text,
-                decision=decide(one.judgement, self.decider),
+                decision=self._decision(text.text, one.judgement),
                 best=self._best(one.judgement),
                 judgement=one.judgement,
                 nearest=self._nearest(one.found),
@@ -131,13 +144,30 @@ class Judge:
         scores, decider = self._scored(looked.found), self.decider
         return Judged(
             case=case,
-            decision=decide(looked.judgement, decider),
+            decision=self._decision(case.text.text, looked.judgement),
             best=self._best(looked.judgement),
             judgement=looked.judgement,
             at_share=tuple(_confidence(judge(scores, decider, share, foreign=looked.foreign)) for share in SHARES),
             nearest=self._nearest(looked.found),
             foreign=looked.foreign,
         )
+
+    def _decision(self, text: str, judgement: Judgement) -> Decision:
+        """As the server's for a caller that says nothing but the text."""
+        tokens = estimated_tokens(text)
+        ruling = self._ruling(text, tokens, judgement)
+        asked = Asked(key=text, input_tokens=tokens)
+        return decide(judgement, self.plan, Situation(Demands(input_tokens=tokens), asked, ruling))
+
+    def _ruling(self, text: str, tokens: int, judgement: Judgement) -> Ruling:
+        book = self.plan.rulebook
+        if book.is_empty:
+            return NO_RULING
+        facts = facts_of(text, metadata={}, tenant="", tokens=tokens, turns=1, time=RULES_TIME, detector=book.detector)
+        sitting = book.sitting(facts)
+        sitting.before()
+        gap = margin(judgement.candidates) if judgement.candidates else None
+        return sitting.after(scores_of(judgement, self.decider, gap))
 
     def _scored(self, found: Found) -> Scores:
         return score(found, self.space.exemplars, self.decider.vote, self.decider.blend)

@@ -7,21 +7,44 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from fingerpost.build.files import ModelEntry, ModelsFile, OutOfScopeFile, PolicyFile, RouteFile, fits_name
+from fingerpost.build.draft import Draft, DraftModel, DraftPolicy, DraftRoute
+from fingerpost.build.files import (
+    ModelEntry,
+    ModelsFile,
+    OutOfScopeFile,
+    PolicyFile,
+    RouteFile,
+    SelectionEntry,
+    fits_name,
+)
 from fingerpost.build.finding_codes import (
+    FIELD_MISSING,
     FIELD_NAME,
     FILE_RESERVED,
     FOLDER_MISSING,
     ROUTES_NONE,
+    SELECTION_KEYS,
     TEXT_REPEATED,
 )
 from fingerpost.build.findings import Findings, Place, RouteFilesInvalid, quoted
+from fingerpost.build.rules.entries import DraftRule, rules_of
 from fingerpost.build.shapes import shaped
 from fingerpost.build.source import NO_DRAFTS, Drafts, read_source
 from fingerpost.build.text_files import read_texts
-from fingerpost.build.validate import Draft, DraftModel, DraftPolicy, DraftRoute, validate
+from fingerpost.build.validate import validate
 from fingerpost.build.yaml_lines import MAX_BYTES, Document, KeyPath, parse
-from fingerpost.types import Catalog, Finding, Model, Policy, Route, Scorer, Text
+from fingerpost.types import (
+    Catalog,
+    EscalationLimit,
+    Finding,
+    Model,
+    Policy,
+    Route,
+    Scorer,
+    Selection,
+    SelectionMode,
+    Text,
+)
 
 MODELS_FILE = "_models.yaml"
 POLICY_FILE = "_policy.yaml"
@@ -41,6 +64,8 @@ class Loaded:
     catalog: Catalog
     findings: tuple[Finding, ...]
     drafts: tuple[DraftRoute, ...] = ()  # the catalog's routes and where they say what
+    rules: tuple[DraftRule, ...] = ()  # the policy's and where they say what
+    models: tuple[tuple[Place, str], ...] = ()  # the names of all models and where they stand
     prose: tuple[Text, ...] = ()  # descriptions, and what is told of models: read by people, never embedded as they are
 
 
@@ -62,6 +87,8 @@ def load(folder: Path) -> Loaded:
         catalog=_catalog(draft, draft.models, draft.policy),
         findings=findings.ordered(),
         drafts=draft.routes,
+        rules=draft.policy.rules,
+        models=tuple((entry.named, entry.model.name) for entry in draft.models),
         prose=tuple(text for texts in prose for text in texts),
     )
 
@@ -105,8 +132,10 @@ class _FolderReader:
 
     def draft(self, names: Sequence[str]) -> Draft:
         out_of_scope, out_of_scope_tests = self._out_of_scope(names)
+        routes = tuple(self._routes(names))
         return Draft(
-            routes=tuple(self._routes(names)),
+            routes=routes,
+            whole=len(routes) == sum(not name.startswith("_") for name in names),
             models=self._models(),
             policy=self._policy(),
             out_of_scope=out_of_scope,
@@ -140,23 +169,41 @@ class _FolderReader:
         beside = self._texts_beside(document, content)
         if beside is None:
             return
+        models = self._models_of(document, content)
+        if models is None:
+            return
         route = Route(
             name=name,
             description=content.description,
-            model=content.model,
+            model=models[0],
             min_confidence=content.min_confidence,
             target_precision=content.target_precision,
             utterances=self._once(_listed(document, "utterances", content.utterances) + beside),
             tests=self._once(_listed(document, "tests", content.tests)),
+            models=models if len(models) > 1 else (),
+            selection=_selection(content.selection),
+            fallback=tuple(content.fallback),
         )
         yield DraftRoute(
             route,
             named=document.place(("name",)),
-            model_named=document.place(("model",)),
+            model_named=document.place(("model" if content.models is None else "models",)),
+            selection_named=document.place(("selection",)),
+            fallback_named=document.place(("fallback",)),
             utterances_file=content.utterances_file,
             confidence_named=document.place(("min_confidence",)),
             prose=_written(document, {("description",): content.description}),
         )
+
+    def _models_of(self, document: Document, content: RouteFile) -> tuple[str, ...] | None:
+        """The names that `model` or `models` gives; None, and a finding, for neither or both."""
+        if content.model is None and content.models is None:
+            self._findings.add(FIELD_MISSING, document.place(), "the key model is missing, or models in its place")
+            return None
+        if content.model is not None and content.models is not None:
+            self._findings.add(SELECTION_KEYS, document.place(("models",)), "a route has model or models, not both")
+            return None
+        return (content.model,) if content.model is not None else tuple(content.models or ())
 
     def _texts_beside(self, document: Document, content: RouteFile) -> tuple[Text, ...] | None:
         """None when there are errors: a route with half of its texts would only raise more of them."""
@@ -177,6 +224,7 @@ class _FolderReader:
         if not (read := self._read(POLICY_FILE, PolicyFile)):
             return None
         document, content = read
+        rules, limit = rules_of(document, content, self._findings), content.escalation
         policy = Policy(
             fallback_model=content.fallback_model,
             fallback_chain=tuple(content.fallback_chain),
@@ -186,10 +234,17 @@ class _FolderReader:
             adapt_out_of_scope_share=content.adapt_out_of_scope_share,
             sticky_session_seconds=content.sticky_session_seconds,
             approvals=content.approvals,
+            rules=tuple(draft.rule for draft in rules),
+            escalation=None if limit is None else EscalationLimit(**limit.model_dump()),
         )
         place = document.place(("fallback_model",))
         first = Text(policy.fallback_model, place.file, place.line)
-        return DraftPolicy(policy, (first, *_listed(document, "fallback_chain", content.fallback_chain)))
+        return DraftPolicy(
+            policy,
+            (first, *_listed(document, "fallback_chain", content.fallback_chain)),
+            rules,
+            document.place(("escalation",)),
+        )
 
     def _out_of_scope(self, names: Sequence[str]) -> tuple[tuple[Text, ...], tuple[Text, ...]]:
         if OUT_OF_SCOPE_FILE not in names or not (read := self._read(OUT_OF_SCOPE_FILE, OutOfScopeFile)):
@@ -224,6 +279,22 @@ def _draft_model(document: Document, number: int, entry: ModelEntry) -> DraftMod
     return DraftModel(_model(entry), document.place((*path, "name")), _written(document, told))
 
 
+def _selection(entry: SelectionEntry | None) -> Selection:
+    return (
+        Selection()
+        if entry is None
+        else Selection(
+            mode=SelectionMode(entry.mode),
+            weights=dict(sorted(entry.weights.items())),
+            task=entry.task or "",
+            quality_floor=entry.quality_floor,
+            cost_weight=entry.cost_weight,
+            output_tokens=entry.output_tokens,
+            switch_margin=entry.switch_margin,
+        )
+    )
+
+
 def _model(entry: ModelEntry) -> Model:
     return Model(
         name=entry.name,
@@ -237,4 +308,12 @@ def _model(entry: ModelEntry) -> Model:
         capabilities=tuple(entry.capabilities),
         latency_p50_ms=entry.latency_p50_ms,
         tier=entry.tier or "",
+        cached_input_price_usd_micros=entry.cached_input_price_usd_micros,
+        max_output_tokens=entry.max_output_tokens,
+        languages=tuple(entry.languages),
+        regions=tuple(entry.regions),
+        quality=dict(sorted(entry.quality.items())),
+        latency_p95_ms=entry.latency_p95_ms,
+        requests_per_minute=entry.requests_per_minute,
+        tokens_per_minute=entry.tokens_per_minute,
     )

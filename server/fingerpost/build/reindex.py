@@ -25,6 +25,7 @@ from fingerpost.build.load import Loaded, load
 from fingerpost.build.priors import PRIORS
 from fingerpost.build.publish import publish
 from fingerpost.build.report import Report, read_report, report_bytes
+from fingerpost.build.rules.trying import tried_rules
 from fingerpost.build.study import Study
 from fingerpost.build.vectorise import vectorise
 from fingerpost.errors import FingerpostError
@@ -38,7 +39,9 @@ from fingerpost.ports import (
     Tuner,
     VectorCache,
 )
+from fingerpost.serve.plan import Plan
 from fingerpost.serve.revision_format import REPORT, decode, linears_of
+from fingerpost.serve.rules import Rulebook
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.serve.search import Space
 from fingerpost.serve.spell import Speller
@@ -54,6 +57,7 @@ from fingerpost.types import (
     Revision,
     Route,
     RoutePolicy,
+    Rule,
     Severity,
     Vectors,
 )
@@ -71,6 +75,7 @@ class Workshop:
     revisions: RevisionStore
     activations: ActivationStore
     progress: Progress
+    rulebook_of: Callable[[Sequence[Rule]], Rulebook]  # see `bootstrap.planning`
     tune: Tuner | None = None  # tunes the encoder on the catalog's own texts
     study: Callable[[str], Study] | None = None  # opens a revision by its digest, to compare with what was active
 
@@ -109,6 +114,7 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
     """
     loaded = load(folder)
     catalog = loaded.catalog
+    rulebook = tried_rules(loaded.rules, shop.rulebook_of)
     exemplars, cases = exemplars_of(catalog), cases_of(catalog)
 
     verdict, tuned = shop.tune([e.text for e in exemplars], [e.route for e in exemplars]) if shop.tune else (None, None)
@@ -128,7 +134,7 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
 
     speller = Speller((exemplar.text for exemplar in exemplars), served.embedders[0].is_whole)
     space = Space.of(built.index, exemplars, lesson.head)
-    judged = Judge(speller, space, decider, shop.vectors_by(served), shop.progress).cases(cases)
+    judged = Judge(speller, space, Plan.of(decider, rulebook), shop.vectors_by(served), shop.progress).cases(cases)
     report = report_of(judged, decider)
     report = replace(report, held_out=lesson.held_out, learned=lesson.learned, tuning=verdict, index=built.indexed)
 
@@ -259,4 +265,7 @@ def _route_policy(number: int, route: Route, lesson: Lesson) -> RoutePolicy:
         threshold=chosen if route.min_confidence is None else route.min_confidence,
         threshold_given=route.min_confidence is not None,
         promise=own,
+        models=route.models,
+        selection=route.selection,
+        fallback=route.fallback,
     )

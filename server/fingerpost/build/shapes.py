@@ -20,8 +20,8 @@ from fingerpost.build.finding_codes import (
     FIELD_UNKNOWN,
     REGISTRY,
     TEXTS_MANY,
-    Kind,
 )
+from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.findings import Findings, quoted
 from fingerpost.build.yaml_lines import Document
 

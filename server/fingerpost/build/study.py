@@ -7,6 +7,7 @@ from fingerpost.build.judging import Case, Judge, Judged, Opinion
 from fingerpost.build.report import Report
 from fingerpost.build.vectorise import vectorise
 from fingerpost.ports import Progress, VectorCache
+from fingerpost.serve.plan import Plan
 from fingerpost.serve.retrieve import Retriever
 from fingerpost.types import Decider, Exemplar, Revision, Text, Vectors
 
@@ -17,6 +18,7 @@ class Study:
 
     digest: str
     revision: Revision
+    plan: Plan
     report: Report | None  # of its reindex; None: of a version that this program does not read
     retriever: Retriever
     cache: VectorCache
@@ -45,4 +47,4 @@ class Study:
 
     @property
     def _judge(self) -> Judge:
-        return Judge(self.retriever.speller, self.retriever.space, self.decider, self.vectors, self.progress)
+        return Judge(self.retriever.speller, self.retriever.space, self.plan, self.vectors, self.progress)

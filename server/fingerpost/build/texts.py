@@ -3,7 +3,8 @@
 import re
 import unicodedata
 
-from fingerpost.build.finding_codes import TEXT_CHARACTER, TEXT_EMPTY, TEXT_LONG, Kind
+from fingerpost.build.finding_codes import TEXT_CHARACTER, TEXT_EMPTY, TEXT_LONG
+from fingerpost.build.finding_kinds import Kind
 
 MAX_TEXT_BYTES = 16 * 1024
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from fingerpost.build.choices import check_choices
+from fingerpost.build.draft import Draft, DraftModel, DraftRoute
 from fingerpost.build.files import MAX_TEXTS
 from fingerpost.build.finding_codes import (
     MODEL_TWICE,
@@ -18,43 +20,7 @@ from fingerpost.build.finding_codes import (
 )
 from fingerpost.build.findings import Findings, Place, quoted
 from fingerpost.build.texts import normalised
-from fingerpost.types import Model, Policy, Route, Text
-
-
-@dataclass(frozen=True, slots=True)
-class DraftRoute:
-    """A route and where it says the names that others must agree with."""
-
-    route: Route
-    named: Place
-    model_named: Place
-    utterances_file: str | None = None  # the file beside it that holds more utterances
-    confidence_named: Place | None = None
-    prose: tuple[Text, ...] = ()  # its description
-
-
-@dataclass(frozen=True, slots=True)
-class DraftModel:
-    model: Model
-    named: Place
-    prose: tuple[Text, ...] = ()  # what is told of it
-
-
-@dataclass(frozen=True, slots=True)
-class DraftPolicy:
-    policy: Policy
-    models: tuple[Text, ...]  # the names of the fallback models and where they stand
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A route folder as far as it could be read: files with findings of their own are left out."""
-
-    routes: tuple[DraftRoute, ...]
-    models: tuple[DraftModel, ...] | None  # None: could not be read, so nothing is checked against it
-    policy: DraftPolicy | None
-    out_of_scope: tuple[Text, ...] = ()
-    out_of_scope_tests: tuple[Text, ...] = ()
+from fingerpost.types import Text
 
 
 def validate(draft: Draft, findings: Findings) -> None:
@@ -63,6 +29,7 @@ def validate(draft: Draft, findings: Findings) -> None:
     _check_empty(draft.routes, findings)
     if draft.models is not None:
         _check_models(draft, draft.models, findings)
+        check_choices(draft, findings)
     _check_counts(draft, findings)
     seen = _check_utterances(draft, findings)
     _check_tests(draft, seen, findings)
@@ -90,11 +57,15 @@ def _check_models(draft: Draft, models: Sequence[DraftModel], findings: Findings
         if place is not entry.named:
             findings.add(MODEL_TWICE, entry.named, f"the name {quoted(entry.model.name)} is taken: see {place}")
     for route in draft.routes:
-        if route.route.model not in first:
-            findings.add(ROUTE_MODEL, route.model_named, _unknown_model(route.route.model))
-    for name in draft.policy.models if draft.policy else ():
-        if name.text not in first:
-            findings.add(POLICY_MODEL, _place(name), _unknown_model(name.text))
+        for name in route.route.models or (route.route.model,):
+            if name not in first:
+                findings.add(ROUTE_MODEL, route.model_named, _unknown_model(name))
+        for name in route.route.fallback:
+            if name not in first:
+                findings.add(ROUTE_MODEL, route.fallback_named or route.named, _unknown_model(name))
+    for text in draft.policy.models if draft.policy else ():
+        if text.text not in first:
+            findings.add(POLICY_MODEL, _place(text), _unknown_model(text.text))
 
 
 def _unknown_model(name: str) -> str:

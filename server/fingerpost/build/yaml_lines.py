@@ -21,8 +21,8 @@ from fingerpost.build.finding_codes import (
     YAML_SYNTAX,
     YAML_TAG,
     YAML_VALUES,
-    Kind,
 )
+from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.findings import Findings, Place, quoted
 from fingerpost.build.yaml_scalars import Scalar, resolve
 

@@ -22,7 +22,7 @@ def imported(report: "ImportReport", out: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(show.to_json(report))
         return
-    _show_notes(report.findings)
+    show_notes(report.findings)
     written = report.written
     if written.utterances_count < _FEW:
         typer.echo(
@@ -31,8 +31,8 @@ def imported(report: "ImportReport", out: Path, *, as_json: bool) -> None:
             err=True,
         )
     typer.echo(
-        f"{_count(written.routes_count, 'route')} with {_count(written.utterances_count, 'utterance')} and "
-        f"{_count(written.out_of_scope_count, 'out-of-scope text')} written to {out}, read as {report.format}. "
+        f"{count(written.routes_count, 'route')} with {count(written.utterances_count, 'utterance')} and "
+        f"{count(written.out_of_scope_count, 'out-of-scope text')} written to {out}, read as {report.format}. "
         f"Next: put your models into {out / '_models.yaml'}, then fingerpost reindex --routes {out}"
     )
 
@@ -42,15 +42,16 @@ def exported(report: "ExportReport", out: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(show.to_json(report))
         return
-    _show_notes(report.findings)
+    show_notes(report.findings)
     encoder = f"{report.encoder.kind} {report.encoder.name or ''}".rstrip()
     typer.echo(
-        f"{_count(report.routes_count, 'route')} with {_count(report.utterances_count, 'utterance')} written to {out} "
+        f"{count(report.routes_count, 'route')} with {count(report.utterances_count, 'utterance')} written to {out} "
         f"as {report.format}, with the encoder {encoder}. The policy and the details of the models stay in the folder."
     )
 
 
-def _show_notes(findings: "tuple[Finding, ...]") -> None:
+def show_notes(findings: "tuple[Finding, ...]") -> None:
+    """A line for each, of one code not more than a few, and how many more there are."""
     counts: Counter[str] = Counter()
     for finding in findings:
         counts[finding.code] += 1
@@ -61,5 +62,6 @@ def _show_notes(findings: "tuple[Finding, ...]") -> None:
             typer.echo(f"{count - _SHOWN} more of {code}; --json lists all.", err=True)
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """As people say it: `1 route`, `2 routes`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

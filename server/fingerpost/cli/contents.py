@@ -27,7 +27,8 @@ def show_routes(routes: "Sequence[RouteEntry]", *, as_json: bool) -> None:
     table = _table("route", "model", "threshold", "utterances", "description")
     for one in routes:
         threshold = f"{one.threshold:.2f}{' (given)' if one.threshold_given else ''}"
-        table.add_row(escape(one.name), escape(one.model), threshold, str(one.utterances), escape(one.description))
+        model = one.model if len(one.models) < 2 else f"{one.selection} of {', '.join(one.models)}"
+        table.add_row(escape(one.name), escape(model), threshold, str(one.utterances), escape(one.description))
     _out.print(table)
 
 

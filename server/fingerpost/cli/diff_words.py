@@ -70,6 +70,7 @@ def cause_words(cause: "Cause") -> str:
 
 
 _CAUSES: Mapping[CauseKind, str] = {
+    CauseKind.RULES_CHANGED: "the rules that take effect are now {after}, they were {before}",
     CauseKind.ROUTE_ADDED: "{route} is a new route",
     CauseKind.ROUTE_REMOVED: "the route {route} is gone",
     CauseKind.ROUTE_RENAMED: "the route {before} is now called {after}",
@@ -109,6 +110,8 @@ def changes_words(changes: "Changes") -> Iterator[str]:
     for model in changes.models:
         owner = f"`{model.route}`" if model.route else "the fallback"
         yield f"model of {owner}: `{model.after}`, was `{model.before}`"
+    if changes.rules:
+        yield f"rules changed: {', '.join(f'`{name}`' for name in changes.rules)}"
     yield from _thresholds(changes)
     if changes.encoder:
         yield f"encoder: {changes.encoder.after}, was {changes.encoder.before}"

@@ -35,8 +35,10 @@ def local_server(data: Path) -> Iterator[str]:
     thread.start()
     try:
         running: Running = asyncio.run_coroutine_threadsafe(start(build_server(settings)), loop).result()
-        yield running.address
-        asyncio.run_coroutine_threadsafe(running.drain(asyncio.Event()), loop).result()
+        try:
+            yield running.address
+        finally:
+            asyncio.run_coroutine_threadsafe(running.drain(asyncio.Event()), loop).result()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -24,7 +24,17 @@ class LocalDesk:
         found = self._desk.revision(catalog, revision)
         counts = Counter(exemplar.route for exemplar in found.exemplars)
         rows = [
-            seen.RouteEntry(one.name, one.description, one.model, one.threshold, one.threshold_given, counts[number])
+            seen.RouteEntry(
+                one.name,
+                one.description,
+                one.model,
+                one.threshold,
+                one.threshold_given,
+                counts[number],
+                one.models or (one.model,),
+                one.selection.mode.value,
+                one.fallback,
+            )
             for number, one in enumerate(found.decider.routes)
         ]
         return sorted(rows, key=lambda row: row.name)
@@ -138,6 +148,13 @@ def _model(model: types.Model) -> seen.ModelEntry:
         model.context_window_tokens,
         model.capabilities,
         model.tier,
+        model.cached_input_price_usd_micros,
+        model.max_output_tokens,
+        model.languages,
+        model.regions,
+        model.quality,
+        model.latency_p50_ms,
+        model.latency_p95_ms,
     )
 
 

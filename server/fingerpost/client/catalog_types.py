@@ -82,6 +82,9 @@ class RouteEntry:
     threshold: float  # [0, 1]
     threshold_given: bool
     utterances: int
+    models: tuple[str, ...] = ()  # that it chooses from
+    selection: str = "fixed"
+    fallback: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,13 @@ class ModelEntry:
     context_window_tokens: int | None
     capabilities: tuple[str, ...]
     tier: str
+    cached_input_price_usd_micros: int | None = None
+    max_output_tokens: int | None = None
+    languages: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    quality: Mapping[str, float] = field(default_factory=dict)  # task family -> [0, 1]
+    latency_p50_ms: int | None = None
+    latency_p95_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

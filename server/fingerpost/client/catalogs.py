@@ -205,7 +205,17 @@ def _time(time: Timestamp) -> datetime:
 
 
 def _route(one: pb.Route) -> RouteEntry:
-    return RouteEntry(one.name, one.description, one.model, one.threshold, one.threshold_given, one.utterances_count)
+    return RouteEntry(
+        one.name,
+        one.description,
+        one.model,
+        one.threshold,
+        one.threshold_given,
+        one.utterances_count,
+        tuple(one.models),
+        one.selection,
+        tuple(one.fallback),
+    )
 
 
 def _model(one: pb.Model) -> ModelEntry:
@@ -219,6 +229,13 @@ def _model(one: pb.Model) -> ModelEntry:
         _known(one, "context_window_tokens"),
         tuple(one.capabilities),
         one.tier,
+        _known(one, "cached_input_price_usd_micros"),
+        _known(one, "max_output_tokens"),
+        tuple(one.languages),
+        tuple(one.regions),
+        dict(one.quality),
+        _known(one, "latency_p50_ms"),
+        _known(one, "latency_p95_ms"),
     )
 
 

@@ -1,6 +1,7 @@
 """Between messages and what callers see."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import grpc
@@ -17,9 +18,12 @@ from fingerpost.client.types import (
     Input,
     LedgerInfo,
     Match,
+    ModelTrace,
     Options,
     OtherPart,
+    RuleTrace,
     ServerInfo,
+    SkippedModel,
     Timing,
     Turn,
 )
@@ -58,6 +62,7 @@ def to_request(request: Input, options: Options) -> pb.RouteRequest:
         include_matches=options.include_matches,
         include_embedding=options.include_embedding,
         catalog=options.catalog,
+        requirements=None if options.requirements is None else pb.Requirements(**asdict(options.requirements)),
     )
     if isinstance(request, str):
         message.text = request
@@ -117,7 +122,13 @@ def from_response(response: pb.RouteResponse) -> Decision:
         timing=_timing(response.timing),
         ignored_parts=tuple(response.ignored_parts),
         joined_turns=response.joined_turns,
+        rules=tuple(response.rules),
+        skipped_models=tuple(SkippedModel(one.model, _skip(one.reason)) for one in response.skipped_models),
     )
+
+
+def _skip(reason: int) -> str:
+    return _name(decision_pb2.SkipReason, "SKIP_REASON_", reason) if reason else ""
 
 
 def _alternative(alternative: pb.Alternative) -> Alternative:
@@ -165,6 +176,25 @@ def from_explanation(response: pb.ExplainResponse) -> Explanation:
         scorer=response.scorer,
         features={feature.name: feature.value for feature in response.features},
         contributions={feature.name: feature.contribution for feature in response.features},
+        rules=tuple(_rule(rule) for rule in response.rules),
+        models=tuple(_model(model) for model in response.models),
+    )
+
+
+def _rule(rule: pb.RuleTrace) -> RuleTrace:
+    verdict = _name(pb.RuleVerdict, "RULE_VERDICT_", rule.verdict)
+    return RuleTrace(rule.name, rule.stage, rule.when, verdict, rule.final, rule.took_effect, rule.actions, rule.error)
+
+
+def _model(model: pb.ModelTrace) -> ModelTrace:
+    latency = model.latency_p50_ms if model.HasField("latency_p50_ms") else None
+    return ModelTrace(
+        model.model,
+        model.place,
+        _skip(model.skip_reason),
+        _optional(model, "cost_usd_micros"),
+        _optional(model, "quality"),
+        latency,
     )
 
 

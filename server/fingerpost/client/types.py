@@ -36,6 +36,14 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedModel:
+    """A model that was passed over; `reason` is a name of `SkipReason` in the proto file."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Which model should answer, and why: as `RouteResponse` of the proto file says."""
 
@@ -64,6 +72,34 @@ class Decision:
     timing: Timing
     ignored_parts: tuple[str, ...] = ()  # kinds of the parts of user turns that are no text
     joined_turns: bool = False  # the previous user turn was read too
+    rules: tuple[str, ...] = ()  # names of those that took effect
+    skipped_models: tuple[SkippedModel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTrace:
+    """A rule and what came of it: as `RuleTrace` of the proto file says."""
+
+    name: str
+    stage: str  # "before" or "after"
+    when: str
+    verdict: str  # "HOLDS", "RULED_OUT", "DOES_NOT_HOLD", "UNKNOWN" or "FAILED"
+    final: bool
+    took_effect: bool
+    actions: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTrace:
+    """A model and what speaks for or against it; None where that is not known."""
+
+    model: str
+    place: int  # in which it would be tried, from 1; 0: not at all
+    skip_reason: str  # empty: it may and can answer
+    cost_usd_micros: float | None
+    quality: float | None
+    latency_p50_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +113,8 @@ class Explanation:
     scorer: str
     features: Mapping[str, float]
     contributions: Mapping[str, float]
+    rules: tuple[RuleTrace, ...] = ()  # in the order in which they were judged
+    models: tuple[ModelTrace, ...] = ()  # those that would be tried first
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +187,17 @@ Input = str | Sequence[Turn] | Embedding
 
 
 @dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a model must satisfy to answer: as `Requirements` of the proto file says."""
+
+    capabilities: Sequence[str] = ()
+    regions: Sequence[str] = ()
+    languages: Sequence[str] = ()
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What a request may say beside its input; defaults as in the proto file."""
 
@@ -160,6 +209,7 @@ class Options:
     alternatives_count: int = 0
     include_matches: bool = False
     include_embedding: bool = False
+    requirements: Requirements | None = None
 
 
 DEFAULTS = Options()

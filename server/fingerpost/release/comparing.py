@@ -1,9 +1,9 @@
 """Comparing: what two revisions have otherwise, told without deciding a text. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass, replace
 
-from fingerpost.types import OUT_OF_SCOPE, Change, Decider, Model, Policy, Revision, RoutePolicy
+from fingerpost.types import OUT_OF_SCOPE, Change, Decider, Model, Policy, Revision, RoutePolicy, Rule
 
 
 def changes(before: Revision, after: Revision) -> list[Change]:
@@ -12,7 +12,8 @@ def changes(before: Revision, after: Revision) -> list[Change]:
         *_encoder(before, after),
         *_routes(before, after),
         *_models(before.decider, after.decider),
-        *_fields("policy", "", before.decider.policy, after.decider.policy, Policy),
+        *_rules(before.decider.policy, after.decider.policy),
+        *_fields("policy", "", _without_rules(before), _without_rules(after), Policy),
     ]
 
 
@@ -37,10 +38,33 @@ def _routes(before: Revision, after: Revision) -> Iterator[Change]:
 def _route(before: RoutePolicy, after: RoutePolicy) -> Iterator[Change]:
     values = (
         ("model", before.model, after.model),
+        ("models", _shown(before.models), _shown(after.models)),
+        ("selection", _shown(before.selection), _shown(after.selection)),
+        ("fallback", _shown(before.fallback), _shown(after.fallback)),
         ("description", before.description, after.description),
         ("threshold", f"{before.threshold:.4f}", f"{after.threshold:.4f}"),
     )
     yield from (Change("route", after.name, field, old, new) for field, old, new in values if old != new)
+
+
+def _rules(before: Policy, after: Policy) -> Iterator[Change]:
+    old, new = ({rule.name: rule for rule in one.rules} for one in (before, after))
+    for name in sorted(old.keys() | new.keys()):
+        first, second = old.get(name), new.get(name)
+        if first is None or second is None:
+            yield Change("rule", name, "", first.when if first else "", second.when if second else "")
+            continue
+        for field in fields(Rule):
+            values = [_shown(getattr(rule, field.name)) for rule in (first, second)]
+            if values[0] != values[1] and field.name not in _DERIVED:
+                yield Change("rule", name, field.name, *values)
+
+
+_DERIVED = {"expression", "reads", "needs", "patterns"}  # that follow from `when`
+
+
+def _without_rules(revision: Revision) -> Policy:
+    return replace(revision.decider.policy, rules=())
 
 
 def _utterances(subject: str, name: str, before: set[str], after: set[str]) -> Iterator[Change]:
@@ -84,6 +108,14 @@ def _fields(
 
 
 def _shown(value: object) -> str:
+    """A value as people read it; of parts those that say something."""
     if value is None:
         return ""
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return ", ".join(f"{name} {_shown(part)}" for name, part in asdict(value).items() if part or part is False)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {part}" for name, part in value.items())
+    if isinstance(value, tuple | frozenset):
+        parts = sorted(value) if isinstance(value, frozenset) else value
+        return ", ".join(map(_shown, parts))
+    return str(value)

@@ -157,6 +157,9 @@ def _to_route(route: RoutePolicy, count: int) -> pb.Route:
         threshold=route.threshold,
         threshold_given=route.threshold_given,
         utterances_count=count,
+        models=route.models or (route.model,),
+        selection=route.selection.mode.value,
+        fallback=route.fallback,
     )
 
 
@@ -171,6 +174,13 @@ def _to_model(model: Model) -> pb.Model:
         context_window_tokens=model.context_window_tokens,
         capabilities=model.capabilities,
         tier=model.tier,
+        cached_input_price_usd_micros=model.cached_input_price_usd_micros,
+        max_output_tokens=model.max_output_tokens,
+        languages=model.languages,
+        regions=model.regions,
+        quality=model.quality,
+        latency_p50_ms=model.latency_p50_ms,
+        latency_p95_ms=model.latency_p95_ms,
     )
 
 

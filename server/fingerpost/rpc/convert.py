@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,11 +10,13 @@ import numpy as np
 from fingerpost.errors import ErrorReason, FieldViolation, InvalidRequest
 from fingerpost.serve.conversation import DecidingText, deciding_text
 from fingerpost.serve.runtime import CATALOG_NAME, CATALOG_NAME_RULE, DEFAULT_CATALOG
+from fingerpost.serve.tokens import estimated_tokens
 from fingerpost.settings import Settings
-from fingerpost.types import GivenVector, Role, RouteQuery, Turn
+from fingerpost.types import Demands, GivenVector, Role, RouteQuery, Turn
 from fingerpost.v1 import router_service_pb2 as pb
 
 _NAME_BYTES = 128
+_LABELS, _LABEL_BYTES, _TOKENS = 16, 64, 100_000_000
 _PART_KIND = re.compile(r"[ -~]{1,64}")
 _UNREADABLE = {"Cc", "Cf", "Zl", "Zp", "Zs"}  # control, format (zero width) and spaces of all kinds
 
@@ -63,6 +65,7 @@ def to_query(request: pb.RouteRequest, request_id: str, settings: Settings) -> R
     vector = _vector(request)
     read = DecidingText("") if vector else _text(request, settings, faults)
     _check_facts(request, settings, faults)
+    _check_requirements(request.requirements, faults)
     faults.check()
     return RouteQuery(
         request_id=request_id,
@@ -76,7 +79,30 @@ def to_query(request: pb.RouteRequest, request_id: str, settings: Settings) -> R
         include_embedding=request.include_embedding,
         ignored_parts=read.ignored_parts,
         joined_turns=read.joined_turns,
+        turns_count=max(1, len(request.conversation.turns)),
+        demands=_demands(request),
+        parts=frozenset(part.other for turn in request.conversation.turns for part in turn.parts if part.other),
     )
+
+
+def _demands(request: pb.RouteRequest) -> Demands:
+    """What the caller requires of a model, its tokens estimated where it gives none."""
+    required = request.requirements
+    return Demands(
+        capabilities=frozenset(required.capabilities),
+        regions=(frozenset(required.regions),) if required.regions else (),
+        languages=frozenset(required.languages),
+        input_tokens=required.input_tokens or estimated_tokens(*_texts(request)),
+        output_tokens=required.output_tokens,
+    )
+
+
+def _texts(request: pb.RouteRequest) -> Iterator[str]:
+    """All that a model would be sent."""
+    yield request.text
+    for turn in request.conversation.turns:
+        yield turn.text
+        yield from (part.text for part in turn.parts)
 
 
 def _vector(request: pb.RouteRequest) -> GivenVector | None:
@@ -185,6 +211,19 @@ def _check_facts(request: pb.RouteRequest, settings: Settings, faults: _Faults) 
     if not 0 <= request.alternatives_count <= settings.alternatives:
         faults.add("alternatives_count", f"0 to {settings.alternatives}, not {request.alternatives_count}")
     _check_metadata(request.metadata, settings, faults)
+
+
+def _check_requirements(required: pb.Requirements, faults: _Faults) -> None:
+    for name in ("capabilities", "regions", "languages"):
+        labels: Sequence[str] = getattr(required, name)
+        if len(labels) > _LABELS:
+            faults.add(f"requirements.{name}", f"at most {_LABELS}, not {len(labels)}")
+        elif any(not label or len(label.encode()) > _LABEL_BYTES or "\0" in label for label in labels):
+            faults.add(f"requirements.{name}", f"1 to {_LABEL_BYTES} bytes each, without NUL")
+    for name in ("input_tokens", "output_tokens"):
+        count: int = getattr(required, name)
+        if not 0 <= count <= _TOKENS:
+            faults.add(f"requirements.{name}", f"0 to {_TOKENS}, not {count}")
 
 
 def _check_metadata(metadata: Mapping[str, str], settings: Settings, faults: _Faults) -> None:

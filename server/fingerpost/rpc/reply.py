@@ -7,17 +7,20 @@ from fingerpost.errors import FingerpostError
 from fingerpost.rpc.status import code_of
 from fingerpost.serve.cache import Lookup
 from fingerpost.serve.calibrate import FEATURES, FOREIGN_LOG_ODDS, SCOPE_FEATURES, contributions, share_log_odds
-from fingerpost.serve.explain import summarise
+from fingerpost.serve.explain import Considered, considered_models, summarise
 from fingerpost.serve.follow import Follower
 from fingerpost.serve.pipeline import Answer
+from fingerpost.serve.rules import Judged, Verdict, actions_of
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.score import scorer_name
 from fingerpost.settings import Settings
-from fingerpost.types import OUT_OF_SCOPE, Calibration, Candidate, Neighbour, Outcome, Reason
+from fingerpost.types import OUT_OF_SCOPE, Calibration, Candidate, Neighbour, Outcome, Reason, SkipReason
 from fingerpost.v1 import decision_pb2, router_service_pb2 as pb
 
 _OUTCOMES = {outcome: decision_pb2.Outcome.Value(f"OUTCOME_{outcome}") for outcome in Outcome}
 _REASONS = {reason: decision_pb2.Reason.Value(f"REASON_{reason}") for reason in Reason}
+_SKIPS = {reason: decision_pb2.SkipReason.Value(f"SKIP_REASON_{reason}") for reason in SkipReason}
+_VERDICTS = {verdict: pb.RuleVerdict.Value(f"RULE_VERDICT_{verdict}") for verdict in Verdict}
 _CALIBRATIONS = {one: decision_pb2.Calibration.Value(f"CALIBRATION_{one}") for one in Calibration}
 
 
@@ -51,6 +54,8 @@ def to_response(answer: Answer) -> pb.RouteResponse:
         ignored_parts=query.ignored_parts,
         joined_turns=query.joined_turns,
         cached=answer.lookup is Lookup.HIT,
+        rules=decision.rules,
+        skipped_models=[pb.SkippedModel(model=one.model, reason=_SKIPS[one.reason]) for one in decision.skipped],
     )
     _add_details(response, answer)
     return response
@@ -110,6 +115,33 @@ def to_explanation(answer: Answer) -> pb.ExplainResponse:
         scorer=scorer_name(answer.snapshot.decider.blend),
         features=_features(answer),
         request_id=answer.query.request_id,
+        rules=[_rule(judged) for judged in answer.situation.ruling.judged],
+        models=[_model(considered) for considered in considered_models(answer)],
+    )
+
+
+def _rule(judged: Judged) -> pb.RuleTrace:
+    rule = judged.rule
+    return pb.RuleTrace(
+        name=rule.name,
+        stage=rule.stage.value,
+        when=rule.when,
+        verdict=_VERDICTS[judged.verdict],
+        final=rule.final,
+        took_effect=judged.takes_effect,
+        actions=actions_of(rule),
+        error=judged.why,
+    )
+
+
+def _model(considered: Considered) -> pb.ModelTrace:
+    return pb.ModelTrace(
+        model=considered.model,
+        place=considered.place,
+        skip_reason=decision_pb2.SKIP_REASON_UNSPECIFIED if considered.skip is None else _SKIPS[considered.skip],
+        cost_usd_micros=considered.cost_usd_micros,
+        quality=considered.quality,
+        latency_p50_ms=considered.latency_p50_ms,
     )
 
 

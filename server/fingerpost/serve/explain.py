@@ -1,9 +1,13 @@
 """Explain: one decision in words."""
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from fingerpost.serve.inventory import both, why_not
 from fingerpost.serve.pipeline import Answer
-from fingerpost.types import OUT_OF_SCOPE, Calibration, Outcome, Reason
+from fingerpost.serve.select import EXPECTED_OUTPUT_TOKENS, quality_of
+from fingerpost.types import OUT_OF_SCOPE, Calibration, Outcome, Reason, SkipReason
 
 _REASONS = {
     Reason.LOW_CONFIDENCE: "no route is sure enough",
@@ -17,24 +21,95 @@ _REASONS = {
     Reason.UNCALIBRATED: "the catalog is too small for a calibrated confidence",
     Reason.EXACT_MATCH: "the text equals one of its utterances",
     Reason.SESSION: "the session keeps its last route",
+    Reason.MODEL_PASSED_OVER: "a model that would have come first may not or cannot answer",
+    Reason.ESCALATION_LIMIT: "the strong tier has had its share of the traffic",
+    Reason.SESSION_MODEL: "the session keeps its model",
+    Reason.RULE_UNJUDGED: "a final rule could not be judged, so its strict reading holds",
 }
+
+_SKIPS = {
+    SkipReason.FORBIDDEN: "a rule forbids it",
+    SkipReason.NOT_ALLOWED: "a rule requires others",
+    SkipReason.CAPABILITY: "it lacks a capability",
+    SkipReason.REGION: "it runs elsewhere",
+    SkipReason.LANGUAGE: "it is not good at the language",
+    SkipReason.CONTEXT_WINDOW: "request and answer do not fit into its context window",
+    SkipReason.OUTPUT_LIMIT: "the answer may be longer than its answers can be",
+    SkipReason.QUALITY_FLOOR: "its quality is under the route's floor",
+    SkipReason.ESCALATION_LIMIT: "the strong tier has had its share of the traffic",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A model of the catalog, and what speaks for or against it for one request."""
+
+    model: str
+    place: int  # in which it would be tried, from 1; 0: not at all
+    skip: SkipReason | None
+    cost_usd_micros: float | None
+    quality: float | None  # [0, 1]
+    latency_p50_ms: int | None
 
 
 def summarise(answer: Answer) -> str:
     """One paragraph: what was decided, why, what was nearest, and how the text was read if not to the letter."""
-    return " ".join(part for part in (_decision(answer), _why(answer), _nearest(answer), _read(answer)) if part)
+    parts = (_decision(answer), _rules(answer), _why(answer), _skipped(answer), _nearest(answer), _read(answer))
+    return " ".join(part for part in parts if part)
+
+
+def considered_models(answer: Answer) -> list[Considered]:
+    """All models of the catalog, those that would be tried first and in that order."""
+    decision, situation, plan = answer.decision, answer.situation, answer.snapshot.plan
+    tried = (decision.model, *decision.fallback_models)
+    demands, known = both(situation.demands, situation.ruling.demands), dict(_known_skips(answer))
+    route = None if decision.route is None else plan.decider.routes[plan.route_numbers[decision.route]]
+    expected = route.selection.output_tokens if route else 0
+    output = situation.asked.output_tokens or expected or EXPECTED_OUTPUT_TOKENS
+    costs = plan.inventory.costs_usd_micros(situation.asked.input_tokens, output)
+    rows = [
+        Considered(
+            model=model.name,
+            place=tried.index(model.name) + 1 if model.name in tried else 0,
+            skip=None if model.name in tried else known.get(model.name, why_not(model, demands)),
+            cost_usd_micros=_number(cost),
+            quality=None if route is None else _number(quality_of(model.quality, route.selection.task or route.name)),
+            latency_p50_ms=model.latency_p50_ms,
+        )
+        for model, cost in zip(plan.inventory.models, costs.tolist(), strict=True)
+    ]
+    return sorted(rows, key=lambda row: (row.place == 0, row.place, row.model))
+
+
+def _known_skips(answer: Answer) -> Iterator[tuple[str, SkipReason]]:
+    return ((skip.model, skip.reason) for skip in answer.decision.skipped)
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _decision(answer: Answer) -> str:
     decision = answer.decision
     if decision.outcome is Outcome.MATCHED:
         return f"Route {decision.route}, model {decision.model}."
+    if decision.outcome is Outcome.RULE:
+        return f"{f'Route {decision.route}' if decision.route else 'No route'}, model {decision.model}, by a rule."
     return f"Fallback to model {decision.model}: {'; '.join(_REASONS[r] for r in decision.reasons)}."
+
+
+def _rules(answer: Answer) -> str:
+    names = answer.decision.rules
+    return f"Rules that took effect: {', '.join(names)}." if names else ""
+
+
+def _skipped(answer: Answer) -> str:
+    return " ".join(f"{skip.model} was passed over: {_SKIPS[skip.reason]}." for skip in answer.decision.skipped)
 
 
 def _why(answer: Answer) -> str:
     decision, judgement = answer.decision, answer.judgement
-    if judgement is None or not judgement.candidates:
+    if judgement is None or not judgement.candidates or decision.outcome is Outcome.RULE:
         return ""
     if Reason.SESSION in decision.reasons:
         return "No route was sure enough, so the session keeps the route that it took last."

@@ -2,47 +2,90 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from fingerpost.guard.escalation import EscalationWindow
 from fingerpost.serve.cache import Lookup, ResultCache, key_of
-from fingerpost.serve.decide import decide, fall_back
+from fingerpost.serve.decide import Situation, decide, margin
 from fingerpost.serve.embed import EmbedQueue, Job
 from fingerpost.serve.flights import Flights
+from fingerpost.serve.inventory import both
 from fingerpost.serve.result import Result, result_of
 from fingerpost.serve.retrieve import Degraded
+from fingerpost.serve.rules import NO_RULING, Ruling, Sitting, facts_of, scores_of
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.search import unit_vector
-from fingerpost.serve.session import Sessions
+from fingerpost.serve.select import Asked
+from fingerpost.serve.session import Sessions, Taken, model_cached, route_within
 from fingerpost.serve.share import ShareEstimate, share_now
-from fingerpost.types import Decision, Found, Judgement, Retrieval, RouteQuery, Timing, Vector
+from fingerpost.types import Decision, Demands, Found, Judgement, Reason, Retrieval, RouteQuery, Timing, Vector
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A decision and what it rests on; the last four are None when the encoder gave nothing."""
+    """A decision and what it rests on."""
 
     decision_id: str
     query: RouteQuery
     snapshot: Snapshot
     decision: Decision
+    situation: Situation
     timing: Timing
-    retrieval: Retrieval | None
-    found: Found | None  # the part of the retrieval that decided
-    judgement: Judgement | None
-    share: ShareEstimate | None  # of out-of-scope texts, that was judged with; None: the revision's own
+    scored: "Scored"
     lookup: Lookup | None = None  # of the pure result in the cache; None: it was not looked up
+
+    @property
+    def retrieval(self) -> Retrieval | None:
+        """None where the encoder gave nothing, or was not asked."""
+        return self.scored.retrieval
+
+    @property
+    def found(self) -> Found | None:
+        """The part of the retrieval that decided."""
+        return self.scored.found
+
+    @property
+    def judgement(self) -> Judgement | None:
+        return self.scored.judgement
+
+    @property
+    def share(self) -> ShareEstimate | None:
+        """Of out-of-scope texts, that was judged with; None: the revision's own."""
+        return self.scored.share
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What similarity says of a request; nothing where the encoder gave nothing, or was not asked."""
+
+    retrieval: Retrieval | None = None
+    found: Found | None = None
+    judgement: Judgement | None = None
+    share: ShareEstimate | None = None
+    degraded: Reason | None = None  # why there is nothing where there should be something
 
 
 class Pipeline:
     """Decides one request after the other on the event loop; the encoder runs elsewhere."""
 
-    def __init__(self, runtime: Runtime, queue: EmbedQueue, cache: ResultCache) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        queue: EmbedQueue,
+        cache: ResultCache,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Wire it up; `now` is the time that rules read."""
         self._runtime = runtime
         self._queue = queue
         self._cache = cache
+        self._now = now
         self._flights = Flights()
         self._sessions = Sessions()
         self._shares: dict[str, ShareEstimate] = {}  # by catalog
+        self._escalations: dict[str, EscalationWindow] = {}  # by catalog
 
     def check(self, tenant: str, deadline: float) -> None:
         """Whether a batch of the tenant may come in now, whose items are `admitted` then.
@@ -60,24 +103,34 @@ class Pipeline:
         """
         started = time.monotonic()
         snapshot = self._runtime.get(query.catalog)
+        sitting = _sitting(query, snapshot, self._now())
+        ruling = sitting.before() if sitting else NO_RULING
+        scored, lookup = Scored(), None
+        if sitting is None or not sitting.settles(ruling) or query.wants_scores:
+            scored, lookup = await self._scored(query, snapshot, deadline, admitted)
+        ready = time.monotonic()
+        if sitting:
+            ruling = sitting.after(_scores(scored, snapshot, ruling))
+        situation = self._situation(query, snapshot, ruling, scored, ready)
+        decision = decide(scored.judgement, snapshot.plan, situation)
+        timing = _timing(None if lookup is Lookup.HIT else scored.retrieval, started, ready)
+        answer = Answer(_decision_id(), query, snapshot, decision, situation, timing, scored, lookup)
+        self._remember(answer, ready)
+        return answer
+
+    async def _scored(
+        self, query: RouteQuery, snapshot: Snapshot, deadline: float, admitted: bool
+    ) -> tuple[Scored, Lookup | None]:
+        """What similarity says, at the share of out-of-scope texts that the traffic seems to have."""
         try:
             result, lookup = await self._result(query, snapshot, deadline, admitted)
         except Degraded as cause:
-            decision = fall_back(snapshot.decider, [cause.reason], degraded=True)
-            timing = _timing(None, started, started)
-            return Answer(_decision_id(), query, snapshot, decision, timing, None, None, None, None)
-        ready = time.monotonic()
+            return Scored(degraded=cause.reason), None
         share = share_now(snapshot.decider, self._shares.get(query.catalog))
         found, judgement = result.found, result.judgement
         if share is not None:
             found, judgement = result.judged_at(share.value, snapshot.decider)
-        decision = decide(judgement, snapshot.decider, self._session_route(query, snapshot, ready))
-        timing = _timing(None if lookup is Lookup.HIT else result.retrieval, started, ready)
-        answer = Answer(
-            _decision_id(), query, snapshot, decision, timing, result.retrieval, found, judgement, share, lookup
-        )
-        self._remember(answer, ready)
-        return answer
+        return Scored(result.retrieval, found, judgement, share), lookup
 
     async def _result(
         self, query: RouteQuery, snapshot: Snapshot, deadline: float, admitted: bool
@@ -99,16 +152,82 @@ class Pipeline:
         self._cache.put(key, result)
         return result, lookup
 
-    def _session_route(self, query: RouteQuery, snapshot: Snapshot, now: float) -> str | None:
-        seconds = snapshot.decider.policy.sticky_session_seconds
-        return self._sessions.last_route(query, seconds, now) if seconds else None
+    def _situation(
+        self, query: RouteQuery, snapshot: Snapshot, ruling: Ruling, scored: Scored, now: float
+    ) -> Situation:
+        """What the decision rests on beside the scores."""
+        taken = self._sessions.last(query)
+        spent = self._escalation(snapshot)
+        return Situation(
+            demands=_demands(query, snapshot),
+            asked=_asked(query, taken, now),
+            ruling=ruling,
+            session_route=route_within(taken, snapshot.decider.policy.sticky_session_seconds, now),
+            escalation_spent=spent is not None and spent.is_spent(now),
+            degraded=scored.degraded,
+        )
+
+    def _escalation(self, snapshot: Snapshot) -> EscalationWindow | None:
+        """The catalog's window, a new one where its limit is another than before; None where there is no limit."""
+        limit, known = snapshot.decider.policy.escalation, self._escalations.get(snapshot.catalog)
+        if limit is None:
+            return None
+        if known is None or known.limit != limit:
+            known = self._escalations[snapshot.catalog] = EscalationWindow(limit)
+        return known
 
     def _remember(self, answer: Answer, now: float) -> None:
-        """What later calls may rest on, where the policy wants it: the session's route and the traffic's share."""
-        if answer.snapshot.decider.policy.sticky_session_seconds:
-            self._sessions.remember(answer.query, answer.decision, now)
-        if answer.share is not None and answer.judgement is not None and answer.judgement.in_scope is not None:
-            self._shares[answer.query.catalog] = answer.share.after(answer.judgement.in_scope)
+        """What later calls may rest on: the session's route and model, the traffic's share, the strong tier's."""
+        snapshot, judgement = answer.snapshot, answer.judgement
+        self._sessions.remember(answer.query, answer.decision, now)
+        if answer.share is not None and judgement is not None and judgement.in_scope is not None:
+            self._shares[answer.query.catalog] = answer.share.after(judgement.in_scope)
+        window = self._escalation(snapshot)
+        if window is not None:
+            strong = snapshot.decider.models[answer.decision.model].tier == window.limit.tier
+            window.count(strong=strong, now=now)
+
+
+def _sitting(query: RouteQuery, snapshot: Snapshot, now: datetime) -> Sitting | None:
+    """The rules of the catalog, about to be judged; None where it has none."""
+    book = snapshot.plan.rulebook
+    if book.is_empty:
+        return None
+    return book.sitting(
+        facts_of(
+            query.wanted if isinstance(query.wanted, str) else None,
+            metadata=query.metadata,
+            tenant=query.tenant,
+            tokens=query.demands.input_tokens,
+            turns=query.turns_count,
+            time=now,
+            detector=book.detector,
+        )
+    )
+
+
+def _scores(scored: Scored, snapshot: Snapshot, ruling: Ruling) -> dict[str, object]:
+    """What rules may read of the scores: the route that a rule named, else the best one."""
+    judgement = scored.judgement
+    facts: dict[str, object] = {}
+    if judgement is not None:
+        gap = margin(judgement.candidates) if judgement.candidates else None
+        facts = scores_of(judgement, snapshot.decider, gap)
+    return facts if ruling.route is None else {**facts, "route": ruling.route}
+
+
+def _demands(query: RouteQuery, snapshot: Snapshot) -> Demands:
+    """The caller's own, and what the parts of its conversation need."""
+    if not query.parts:
+        return query.demands
+    return both(query.demands, Demands(capabilities=snapshot.plan.inventory.needed_for(query.parts)))
+
+
+def _asked(query: RouteQuery, taken: Taken | None, now: float) -> Asked:
+    model, cached_tokens = model_cached(taken, now)
+    demands = query.demands
+    key = query.session_id or query.request_id
+    return Asked(key, demands.input_tokens, demands.output_tokens, model, cached_tokens)
 
 
 def _wanted(query: RouteQuery, snapshot: Snapshot) -> str | Vector:

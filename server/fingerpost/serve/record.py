@@ -55,8 +55,9 @@ def row_of(answer: Answer, time: float, share: float) -> dict[str, Any]:
         "cached": answer.lookup is Lookup.HIT,
         "degraded": decision.degraded,
         "truncated": embedded.truncated if embedded else False,
-        # With which this model was chosen, given the request: decisions are not left to chance yet.
-        "propensity": 1.0,
+        "rules": list(decision.rules),
+        "skipped_models": {skip.model: skip.reason.value for skip in decision.skipped},
+        "propensity": decision.propensity,
         "share": share,
     }
 

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
-from fingerpost.types import OUT_OF_SCOPE, Decider, EncoderId, Exemplar, Head, Revision
+from fingerpost.types import OUT_OF_SCOPE, Decider, EncoderId, Exemplar, Head, Revision, Selection
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""The newest that is written and read. A revision says 1 where it has nothing that an older program would pass over."""
+
+_PLAIN_SCHEMA = 1
 
 MANIFEST = "manifest.json"
 _EXEMPLARS = "exemplars.jsonl"
@@ -71,15 +74,29 @@ def encode(
     """
     files = {
         _EXEMPLARS: b"".join(_json_line({"text": e.text, "route": e.route}) for e in exemplars),
-        _DECIDER: _decider.dump_json(decider, indent=1) + b"\n",
+        _DECIDER: _decider_bytes(decider),
         _INDEX: index_bytes,
         REPORT: report,
         **({file: _array_bytes(getattr(head, name)) for name, file in _HEAD.items()} if head else {}),
         **({} if linears is None else {_LINEARS: _array_bytes(linears)}),
     }
     entries = {name: _FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())}
-    manifest = Manifest(SCHEMA_VERSION, encoder, index_kind, len(decider.routes), len(exemplars), entries)
+    schema = SCHEMA_VERSION if _chooses(decider) else _PLAIN_SCHEMA
+    manifest = Manifest(schema, encoder, index_kind, len(decider.routes), len(exemplars), entries)
     return {MANIFEST: _manifest.dump_json(manifest, indent=1) + b"\n", **files}
+
+
+def _decider_bytes(decider: Decider) -> bytes:
+    """The same for the same decider: sets, whose order changes from process to process, are sorted."""
+    plain = _decider.dump_python(decider)
+    return json.dumps(plain, default=sorted, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _chooses(decider: Decider) -> bool:
+    """Whether it has rules, selections, fallbacks of routes or a limit, which a program of the first schema ignores."""
+    policy = decider.policy
+    own = any(route.models or route.fallback or route.selection != Selection() for route in decider.routes)
+    return own or bool(policy.rules) or policy.escalation is not None
 
 
 def digest_of(manifest: bytes) -> str:
@@ -122,9 +139,9 @@ def read_manifest(digest: str, data: bytes) -> Manifest:
         version = _version.validate_json(data).schema_version
     except ValidationError as error:
         raise _incompatible(digest, f"{MANIFEST} is none: reindex") from error
-    if version != SCHEMA_VERSION:
+    if not _PLAIN_SCHEMA <= version <= SCHEMA_VERSION:
         raise _incompatible(
-            digest, f"its schema is {version} and this program reads {SCHEMA_VERSION}: update or reindex"
+            digest, f"its schema is {version} and this program reads up to {SCHEMA_VERSION}: update or reindex"
         )
     try:
         return _manifest.validate_json(data)
@@ -198,13 +215,19 @@ def _array(data: bytes) -> NDArray[np.float32]:
 
 
 def _check_parts(digest: str, manifest: Manifest, exemplars: tuple[Exemplar, ...], decider: Decider) -> None:
-    models = {decider.policy.fallback_model, *decider.policy.fallback_chain, *(r.model for r in decider.routes)}
+    policy = decider.policy
+    models = {policy.fallback_model, *policy.fallback_chain, *(rule.model for rule in policy.rules if rule.model)}
+    for route in decider.routes:
+        models |= {route.model, *route.models, *route.fallback}
+    routes = {route.name for route in decider.routes}
     sound = (
         len(exemplars) == manifest.exemplars_count
         and len(decider.routes) == manifest.routes_count
         and all(OUT_OF_SCOPE <= e.route < len(decider.routes) for e in exemplars)
         and len(decider.confidence_map.route_offsets) in (0, len(decider.routes))
         and models <= set(decider.models)
+        and routes >= {rule.route for rule in policy.rules if rule.route}
+        and all(name in decider.models for rule in policy.rules for names in rule.demands.allowed for name in names)
     )
     if not sound:
         raise DataLoss(f"revision {digest[:12]}: its parts do not fit together: reindex to publish it anew")

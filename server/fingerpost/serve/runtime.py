@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from fingerpost.errors import ErrorReason, FailedPrecondition, FieldViolation, InvalidRequest, NotFound
 from fingerpost.ports import Loaded
+from fingerpost.serve.plan import Plan
 from fingerpost.types import Activation, Decider, EncoderId, Exemplar
 
 DEFAULT_CATALOG = "default"
@@ -33,8 +34,12 @@ class Snapshot:
     activation: Activation
     loaded: Loaded  # what embedding threads know it by
     exemplars: tuple[Exemplar, ...]  # by id
-    decider: Decider
+    plan: Plan
     load_time: float  # seconds since the epoch
+
+    @property
+    def decider(self) -> Decider:
+        return self.plan.decider
 
     @property
     def catalog(self) -> str:

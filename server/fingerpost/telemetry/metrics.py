@@ -24,6 +24,7 @@ from fingerpost.guard.decayed import DecayedMean
 from fingerpost.rpc.call import Call, ReadHeaders
 from fingerpost.serve.cache import Lookup
 from fingerpost.serve.pipeline import Answer
+from fingerpost.serve.rules import Verdict
 from fingerpost.telemetry import names
 from fingerpost.telemetry.names import Kind, Metric
 from fingerpost.types import Decision, Judgement, Timing
@@ -63,6 +64,9 @@ class Metrics:
         self._callers = cache(self._counter(names.CALLERS).labels)
         self._decisions = cache(self._counter(names.DECISIONS).labels)
         self._reasons = cache(self._counter(names.REASONS).labels)
+        self._models = cache(self._counter(names.MODELS).labels)
+        self._skips = cache(self._counter(names.SKIPS).labels)
+        self._rules = cache(self._counter(names.RULES).labels)
         self._logged = cache(self._counter(names.LOGGED).labels)
         self._degraded = cache(self._counter(names.DEGRADED).labels)
         self._similarity = cache(self._histogram(names.SIMILARITY).labels)
@@ -115,6 +119,14 @@ class Metrics:
         self._decisions(catalog, decision.outcome.value).inc()
         for reason in decision.reasons:
             self._reasons(catalog, reason.value).inc()
+        self._models(catalog, decision.model).inc()
+        for skip in decision.skipped:
+            self._skips(catalog, skip.reason.value).inc()
+        for judged in answer.situation.ruling.judged:
+            if judged.takes_effect:
+                self._rules(catalog, judged.rule.name, "effect").inc()
+            if judged.verdict is Verdict.FAILED:
+                self._rules(catalog, judged.rule.name, "failed").inc()
         _mean(self._covered, catalog).add(0.0 if decision.degraded else 1.0)
         if decision.degraded:
             self._degraded(catalog, decision.reasons[0].value).inc()

@@ -44,6 +44,16 @@ CALLERS = Metric(
 )
 DECISIONS = Metric("fingerpost_decisions_total", _C, ("catalog", "outcome"), "Decisions, batch items each for itself.")
 REASONS = Metric("fingerpost_reasons_total", _C, ("catalog", "reason"), "Reasons that decisions gave.")
+MODELS = Metric("fingerpost_models_total", _C, ("catalog", "model"), "Decisions by the model that should answer.")
+SKIPS = Metric(
+    "fingerpost_skipped_models_total", _C, ("catalog", "reason"), "Models that were passed over, by what kept them."
+)
+RULES = Metric(
+    "fingerpost_rules_total",
+    _C,
+    ("catalog", "rule", "result"),
+    "Rules that took effect, and rules without a value for a request: effect or failed; a final one counts in both.",
+)
 LOGGED = Metric(
     "fingerpost_decision_log_rows_total",
     _C,

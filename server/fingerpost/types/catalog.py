@@ -1,7 +1,10 @@
 """What people write: the contents of a route folder."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from fingerpost.types.policy import EscalationLimit, Rule, Selection
 
 
 class Scorer(StrEnum):
@@ -32,6 +35,9 @@ class Route:
     utterances: tuple[Text, ...]
     tests: tuple[Text, ...]
     target_precision: float | None = None  # (0, 1); None: the policy's
+    models: tuple[str, ...] = ()  # that the selection chooses from; empty: `model` alone
+    selection: Selection = field(default_factory=Selection)
+    fallback: tuple[str, ...] = ()  # models to try after its own, before the policy's
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,14 @@ class Model:
     capabilities: tuple[str, ...] = ()
     latency_p50_ms: int | None = None
     tier: str = ""
+    cached_input_price_usd_micros: int | None = None  # of input that the provider has in its prompt cache
+    max_output_tokens: int | None = None
+    languages: tuple[str, ...] = ()  # ISO 639-1 codes of those it is good at; empty: any
+    regions: tuple[str, ...] = ()  # where it runs; empty: anywhere
+    quality: Mapping[str, float] = field(default_factory=dict)  # task family -> [0, 1]; "default": any other
+    latency_p95_ms: int | None = None
+    requests_per_minute: int | None = None  # that the provider allows
+    tokens_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,8 @@ class Policy:
     adapt_out_of_scope_share: bool = False
     sticky_session_seconds: int = 0  # at least 0; 0: each text is decided by itself
     approvals: int = 0  # 0 to 2; people who must approve a revision before it is served
+    rules: tuple[Rule, ...] = ()  # those before similarity first, each stage in its order
+    escalation: EscalationLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ class Author:
 class Change:
     """Something that two revisions have otherwise; without a field all of it, as when it was added or removed."""
 
-    subject: str  # encoder, route, out_of_scope, model or policy
+    subject: str  # encoder, route, out_of_scope, model, rule or policy
     name: str
     field: str
     before: str

@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from fingerpost.types.policy import Demands
 from fingerpost.types.revision import Calibration
 from fingerpost.types.vectors import Vector
 
@@ -34,6 +35,32 @@ class Reason(StrEnum):
     UNCALIBRATED = "UNCALIBRATED"
     EXACT_MATCH = "EXACT_MATCH"
     SESSION = "SESSION"
+    MODEL_PASSED_OVER = "MODEL_PASSED_OVER"
+    ESCALATION_LIMIT = "ESCALATION_LIMIT"
+    SESSION_MODEL = "SESSION_MODEL"
+    RULE_UNJUDGED = "RULE_UNJUDGED"
+
+
+class SkipReason(StrEnum):
+    """Why a model was passed over; meanings stand in `decision.proto`."""
+
+    FORBIDDEN = "FORBIDDEN"
+    NOT_ALLOWED = "NOT_ALLOWED"
+    CAPABILITY = "CAPABILITY"
+    REGION = "REGION"
+    LANGUAGE = "LANGUAGE"
+    CONTEXT_WINDOW = "CONTEXT_WINDOW"
+    OUTPUT_LIMIT = "OUTPUT_LIMIT"
+    QUALITY_FLOOR = "QUALITY_FLOOR"
+    ESCALATION_LIMIT = "ESCALATION_LIMIT"
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A model that was passed over."""
+
+    model: str
+    reason: SkipReason
 
 
 class Role(StrEnum):
@@ -75,6 +102,14 @@ class RouteQuery:
     include_embedding: bool = False
     ignored_parts: tuple[str, ...] = ()  # kinds of the parts that are no text
     joined_turns: bool = False  # `wanted` holds the previous user turn too
+    turns_count: int = 1  # of the conversation
+    demands: Demands = field(default_factory=Demands)  # the caller's own, its tokens estimated where it gives none
+    parts: frozenset[str] = frozenset()  # kinds of all parts of the conversation that are no text
+
+    @property
+    def wants_scores(self) -> bool:
+        """Whether the reply shall tell what only similarity knows, even where rules settle the decision."""
+        return bool(self.alternatives_count or self.include_matches or self.include_embedding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +221,9 @@ class Decision:
     reasons: tuple[Reason, ...]
     fallback_models: tuple[str, ...]
     degraded: bool = False
+    rules: tuple[str, ...] = ()  # names of those that hold, in the order in which they were judged
+    skipped: tuple[Skip, ...] = ()  # models that would have come before, or next, and why not
+    propensity: float = 1.0  # probability, (0, 1], with which a request of this kind gets this model
 
 
 @dataclass(frozen=True, slots=True)

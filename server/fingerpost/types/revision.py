@@ -1,13 +1,14 @@
 """What is published: the parts of a revision."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fingerpost.types.catalog import Model, Policy
+from fingerpost.types.policy import Selection
 
 
 class Calibration(StrEnum):
@@ -41,6 +42,9 @@ class RoutePolicy:
     threshold: float  # [0, 1]
     threshold_given: bool  # by a person, not chosen at reindex
     promise: "Promise | None" = None  # of a route with a target precision of its own
+    models: tuple[str, ...] = ()  # that the selection chooses from; empty: `model` alone
+    selection: Selection = field(default_factory=Selection)
+    fallback: tuple[str, ...] = ()  # models to try after its own, before the policy's
 
 
 @dataclass(frozen=True, slots=True)

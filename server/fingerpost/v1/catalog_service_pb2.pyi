@@ -262,18 +262,31 @@ class Route(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     THRESHOLD_GIVEN_FIELD_NUMBER: _builtins.int
     UTTERANCES_COUNT_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     description: _builtins.str
     """What requests belong there."""
     model: _builtins.str
-    """The model that should answer."""
+    """The model that should answer, or the first of those that it chooses from."""
     threshold: _builtins.float
     """The confidence under which the fallback answers, 0 to 1."""
     threshold_given: _builtins.bool
     """Whether a person gave the threshold, not the reindex."""
     utterances_count: _builtins.int
     """How many utterances it has."""
+    selection: _builtins.str
+    """How it chooses: "fixed", "weighted", "cheapest", "fastest" or "best_value"."""
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The models that it chooses from."""
+
+    @_builtins.property
+    def fallback(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Models to try after its own, before the policy's fallback."""
+
     def __init__(
         self,
         *,
@@ -283,10 +296,13 @@ class Route(_message.Message):
         threshold: _builtins.float = ...,
         threshold_given: _builtins.bool = ...,
         utterances_count: _builtins.int = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
+        selection: _builtins.str = ...,
+        fallback: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "model", b"model", "name", b"name", "threshold", b"threshold", "threshold_given", b"threshold_given", "utterances_count", b"utterances_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "fallback", b"fallback", "model", b"model", "models", b"models", "name", b"name", "selection", b"selection", "threshold", b"threshold", "threshold_given", b"threshold_given", "utterances_count", b"utterances_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -298,6 +314,26 @@ class Model(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class QualityEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NAME_FIELD_NUMBER: _builtins.int
     UPSTREAM_MODEL_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
@@ -307,6 +343,13 @@ class Model(_message.Message):
     CONTEXT_WINDOW_TOKENS_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
     TIER_FIELD_NUMBER: _builtins.int
+    CACHED_INPUT_PRICE_USD_MICROS_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    LATENCY_P50_MS_FIELD_NUMBER: _builtins.int
+    LATENCY_P95_MS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     upstream_model: _builtins.str
@@ -323,9 +366,29 @@ class Model(_message.Message):
     """The longest input, tokens; absent where unknown."""
     tier: _builtins.str
     """Its class."""
+    cached_input_price_usd_micros: _builtins.int
+    """Micro-dollars per million input tokens that its provider has in its prompt cache; absent where unknown."""
+    max_output_tokens: _builtins.int
+    """The longest answer, tokens; absent where unknown."""
+    latency_p50_ms: _builtins.int
+    """Typical time to answer, milliseconds; absent where unknown."""
+    latency_p95_ms: _builtins.int
+    """Time to answer of the slowest in twenty, milliseconds; absent where unknown."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it can do."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ISO 639-1 codes of the languages that it is good at; none: any."""
+
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where it runs; none: anywhere."""
+
+    @_builtins.property
+    def quality(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """How well it answers, 0 to 1, by family of tasks."""
 
     def __init__(
         self,
@@ -339,21 +402,44 @@ class Model(_message.Message):
         context_window_tokens: _builtins.int | None = ...,
         capabilities: _abc.Iterable[_builtins.str] | None = ...,
         tier: _builtins.str = ...,
+        cached_input_price_usd_micros: _builtins.int | None = ...,
+        max_output_tokens: _builtins.int | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        regions: _abc.Iterable[_builtins.str] | None = ...,
+        quality: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        latency_p50_ms: _builtins.int | None = ...,
+        latency_p95_ms: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_context_window_tokens", b"_context_window_tokens", "_input_price_usd_micros", b"_input_price_usd_micros", "_output_price_usd_micros", b"_output_price_usd_micros", "context_window_tokens", b"context_window_tokens", "input_price_usd_micros", b"input_price_usd_micros", "output_price_usd_micros", b"output_price_usd_micros"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cached_input_price_usd_micros", b"_cached_input_price_usd_micros", "_context_window_tokens", b"_context_window_tokens", "_input_price_usd_micros", b"_input_price_usd_micros", "_latency_p50_ms", b"_latency_p50_ms", "_latency_p95_ms", b"_latency_p95_ms", "_max_output_tokens", b"_max_output_tokens", "_output_price_usd_micros", b"_output_price_usd_micros", "cached_input_price_usd_micros", b"cached_input_price_usd_micros", "context_window_tokens", b"context_window_tokens", "input_price_usd_micros", b"input_price_usd_micros", "latency_p50_ms", b"latency_p50_ms", "latency_p95_ms", b"latency_p95_ms", "max_output_tokens", b"max_output_tokens", "output_price_usd_micros", b"output_price_usd_micros"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context_window_tokens", b"_context_window_tokens", "_input_price_usd_micros", b"_input_price_usd_micros", "_output_price_usd_micros", b"_output_price_usd_micros", "capabilities", b"capabilities", "context_window_tokens", b"context_window_tokens", "description", b"description", "input_price_usd_micros", b"input_price_usd_micros", "name", b"name", "output_price_usd_micros", b"output_price_usd_micros", "provider", b"provider", "tier", b"tier", "upstream_model", b"upstream_model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cached_input_price_usd_micros", b"_cached_input_price_usd_micros", "_context_window_tokens", b"_context_window_tokens", "_input_price_usd_micros", b"_input_price_usd_micros", "_latency_p50_ms", b"_latency_p50_ms", "_latency_p95_ms", b"_latency_p95_ms", "_max_output_tokens", b"_max_output_tokens", "_output_price_usd_micros", b"_output_price_usd_micros", "cached_input_price_usd_micros", b"cached_input_price_usd_micros", "capabilities", b"capabilities", "context_window_tokens", b"context_window_tokens", "description", b"description", "input_price_usd_micros", b"input_price_usd_micros", "languages", b"languages", "latency_p50_ms", b"latency_p50_ms", "latency_p95_ms", b"latency_p95_ms", "max_output_tokens", b"max_output_tokens", "name", b"name", "output_price_usd_micros", b"output_price_usd_micros", "provider", b"provider", "quality", b"quality", "regions", b"regions", "tier", b"tier", "upstream_model", b"upstream_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cached_input_price_usd_micros: _TypeAlias = _typing.Literal["cached_input_price_usd_micros"]  # noqa: Y015
+    _WhichOneofArgType__cached_input_price_usd_micros: _TypeAlias = _typing.Literal["_cached_input_price_usd_micros", b"_cached_input_price_usd_micros"]  # noqa: Y015
     _WhichOneofReturnType__context_window_tokens: _TypeAlias = _typing.Literal["context_window_tokens"]  # noqa: Y015
     _WhichOneofArgType__context_window_tokens: _TypeAlias = _typing.Literal["_context_window_tokens", b"_context_window_tokens"]  # noqa: Y015
     _WhichOneofReturnType__input_price_usd_micros: _TypeAlias = _typing.Literal["input_price_usd_micros"]  # noqa: Y015
     _WhichOneofArgType__input_price_usd_micros: _TypeAlias = _typing.Literal["_input_price_usd_micros", b"_input_price_usd_micros"]  # noqa: Y015
+    _WhichOneofReturnType__latency_p50_ms: _TypeAlias = _typing.Literal["latency_p50_ms"]  # noqa: Y015
+    _WhichOneofArgType__latency_p50_ms: _TypeAlias = _typing.Literal["_latency_p50_ms", b"_latency_p50_ms"]  # noqa: Y015
+    _WhichOneofReturnType__latency_p95_ms: _TypeAlias = _typing.Literal["latency_p95_ms"]  # noqa: Y015
+    _WhichOneofArgType__latency_p95_ms: _TypeAlias = _typing.Literal["_latency_p95_ms", b"_latency_p95_ms"]  # noqa: Y015
+    _WhichOneofReturnType__max_output_tokens: _TypeAlias = _typing.Literal["max_output_tokens"]  # noqa: Y015
+    _WhichOneofArgType__max_output_tokens: _TypeAlias = _typing.Literal["_max_output_tokens", b"_max_output_tokens"]  # noqa: Y015
     _WhichOneofReturnType__output_price_usd_micros: _TypeAlias = _typing.Literal["output_price_usd_micros"]  # noqa: Y015
     _WhichOneofArgType__output_price_usd_micros: _TypeAlias = _typing.Literal["_output_price_usd_micros", b"_output_price_usd_micros"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cached_input_price_usd_micros) -> _WhichOneofReturnType__cached_input_price_usd_micros | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__context_window_tokens) -> _WhichOneofReturnType__context_window_tokens | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__input_price_usd_micros) -> _WhichOneofReturnType__input_price_usd_micros | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__latency_p50_ms) -> _WhichOneofReturnType__latency_p50_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__latency_p95_ms) -> _WhichOneofReturnType__latency_p95_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_output_tokens) -> _WhichOneofReturnType__max_output_tokens | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__output_price_usd_micros) -> _WhichOneofReturnType__output_price_usd_micros | None: ...
 
@@ -456,7 +542,7 @@ class Change(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """What it is of: route, model or policy."""
+    """What it is of: encoder, route, out_of_scope, model, rule or policy."""
     name: _builtins.str
     """The name of the route, the model, or the policy's key."""
     field: _builtins.str

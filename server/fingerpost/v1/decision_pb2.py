@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66ingerpost/v1/decision.proto\x12\rfingerpost.v1*t\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_MATCHED\x10\x01\x12\x10\n\x0cOUTCOME_RULE\x10\x02\x12\x14\n\x10OUTCOME_FALLBACK\x10\x03\x12\x13\n\x0fOUTCOME_LEARNED\x10\x04*\xb9\x02\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15REASON_LOW_CONFIDENCE\x10\x01\x12\x14\n\x10REASON_AMBIGUOUS\x10\x02\x12\x17\n\x13REASON_OUT_OF_SCOPE\x10\x03\x12\x17\n\x13REASON_BREAKER_OPEN\x10\x04\x12\x1b\n\x17REASON_BUDGET_EXHAUSTED\x10\x05\x12\x1e\n\x1aREASON_ENCODER_UNAVAILABLE\x10\x06\x12\x19\n\x15REASON_DEADLINE_SHORT\x10\x07\x12\x17\n\x13REASON_NO_EXEMPLARS\x10\x08\x12\x17\n\x13REASON_UNCALIBRATED\x10\t\x12\x16\n\x12REASON_EXACT_MATCH\x10\n\x12\x12\n\x0eREASON_SESSION\x10\x0b*\x87\x01\n\x0b\x43\x61libration\x12\x1b\n\x17\x43\x41LIBRATION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41LIBRATION_NONE\x10\x01\x12\x15\n\x11\x43\x41LIBRATION_PRIOR\x10\x02\x12\x16\n\x12\x43\x41LIBRATION_POOLED\x10\x03\x12\x16\n\x12\x43\x41LIBRATION_FITTED\x10\x04\x42\x66\n\x11\x64\x65v.fingerpost.v1B\rDecisionProtoP\x01Z0fingerpost.dev/gen/go/fingerpost/v1;fingerpostv1\xaa\x02\rFingerpost.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66ingerpost/v1/decision.proto\x12\rfingerpost.v1*t\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_MATCHED\x10\x01\x12\x10\n\x0cOUTCOME_RULE\x10\x02\x12\x14\n\x10OUTCOME_FALLBACK\x10\x03\x12\x13\n\x0fOUTCOME_LEARNED\x10\x04*\xa8\x03\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15REASON_LOW_CONFIDENCE\x10\x01\x12\x14\n\x10REASON_AMBIGUOUS\x10\x02\x12\x17\n\x13REASON_OUT_OF_SCOPE\x10\x03\x12\x17\n\x13REASON_BREAKER_OPEN\x10\x04\x12\x1b\n\x17REASON_BUDGET_EXHAUSTED\x10\x05\x12\x1e\n\x1aREASON_ENCODER_UNAVAILABLE\x10\x06\x12\x19\n\x15REASON_DEADLINE_SHORT\x10\x07\x12\x17\n\x13REASON_NO_EXEMPLARS\x10\x08\x12\x17\n\x13REASON_UNCALIBRATED\x10\t\x12\x16\n\x12REASON_EXACT_MATCH\x10\n\x12\x12\n\x0eREASON_SESSION\x10\x0b\x12\x1c\n\x18REASON_MODEL_PASSED_OVER\x10\x0c\x12\x1b\n\x17REASON_ESCALATION_LIMIT\x10\r\x12\x18\n\x14REASON_SESSION_MODEL\x10\x0e\x12\x18\n\x14REASON_RULE_UNJUDGED\x10\x0f*\xae\x02\n\nSkipReason\x12\x1b\n\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15SKIP_REASON_FORBIDDEN\x10\x01\x12\x1b\n\x17SKIP_REASON_NOT_ALLOWED\x10\x02\x12\x1a\n\x16SKIP_REASON_CAPABILITY\x10\x03\x12\x16\n\x12SKIP_REASON_REGION\x10\x04\x12\x18\n\x14SKIP_REASON_LANGUAGE\x10\x05\x12\x1e\n\x1aSKIP_REASON_CONTEXT_WINDOW\x10\x06\x12\x1c\n\x18SKIP_REASON_OUTPUT_LIMIT\x10\x07\x12\x1d\n\x19SKIP_REASON_QUALITY_FLOOR\x10\x08\x12 \n\x1cSKIP_REASON_ESCALATION_LIMIT\x10\t*\x87\x01\n\x0b\x43\x61libration\x12\x1b\n\x17\x43\x41LIBRATION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41LIBRATION_NONE\x10\x01\x12\x15\n\x11\x43\x41LIBRATION_PRIOR\x10\x02\x12\x16\n\x12\x43\x41LIBRATION_POOLED\x10\x03\x12\x16\n\x12\x43\x41LIBRATION_FITTED\x10\x04\x42\x66\n\x11\x64\x65v.fingerpost.v1B\rDecisionProtoP\x01Z0fingerpost.dev/gen/go/fingerpost/v1;fingerpostv1\xaa\x02\rFingerpost.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OUTCOME']._serialized_start=47
   _globals['_OUTCOME']._serialized_end=163
   _globals['_REASON']._serialized_start=166
-  _globals['_REASON']._serialized_end=479
-  _globals['_CALIBRATION']._serialized_start=482
-  _globals['_CALIBRATION']._serialized_end=617
+  _globals['_REASON']._serialized_end=590
+  _globals['_SKIPREASON']._serialized_start=593
+  _globals['_SKIPREASON']._serialized_end=895
+  _globals['_CALIBRATION']._serialized_start=898
+  _globals['_CALIBRATION']._serialized_end=1033
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome.Value
     OUTCOME_MATCHED: _Outcome.ValueType  # 1
     """A route was sure enough; `route` and `model` are its own."""
     OUTCOME_RULE: _Outcome.ValueType  # 2
-    """An explicit rule decided."""
+    """A rule of the policy decided: it named the route, or the model, or both."""
     OUTCOME_FALLBACK: _Outcome.ValueType  # 3
     """No route was sure enough; `model` is the fallback model and `route` is empty."""
     OUTCOME_LEARNED: _Outcome.ValueType  # 4
@@ -39,7 +39,7 @@ OUTCOME_UNSPECIFIED: Outcome.ValueType  # 0
 OUTCOME_MATCHED: Outcome.ValueType  # 1
 """A route was sure enough; `route` and `model` are its own."""
 OUTCOME_RULE: Outcome.ValueType  # 2
-"""An explicit rule decided."""
+"""A rule of the policy decided: it named the route, or the model, or both."""
 OUTCOME_FALLBACK: Outcome.ValueType  # 3
 """No route was sure enough; `model` is the fallback model and `route` is empty."""
 OUTCOME_LEARNED: Outcome.ValueType  # 4
@@ -75,6 +75,14 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The text equals an utterance of the chosen route."""
     REASON_SESSION: _Reason.ValueType  # 11
     """No route was sure enough, so the session keeps the route that it took last."""
+    REASON_MODEL_PASSED_OVER: _Reason.ValueType  # 12
+    """A model that would have come first may not or cannot answer; `skipped_models` tells why."""
+    REASON_ESCALATION_LIMIT: _Reason.ValueType  # 13
+    """No route was sure enough, and the strong tier has had its share of the traffic."""
+    REASON_SESSION_MODEL: _Reason.ValueType  # 14
+    """The session keeps its model, since another one gains less than its prompt cache is worth."""
+    REASON_RULE_UNJUDGED: _Reason.ValueType  # 15
+    """A final rule could not be judged for this request, so its strict reading holds."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a request was decided as it was. Several may stand beside one outcome, most important first."""
@@ -102,7 +110,65 @@ REASON_EXACT_MATCH: Reason.ValueType  # 10
 """The text equals an utterance of the chosen route."""
 REASON_SESSION: Reason.ValueType  # 11
 """No route was sure enough, so the session keeps the route that it took last."""
+REASON_MODEL_PASSED_OVER: Reason.ValueType  # 12
+"""A model that would have come first may not or cannot answer; `skipped_models` tells why."""
+REASON_ESCALATION_LIMIT: Reason.ValueType  # 13
+"""No route was sure enough, and the strong tier has had its share of the traffic."""
+REASON_SESSION_MODEL: Reason.ValueType  # 14
+"""The session keeps its model, since another one gains less than its prompt cache is worth."""
+REASON_RULE_UNJUDGED: Reason.ValueType  # 15
+"""A final rule could not be judged for this request, so its strict reading holds."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
+
+class _SkipReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SkipReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SkipReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SKIP_REASON_UNSPECIFIED: _SkipReason.ValueType  # 0
+    SKIP_REASON_FORBIDDEN: _SkipReason.ValueType  # 1
+    """A rule forbids it, or something that it can do."""
+    SKIP_REASON_NOT_ALLOWED: _SkipReason.ValueType  # 2
+    """A rule requires others."""
+    SKIP_REASON_CAPABILITY: _SkipReason.ValueType  # 3
+    """It cannot do what the request or a rule requires."""
+    SKIP_REASON_REGION: _SkipReason.ValueType  # 4
+    """It does not run where the request or a rule requires."""
+    SKIP_REASON_LANGUAGE: _SkipReason.ValueType  # 5
+    """It is not good at a language that the request or a rule requires."""
+    SKIP_REASON_CONTEXT_WINDOW: _SkipReason.ValueType  # 6
+    """Request and answer are longer than its context window."""
+    SKIP_REASON_OUTPUT_LIMIT: _SkipReason.ValueType  # 7
+    """The answer may be longer than its answers can be."""
+    SKIP_REASON_QUALITY_FLOOR: _SkipReason.ValueType  # 8
+    """Its quality is under the floor that the route sets."""
+    SKIP_REASON_ESCALATION_LIMIT: _SkipReason.ValueType  # 9
+    """It is of the strong tier, which has had its share of the traffic."""
+
+class SkipReason(_SkipReason, metaclass=_SkipReasonEnumTypeWrapper):
+    """Why a model was passed over."""
+
+SKIP_REASON_UNSPECIFIED: SkipReason.ValueType  # 0
+SKIP_REASON_FORBIDDEN: SkipReason.ValueType  # 1
+"""A rule forbids it, or something that it can do."""
+SKIP_REASON_NOT_ALLOWED: SkipReason.ValueType  # 2
+"""A rule requires others."""
+SKIP_REASON_CAPABILITY: SkipReason.ValueType  # 3
+"""It cannot do what the request or a rule requires."""
+SKIP_REASON_REGION: SkipReason.ValueType  # 4
+"""It does not run where the request or a rule requires."""
+SKIP_REASON_LANGUAGE: SkipReason.ValueType  # 5
+"""It is not good at a language that the request or a rule requires."""
+SKIP_REASON_CONTEXT_WINDOW: SkipReason.ValueType  # 6
+"""Request and answer are longer than its context window."""
+SKIP_REASON_OUTPUT_LIMIT: SkipReason.ValueType  # 7
+"""The answer may be longer than its answers can be."""
+SKIP_REASON_QUALITY_FLOOR: SkipReason.ValueType  # 8
+"""Its quality is under the floor that the route sets."""
+SKIP_REASON_ESCALATION_LIMIT: SkipReason.ValueType  # 9
+"""It is of the strong tier, which has had its share of the traffic."""
+Global___SkipReason: _TypeAlias = SkipReason  # noqa: Y015
 
 class _Calibration:
     ValueType = _typing.NewType("ValueType", _builtins.int)

@@ -101,6 +101,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE: the shared folder of revisions and encoders cannot be reached."""
     ERROR_REASON_ROUTE_NOT_FOUND: _ErrorReason.ValueType  # 41
     """NOT_FOUND: the revision has no route of that name."""
+    ERROR_REASON_NO_MODEL_FITS: _ErrorReason.ValueType  # 42
+    """FAILED_PRECONDITION: no model that is named for the request may and can answer it; why not each is in the metadata."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """`google.rpc.ErrorInfo.reason` is a name of this enum without its prefix: "PROMPT_EMPTY". The domain is "fingerpost".
@@ -186,4 +188,6 @@ ERROR_REASON_ARTEFACTS_UNAVAILABLE: ErrorReason.ValueType  # 40
 """UNAVAILABLE: the shared folder of revisions and encoders cannot be reached."""
 ERROR_REASON_ROUTE_NOT_FOUND: ErrorReason.ValueType  # 41
 """NOT_FOUND: the revision has no route of that name."""
+ERROR_REASON_NO_MODEL_FITS: ErrorReason.ValueType  # 42
+"""FAILED_PRECONDITION: no model that is named for the request may and can answer it; why not each is in the metadata."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

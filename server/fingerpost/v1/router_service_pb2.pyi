@@ -51,6 +51,40 @@ ROLE_TOOL: Role.ValueType  # 4
 """A tool's output."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
+class _RuleVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RuleVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RuleVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RULE_VERDICT_UNSPECIFIED: _RuleVerdict.ValueType  # 0
+    RULE_VERDICT_HOLDS: _RuleVerdict.ValueType  # 1
+    """Its expression is true."""
+    RULE_VERDICT_RULED_OUT: _RuleVerdict.ValueType  # 2
+    """A literal that its expression needs is not there, so it was not evaluated."""
+    RULE_VERDICT_DOES_NOT_HOLD: _RuleVerdict.ValueType  # 3
+    """Its expression is false."""
+    RULE_VERDICT_UNKNOWN: _RuleVerdict.ValueType  # 4
+    """It reads a fact that this request does not have."""
+    RULE_VERDICT_FAILED: _RuleVerdict.ValueType  # 5
+    """Its expression has no value for this request."""
+
+class RuleVerdict(_RuleVerdict, metaclass=_RuleVerdictEnumTypeWrapper):
+    """What came of a rule."""
+
+RULE_VERDICT_UNSPECIFIED: RuleVerdict.ValueType  # 0
+RULE_VERDICT_HOLDS: RuleVerdict.ValueType  # 1
+"""Its expression is true."""
+RULE_VERDICT_RULED_OUT: RuleVerdict.ValueType  # 2
+"""A literal that its expression needs is not there, so it was not evaluated."""
+RULE_VERDICT_DOES_NOT_HOLD: RuleVerdict.ValueType  # 3
+"""Its expression is false."""
+RULE_VERDICT_UNKNOWN: RuleVerdict.ValueType  # 4
+"""It reads a fact that this request does not have."""
+RULE_VERDICT_FAILED: RuleVerdict.ValueType  # 5
+"""Its expression has no value for this request."""
+Global___RuleVerdict: _TypeAlias = RuleVerdict  # noqa: Y015
+
 @_typing.final
 class RouteRequest(_message.Message):
     """A request to decide."""
@@ -88,6 +122,7 @@ class RouteRequest(_message.Message):
     INCLUDE_MATCHES_FIELD_NUMBER: _builtins.int
     INCLUDE_EMBEDDING_FIELD_NUMBER: _builtins.int
     CATALOG_FIELD_NUMBER: _builtins.int
+    REQUIREMENTS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """1 byte to 1 MiB of UTF-8 with at least one readable character and no NUL. A text longer than the encoder's
     window keeps its head and its tail, and the reply says `truncated`.
@@ -120,6 +155,10 @@ class RouteRequest(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Facts about the request (task, tier, language, ...). At most 64 pairs and 4 KiB in all; default none."""
 
+    @_builtins.property
+    def requirements(self) -> Global___Requirements:
+        """What a model must satisfy to answer; default: that the texts fit into its context window."""
+
     def __init__(
         self,
         *,
@@ -134,16 +173,65 @@ class RouteRequest(_message.Message):
         include_matches: _builtins.bool = ...,
         include_embedding: _builtins.bool = ...,
         catalog: _builtins.str = ...,
+        requirements: Global___Requirements | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "embedding", b"embedding", "input", b"input", "text", b"text"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "embedding", b"embedding", "input", b"input", "requirements", b"requirements", "text", b"text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives_count", b"alternatives_count", "catalog", b"catalog", "conversation", b"conversation", "embedding", b"embedding", "include_embedding", b"include_embedding", "include_matches", b"include_matches", "input", b"input", "metadata", b"metadata", "request_id", b"request_id", "session_id", b"session_id", "tenant", b"tenant", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives_count", b"alternatives_count", "catalog", b"catalog", "conversation", b"conversation", "embedding", b"embedding", "include_embedding", b"include_embedding", "include_matches", b"include_matches", "input", b"input", "metadata", b"metadata", "request_id", b"request_id", "requirements", b"requirements", "session_id", b"session_id", "tenant", b"tenant", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_input: _TypeAlias = _typing.Literal["text", "conversation", "embedding"]  # noqa: Y015
     _WhichOneofArgType_input: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_input) -> _WhichOneofReturnType_input | None: ...
 
 Global___RouteRequest: _TypeAlias = RouteRequest  # noqa: Y015
+
+@_typing.final
+class Requirements(_message.Message):
+    """What a model must satisfy to answer a request. Names are those of `_models.yaml`; each list has at most 16 of at most
+    64 bytes.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    input_tokens: _builtins.int
+    """Tokens that will be sent to it, 0 to 100,000,000; default: a quarter of the bytes of all texts, rounded up."""
+    output_tokens: _builtins.int
+    """Tokens that the answer may have, 0 to 100,000,000; default: not known, and no limit binds."""
+    @_builtins.property
+    def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it must be able to do: all of these. Parts of a conversation that are no text need a capability without being
+        asked for, an "image" "vision" and another kind the one of its name, if any model of the catalog has it.
+        """
+
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where it may run: in one of these, unless its entry names no region. Default: anywhere."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ISO 639-1 codes of languages that it must be good at: all of these, unless its entry names none."""
+
+    def __init__(
+        self,
+        *,
+        capabilities: _abc.Iterable[_builtins.str] | None = ...,
+        regions: _abc.Iterable[_builtins.str] | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "input_tokens", b"input_tokens", "languages", b"languages", "output_tokens", b"output_tokens", "regions", b"regions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Requirements: _TypeAlias = Requirements  # noqa: Y015
 
 @_typing.final
 class Conversation(_message.Message):
@@ -293,6 +381,8 @@ class RouteResponse(_message.Message):
     EMBEDDING_FIELD_NUMBER: _builtins.int
     IGNORED_PARTS_FIELD_NUMBER: _builtins.int
     JOINED_TURNS_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    SKIPPED_MODELS_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Unique to this decision, cached or not."""
     outcome: _decision_pb2.Outcome.ValueType
@@ -361,6 +451,14 @@ class RouteResponse(_message.Message):
         the user turns from the first one that was read to the last one of the conversation.
         """
 
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the policy's rules that took effect, in the order in which they were judged."""
+
+    @_builtins.property
+    def skipped_models(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkippedModel]:
+        """Models that would have come before, or next, and why they may not or cannot answer; at most 8."""
+
     def __init__(
         self,
         *,
@@ -388,10 +486,12 @@ class RouteResponse(_message.Message):
         embedding: Global___Embedding | None = ...,
         ignored_parts: _abc.Iterable[_builtins.str] | None = ...,
         joined_turns: _builtins.bool = ...,
+        rules: _abc.Iterable[_builtins.str] | None = ...,
+        skipped_models: _abc.Iterable[Global___SkippedModel] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_margin", b"_margin", "_similarity", b"_similarity", "confidence", b"confidence", "embedding", b"embedding", "margin", b"margin", "similarity", b"similarity", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_margin", b"_margin", "_similarity", b"_similarity", "alternatives", b"alternatives", "cached", b"cached", "calibration", b"calibration", "catalog", b"catalog", "confidence", b"confidence", "decision_id", b"decision_id", "degraded", b"degraded", "embedding", b"embedding", "fallback_models", b"fallback_models", "ignored_parts", b"ignored_parts", "joined_turns", b"joined_turns", "margin", b"margin", "matches", b"matches", "model", b"model", "outcome", b"outcome", "reasons", b"reasons", "request_id", b"request_id", "revision", b"revision", "route", b"route", "similarity", b"similarity", "threshold", b"threshold", "timing", b"timing", "truncated", b"truncated", "upstream_model", b"upstream_model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_margin", b"_margin", "_similarity", b"_similarity", "alternatives", b"alternatives", "cached", b"cached", "calibration", b"calibration", "catalog", b"catalog", "confidence", b"confidence", "decision_id", b"decision_id", "degraded", b"degraded", "embedding", b"embedding", "fallback_models", b"fallback_models", "ignored_parts", b"ignored_parts", "joined_turns", b"joined_turns", "margin", b"margin", "matches", b"matches", "model", b"model", "outcome", b"outcome", "reasons", b"reasons", "request_id", b"request_id", "revision", b"revision", "route", b"route", "rules", b"rules", "similarity", b"similarity", "skipped_models", b"skipped_models", "threshold", b"threshold", "timing", b"timing", "truncated", b"truncated", "upstream_model", b"upstream_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
@@ -407,6 +507,32 @@ class RouteResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity) -> _WhichOneofReturnType__similarity | None: ...
 
 Global___RouteResponse: _TypeAlias = RouteResponse  # noqa: Y015
+
+@_typing.final
+class SkippedModel(_message.Message):
+    """A model that was passed over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """By our name."""
+    reason: _decision_pb2.SkipReason.ValueType
+    """Why."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        reason: _decision_pb2.SkipReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkippedModel: _TypeAlias = SkippedModel  # noqa: Y015
 
 @_typing.final
 class Alternative(_message.Message):
@@ -729,6 +855,8 @@ class ExplainResponse(_message.Message):
     SCORER_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
     summary: _builtins.str
     """One paragraph for people."""
     embedded_text: _builtins.str
@@ -749,6 +877,14 @@ class ExplainResponse(_message.Message):
     def features(self) -> _containers.RepeatedCompositeFieldContainer[Global___Feature]:
         """What the confidence of the best route was computed from."""
 
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___RuleTrace]:
+        """The policy's rules that were judged, in order."""
+
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelTrace]:
+        """All models of the catalog, those that may answer first, in the order in which they would be tried."""
+
     def __init__(
         self,
         *,
@@ -759,14 +895,119 @@ class ExplainResponse(_message.Message):
         scorer: _builtins.str = ...,
         features: _abc.Iterable[Global___Feature] | None = ...,
         request_id: _builtins.str = ...,
+        rules: _abc.Iterable[Global___RuleTrace] | None = ...,
+        models: _abc.Iterable[Global___ModelTrace] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "embedded_text", b"embedded_text", "features", b"features", "request_id", b"request_id", "scorer", b"scorer", "summary", b"summary", "token_count", b"token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "embedded_text", b"embedded_text", "features", b"features", "models", b"models", "request_id", b"request_id", "rules", b"rules", "scorer", b"scorer", "summary", b"summary", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
+
+@_typing.final
+class RuleTrace(_message.Message):
+    """A rule and what came of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    WHEN_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
+    TOOK_EFFECT_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    stage: _builtins.str
+    """"before" or "after" similarity."""
+    when: _builtins.str
+    """Its expression."""
+    verdict: Global___RuleVerdict.ValueType
+    """What came of it."""
+    final: _builtins.bool
+    """Nothing overrides it; it takes effect when it cannot be judged, too."""
+    took_effect: _builtins.bool
+    """It took effect."""
+    actions: _builtins.str
+    """What it does, in words."""
+    error: _builtins.str
+    """Why it failed; empty otherwise."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        stage: _builtins.str = ...,
+        when: _builtins.str = ...,
+        verdict: Global___RuleVerdict.ValueType = ...,
+        final: _builtins.bool = ...,
+        took_effect: _builtins.bool = ...,
+        actions: _builtins.str = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "error", b"error", "final", b"final", "name", b"name", "stage", b"stage", "took_effect", b"took_effect", "verdict", b"verdict", "when", b"when"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RuleTrace: _TypeAlias = RuleTrace  # noqa: Y015
+
+@_typing.final
+class ModelTrace(_message.Message):
+    """A model and what speaks for or against it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    SKIP_REASON_FIELD_NUMBER: _builtins.int
+    COST_USD_MICROS_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    LATENCY_P50_MS_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Its name."""
+    place: _builtins.int
+    """Place in which it would be tried, from 1; 0: it is not named for this request, or may not or cannot answer."""
+    skip_reason: _decision_pb2.SkipReason.ValueType
+    """Why it may not or cannot answer; unspecified when it may and can."""
+    cost_usd_micros: _builtins.float
+    """What the request is expected to cost with it, micro-dollars; absent where a price is unknown."""
+    quality: _builtins.float
+    """How well it answers the route's tasks, 0 to 1; absent where unknown or without a route."""
+    latency_p50_ms: _builtins.int
+    """Typical time to answer, milliseconds; absent where unknown."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        place: _builtins.int = ...,
+        skip_reason: _decision_pb2.SkipReason.ValueType = ...,
+        cost_usd_micros: _builtins.float | None = ...,
+        quality: _builtins.float | None = ...,
+        latency_p50_ms: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros", "_latency_p50_ms", b"_latency_p50_ms", "_quality", b"_quality", "cost_usd_micros", b"cost_usd_micros", "latency_p50_ms", b"latency_p50_ms", "quality", b"quality"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros", "_latency_p50_ms", b"_latency_p50_ms", "_quality", b"_quality", "cost_usd_micros", b"cost_usd_micros", "latency_p50_ms", b"latency_p50_ms", "model", b"model", "place", b"place", "quality", b"quality", "skip_reason", b"skip_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost_usd_micros: _TypeAlias = _typing.Literal["cost_usd_micros"]  # noqa: Y015
+    _WhichOneofArgType__cost_usd_micros: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros"]  # noqa: Y015
+    _WhichOneofReturnType__latency_p50_ms: _TypeAlias = _typing.Literal["latency_p50_ms"]  # noqa: Y015
+    _WhichOneofArgType__latency_p50_ms: _TypeAlias = _typing.Literal["_latency_p50_ms", b"_latency_p50_ms"]  # noqa: Y015
+    _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
+    _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_usd_micros) -> _WhichOneofReturnType__cost_usd_micros | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__latency_p50_ms) -> _WhichOneofReturnType__latency_p50_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
+
+Global___ModelTrace: _TypeAlias = ModelTrace  # noqa: Y015
 
 @_typing.final
 class Feature(_message.Message):

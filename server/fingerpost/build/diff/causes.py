@@ -14,6 +14,7 @@ from fingerpost.types import Reason
 class CauseKind(StrEnum):
     """What made a decision another one."""
 
+    RULES_CHANGED = "RULES_CHANGED"
     ROUTE_ADDED = "ROUTE_ADDED"
     ROUTE_REMOVED = "ROUTE_REMOVED"
     ROUTE_RENAMED = "ROUTE_RENAMED"
@@ -33,8 +34,8 @@ class Cause:
     """One cause, with what it names; what a kind does not name is None.
 
     MODEL_CHANGED has models before and after, UTTERANCE_MOVED and ROUTE_RENAMED routes, THRESHOLD_CHANGED thresholds,
-    CALIBRATION_CHANGED confidences, ENCODER_CHANGED encoders' names. A route of None stands for the fallback, and where
-    an utterance is named for the texts out of scope.
+    CALIBRATION_CHANGED confidences, ENCODER_CHANGED encoders' names, RULES_CHANGED names of rules. A route of None
+    stands for the fallback, and where an utterance is named for the texts out of scope.
     """
 
     kind: CauseKind
@@ -52,6 +53,9 @@ def causes_of(before: Judged, after: Judged, between: Compared) -> tuple[Cause, 
         after: What the later one decides for the same text: another route, or another model.
         between: The two revisions.
     """
+    if before.decision.rules != after.decision.rules:
+        rules = [", ".join(judged.decision.rules) or None for judged in (before, after)]
+        return (Cause(CauseKind.RULES_CHANGED, after.decision.route, before=rules[0], after=rules[1]),)
     routes = tuple(_of_routes(before, after, between))
     if between.now_called(before.decision.route) == after.decision.route:
         return routes

@@ -37,7 +37,8 @@ class Changes:
     utterances_added: Mapping[str, int]  # route, or "" for those out of scope -> how many
     utterances_removed: Mapping[str, int]  # likewise, by the route before
     utterances_moved: int  # from one route to another, or out of scope
-    models: tuple[Changed[str], ...]
+    models: tuple[Changed[str], ...]  # that routes name, and the fallback's
+    rules: tuple[str, ...]  # names of those that came, went or are others
     thresholds: tuple[Changed[float], ...]
     encoder: Changed[str] | None  # names, told apart by digests where they are equal
     calibration: bool  # the maps from evidence to confidence
@@ -82,6 +83,7 @@ def compared(before: Revision, after: Revision) -> Compared:
         utterances_removed=_counted(text for text in moves.removed if text[0] not in moves.after),
         utterances_moved=len({text for text, _ in moves.added if text in moves.before}),
         models=tuple(_models(before, after, kept, news)),
+        rules=tuple(_rules(before, after)),
         thresholds=tuple(
             Changed(name, route.threshold, news[name].threshold)
             for name, route in sorted(kept.items())
@@ -166,8 +168,14 @@ def _models(
     if old != new:
         yield Changed(None, old, new)
     for name, route in sorted(kept.items()):
-        if route.model != news[name].model:
-            yield Changed(name, route.model, news[name].model)
+        old, new = (", ".join(one.models or (one.model,)) for one in (route, news[name]))
+        if old != new:
+            yield Changed(name, old, new)
+
+
+def _rules(before: Revision, after: Revision) -> Iterator[str]:
+    olds, news = ({rule.name: rule for rule in one.decider.policy.rules} for one in (before, after))
+    yield from (name for name in sorted(olds.keys() | news.keys()) if olds.get(name) != news.get(name))
 
 
 def _encoder(before: EncoderId, after: EncoderId) -> Changed[str] | None:

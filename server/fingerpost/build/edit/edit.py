@@ -6,8 +6,8 @@ the old one held with exactly that change.
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
+from fingerpost.build.edit.splices import Splice, by_hand, spliced
 from fingerpost.build.edit.yaml_lists import (
     KeyedList,
     Layout,
@@ -23,7 +23,6 @@ from fingerpost.build.findings import Findings, RouteFilesInvalid
 from fingerpost.build.texts import normalised
 from fingerpost.build.yaml_lines import parse
 from fingerpost.build.yaml_scalars import written
-from fingerpost.errors import InvalidRequest
 
 _INDENT = "  "  # of a list in a file that has no other
 
@@ -45,7 +44,7 @@ def added(file: str, content: str, key: str, texts: Sequence[str]) -> str:
         InvalidRequest: it is written in a way that this edit would break.
     """
     before = _lists(file, content)
-    new = _spliced(content, _addition(file, content, key, texts))
+    new = spliced(content, _addition(file, content, key, texts))
     _prove(file, new, before | {key: [*before.get(key, []), *texts]})
     return new
 
@@ -65,7 +64,7 @@ def removed(file: str, content: str, key: str, texts: Collection[str]) -> str:
         return content
     listed = layout_of(content).lists[key]
     removal = _out_of_brackets if listed.in_brackets else _out_of_lines
-    new = _spliced(content, removal(file, content, listed, numbers))
+    new = spliced(content, removal(file, content, listed, numbers))
     _prove(file, new, before | {key: [item for number, item in enumerate(items) if number not in set(numbers)]})
     return new
 
@@ -76,63 +75,43 @@ def list_of(key: str, texts: Sequence[str]) -> str:
     return f"{key}:\n{items}" if items else f"{key}: []\n"
 
 
-# --- Characters ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Splice:
-    """Characters that are taken out, and what comes in their place."""
-
-    start: int
-    end: int
-    text: str = ""
-
-
-def _spliced(content: str, splices: Sequence[_Splice]) -> str:
-    parts, position = [], 0
-    for splice in sorted(splices, key=lambda one: (one.start, one.end)):
-        parts += [content[position : splice.start], splice.text]
-        position = max(position, splice.end)
-    return "".join([*parts, content[position:]])
-
-
 # --- Adding -------------------------------------------------------------------------------------------------------
 
 
-def _addition(file: str, content: str, key: str, texts: Sequence[str]) -> list[_Splice]:
+def _addition(file: str, content: str, key: str, texts: Sequence[str]) -> list[Splice]:
     layout = layout_of(content)
     listed = layout.lists.get(key)
     if listed is None:
         if layout.in_braces:
-            raise _refused(file, f"it is one mapping in braces and has no key {key}")
+            raise by_hand(file, f"it is one mapping in braces and has no key {key}")
         return [_insert_lines(content, layout.end, [f"{key}:", *_item_lines(_indent(content, layout), texts)])]
     if not listed.in_brackets:
         return [_insert_lines(content, listed.items[-1].end, _item_lines(_indent_of(content, listed), texts))]
     if listed.items or layout.in_braces or _spans_lines(content, listed):
         return [_into_brackets(listed, texts)]
     return [
-        _Splice(listed.colon_end, listed.closing),  # the empty brackets become lines
+        Splice(listed.colon_end, listed.closing),  # the empty brackets become lines
         _insert_lines(content, listed.closing, _item_lines(_indent(content, layout), texts)),
     ]
 
 
-def _insert_lines(content: str, position: int, lines: Sequence[str]) -> _Splice:
+def _insert_lines(content: str, position: int, lines: Sequence[str]) -> Splice:
     """Behind the line of the position, and in a way that a last line without a line break stays one."""
     end = line_end(content, position)
     new = line_break(content)
-    return _Splice(end, end, "".join(f"{new}{line}" for line in lines))
+    return Splice(end, end, "".join(f"{new}{line}" for line in lines))
 
 
 def _item_lines(indent: str, texts: Sequence[str]) -> list[str]:
     return [f"{indent}- {written(text)}" for text in texts]
 
 
-def _into_brackets(listed: KeyedList, texts: Sequence[str]) -> _Splice:
+def _into_brackets(listed: KeyedList, texts: Sequence[str]) -> Splice:
     items = ", ".join(written(text, in_brackets=True) for text in texts)
     if not listed.items:
-        return _Splice(listed.opening + 1, listed.opening + 1, items)
+        return Splice(listed.opening + 1, listed.opening + 1, items)
     end = listed.items[-1].end
-    return _Splice(end, end, f", {items}")
+    return Splice(end, end, f", {items}")
 
 
 def _spans_lines(content: str, listed: KeyedList) -> bool:
@@ -152,21 +131,21 @@ def _indent_of(content: str, listed: KeyedList) -> str:
 # --- Removing -----------------------------------------------------------------------------------------------------
 
 
-def _out_of_lines(file: str, content: str, listed: KeyedList, numbers: Sequence[int]) -> list[_Splice]:
+def _out_of_lines(file: str, content: str, listed: KeyedList, numbers: Sequence[int]) -> list[Splice]:
     """Whole lines, each with the comment at its end; a list without items left becomes empty brackets."""
     splices = []
     for number in numbers:
         item = listed.items[number]
         dash = dash_of(content, item)
         if dash is None:
-            raise _refused(file, "a dash of this list shares its line with something else")
-        splices.append(_Splice(line_start(content, dash), next_line(content, item.end)))
+            raise by_hand(file, "a dash of this list shares its line with something else")
+        splices.append(Splice(line_start(content, dash), next_line(content, item.end)))
     if len(numbers) == len(listed.items):
-        splices.append(_Splice(listed.colon_end, listed.colon_end, " []"))
+        splices.append(Splice(listed.colon_end, listed.colon_end, " []"))
     return splices
 
 
-def _out_of_brackets(file: str, content: str, listed: KeyedList, numbers: Sequence[int]) -> list[_Splice]:
+def _out_of_brackets(file: str, content: str, listed: KeyedList, numbers: Sequence[int]) -> list[Splice]:
     """The items with their commas; comments between them stay."""
     splices = [piece for number in numbers for piece in _item_and_comma(content, listed.items[number])]
     kept = [number for number in range(len(listed.items)) if number not in set(numbers)]
@@ -176,14 +155,14 @@ def _out_of_brackets(file: str, content: str, listed: KeyedList, numbers: Sequen
     return splices
 
 
-def _item_and_comma(content: str, item: Span) -> Iterator[_Splice]:
+def _item_and_comma(content: str, item: Span) -> Iterator[Splice]:
     comma = _comma(content, item)
-    behind = _with_blanks(content, comma) if comma else _Splice(item.end, item.end)
+    behind = _with_blanks(content, comma) if comma else Splice(item.end, item.end)
     start = line_start(content, item.start)
     if not content[start : item.start].strip() and behind.end == line_end(content, item.end):
-        yield _Splice(start, next_line(content, item.end))  # it has the line to itself
+        yield Splice(start, next_line(content, item.end))  # it has the line to itself
     else:
-        yield _Splice(item.start, item.end)
+        yield Splice(item.start, item.end)
         yield behind
 
 
@@ -193,11 +172,11 @@ def _comma(content: str, item: Span) -> Span | None:
     return Span(position, position + 1) if content.startswith(",", position) else None
 
 
-def _with_blanks(content: str, comma: Span) -> _Splice:
+def _with_blanks(content: str, comma: Span) -> Splice:
     """The comma and the blanks behind it, except before a comment, which needs one."""
     blanks = _BLANKS.match(content, comma.end)
     end = blanks.end() if blanks else comma.end
-    return _Splice(comma.start, comma.end if content.startswith("#", end) else end)
+    return Splice(comma.start, comma.end if content.startswith("#", end) else end)
 
 
 # --- Proof --------------------------------------------------------------------------------------------------------
@@ -226,8 +205,4 @@ def _prove(file: str, new: str, expected: dict[str, list[str]]) -> None:
     except RouteFilesInvalid:
         held = False
     if not held:
-        raise _refused(file, "the change would alter another text of this file, as a comment or text is indented")
-
-
-def _refused(file: str, why: str) -> InvalidRequest:
-    return InvalidRequest(f"{file} must be edited by hand: {why}")
+        raise by_hand(file, "the change would alter another text of this file, as a comment or text is indented")

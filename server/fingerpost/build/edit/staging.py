@@ -73,8 +73,8 @@ class Stage:
     def create(self, name: str, content: str) -> None:
         self._new[name] = content.encode()
 
-    def commit(self) -> Written:
-        """Write what was changed.
+    def commit(self, *, dry_run: bool = False) -> Written:
+        """Write what was changed, or with `dry_run` only prove that it could be written.
 
         Raises:
             RouteFilesInvalid: with the errors that the folder would have and has not; nothing was written.
@@ -86,7 +86,8 @@ class Stage:
         new = new_findings(self.before.findings, after.findings)
         if any(finding.severity is Severity.ERROR for finding in new):
             raise RouteFilesInvalid(new)
-        self._write(drafts)
+        if not dry_run:
+            self._write(drafts)
         told = {*new, *after.errors}
         return Written(tuple(drafts), after, tuple(finding for finding in after.findings if finding in told))
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from fingerpost.build.draft import Draft
 from fingerpost.build.findings import Findings, Place, RouteFilesInvalid
 from fingerpost.build.load import read_folder
 from fingerpost.build.source import NO_DRAFTS, Drafts
 from fingerpost.build.texts import normalised
-from fingerpost.build.validate import Draft, validate
+from fingerpost.build.validate import validate
 from fingerpost.types import Finding, Severity, Text
 
 OUT_OF_SCOPE_NAME = "_out_of_scope"

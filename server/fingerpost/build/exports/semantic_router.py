@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from fingerpost.build.finding_codes import EXPORT_LEFT_OUT, EXPORT_THRESHOLD
 from fingerpost.build.findings import Findings, Place, quoted
+from fingerpost.build.imports.codes import EXPORT_LEFT_OUT, EXPORT_THRESHOLD
 from fingerpost.build.imports.encoders import DEFAULT_MODEL, SEMANTIC_ROUTER, SPARSE
 from fingerpost.build.imports.metadata import MIN_CONFIDENCE, MODEL, TARGET_PRECISION
 from fingerpost.build.load import OUT_OF_SCOPE_FILE, load

@@ -5,8 +5,9 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fingerpost.build.finding_codes import IMPORT_FORM, IMPORT_UNKNOWN_KEY, TEXTS_ROW
+from fingerpost.build.finding_codes import TEXTS_ROW
 from fingerpost.build.findings import Findings, Place
+from fingerpost.build.imports.codes import IMPORT_FORM, IMPORT_UNKNOWN_KEY
 from fingerpost.build.imports.imported import Imported
 from fingerpost.build.imports.labelled_jsonl import by_label
 from fingerpost.build.labelled import LabelledText, labelled_text

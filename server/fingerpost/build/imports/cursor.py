@@ -12,10 +12,10 @@ from fingerpost.build.finding_codes import (
     FIELD_QUOTES,
     FIELD_RANGE,
     FIELD_TYPE,
-    IMPORT_UNKNOWN_KEY,
-    Kind,
 )
+from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.findings import Findings, Place, quoted
+from fingerpost.build.imports.codes import IMPORT_UNKNOWN_KEY
 from fingerpost.build.texts import prose_fault, text_fault
 from fingerpost.build.yaml_lines import Document, KeyPath
 from fingerpost.types import Text
@@ -55,8 +55,13 @@ class Cursor:
 
     def get(self, key: str) -> "Cursor | None":
         """The value under a key; None when there is no such key, or it is null."""
+        found = self.at(key)
+        return None if found.value is None else found
+
+    def at(self, key: str) -> "Cursor":
+        """What stands under a key, nothing too."""
         value = self.value.get(key) if isinstance(self.value, dict) else None
-        return None if value is None else Cursor(self.document, self.findings, value, (*self.path, key))
+        return Cursor(self.document, self.findings, value, (*self.path, key))
 
     def required(self, key: str) -> "Cursor | None":
         """The value under a key; a finding when there is none."""

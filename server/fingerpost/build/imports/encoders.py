@@ -1,7 +1,7 @@
 """What becomes of the encoder that a file names."""
 
-from fingerpost.build.finding_codes import IMPORT_ENCODER
 from fingerpost.build.findings import Findings, Place, quoted
+from fingerpost.build.imports.codes import IMPORT_ENCODER
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 """The model that the default encoder is made of."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fingerpost.build.files import fits_name
-from fingerpost.build.finding_codes import IMPORT_CLASH, IMPORT_NAME
 from fingerpost.build.findings import Findings, Place, quoted
+from fingerpost.build.imports.codes import IMPORT_CLASH, IMPORT_NAME
 from fingerpost.build.imports.imported import Imported, ImportedRoute
 from fingerpost.build.labelled import OUT_OF_SCOPE_LABEL
 from fingerpost.build.load import MODELS_FILE, OUT_OF_SCOPE_FILE, POLICY_FILE, load

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from fingerpost.build.finding_codes import IMPORT_NOTHING, IMPORT_UNRECOGNISED
 from fingerpost.build.findings import Findings, Place, RouteFilesInvalid
+from fingerpost.build.imports.codes import IMPORT_NOTHING, IMPORT_UNRECOGNISED
 from fingerpost.build.imports.csv_table import is_csv, read_csv
 from fingerpost.build.imports.cursor import Cursor
 from fingerpost.build.imports.documents import read_document

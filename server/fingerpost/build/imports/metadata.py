@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fingerpost.build.files import fits_name
-from fingerpost.build.finding_codes import IMPORT_METADATA, IMPORT_METADATA_READ
 from fingerpost.build.findings import quoted
+from fingerpost.build.imports.codes import IMPORT_METADATA, IMPORT_METADATA_READ
 from fingerpost.build.imports.cursor import Cursor
 from fingerpost.build.texts import text_fault
 

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from fingerpost.build.finding_codes import (
+from fingerpost.build.findings import Place, quoted
+from fingerpost.build.imports.codes import (
     IMPORT_FORM,
     IMPORT_METADATA,
     IMPORT_NOT_TEXT,
@@ -11,7 +12,6 @@ from fingerpost.build.finding_codes import (
     IMPORT_UNKNOWN_KEY,
     IMPORT_VERSION,
 )
-from fingerpost.build.findings import Place, quoted
 from fingerpost.build.imports.cursor import Cursor
 from fingerpost.build.imports.imported import Imported, ImportedRoute
 from fingerpost.types import Text

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from fingerpost.build.finding_codes import IMPORT_FORM, IMPORT_SETTING, IMPORT_THRESHOLD
 from fingerpost.build.findings import quoted
+from fingerpost.build.imports.codes import IMPORT_FORM, IMPORT_SETTING, IMPORT_THRESHOLD
 from fingerpost.build.imports.cursor import Cursor
 from fingerpost.build.imports.encoders import REDISVL, note_encoder
 from fingerpost.build.imports.imported import Imported, ImportedRoute

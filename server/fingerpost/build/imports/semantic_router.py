@@ -7,7 +7,9 @@ equal here is reported at its line.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from fingerpost.build.finding_codes import (
+from fingerpost.build.finding_kinds import Kind
+from fingerpost.build.findings import quoted
+from fingerpost.build.imports.codes import (
     IMPORT_CODE,
     IMPORT_MIXED,
     IMPORT_NOT_TEXT,
@@ -16,9 +18,7 @@ from fingerpost.build.finding_codes import (
     IMPORT_THRESHOLD,
     IMPORT_TWICE,
     IMPORT_VERSION,
-    Kind,
 )
-from fingerpost.build.findings import quoted
 from fingerpost.build.imports.cursor import Cursor
 from fingerpost.build.imports.encoders import SEMANTIC_ROUTER, note_encoder
 from fingerpost.build.imports.imported import Imported, ImportedRoute

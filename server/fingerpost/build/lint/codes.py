@@ -3,9 +3,7 @@
 Codes and examples keep the rules of `finding_codes`; the examples are looked at with the default encoder.
 """
 
-from collections.abc import Mapping
-
-from fingerpost.build.finding_codes import REGISTRY, Files, Kind
+from fingerpost.build.finding_kinds import Files, Kind, registry_of
 from fingerpost.types import Severity
 
 
@@ -187,7 +185,49 @@ TEXT_PERSONAL = Kind(
     severity=Severity.WARNING,
 )
 
-LINT_REGISTRY: Mapping[str, Kind] = {kind.code: kind for kind in list(globals().values()) if isinstance(kind, Kind)}
 
-KINDS: Mapping[str, Kind] = dict(sorted({**REGISTRY, **LINT_REGISTRY}.items()))
-"""Every kind there is, by its code."""
+def _policy(*rules: str) -> Files:
+    entries = "".join(f"    - {rule}\n" for rule in rules)
+    return {"_policy.yaml": f"fallback_model: strong\nrules:\n  before:\n{entries}"}
+
+
+RULE_UNREACHABLE = Kind(
+    "FP411",
+    "A rule can never hold",
+    "Parts of its condition that are joined by `&&` exclude each other, or one of them is `false`. Write `||`, or "
+    "remove the rule.",
+    bad=_policy('{name: both, when: \'tenant == "acme" && tenant == "initech"\', route: code}'),
+    good=_policy('{name: both, when: \'tenant == "acme" || tenant == "initech"\', route: code}'),
+    severity=Severity.WARNING,
+)
+RULE_SHADOWED = Kind(
+    "FP412",
+    "A rule is never followed",
+    "Whenever it holds, a rule before it in the same list holds too, and of a list the first is followed. Put the "
+    "narrower one first, or give the other one `continue: true`.",
+    bad=_policy("{name: long, when: tokens > 100, model: strong}", "{name: longer, when: tokens > 1000, model: coder}"),
+    good=_policy(
+        "{name: longer, when: tokens > 1000, model: coder}", "{name: long, when: tokens > 100, model: strong}"
+    ),
+    severity=Severity.WARNING,
+)
+RULE_FRAGILE = Kind(
+    "FP413",
+    "A rule fails where metadata is missing",
+    "It reads a key of `metadata` that a request need not have. Where the key is missing the condition has no value: "
+    "an ordinary rule is passed over and counted as failed, one that is final takes effect. If that is not meant, ask "
+    "`has(metadata.key) &&` first.",
+    bad=_policy("{name: gold, when: 'metadata.tier == \"gold\"', model: strong}"),
+    good=_policy("{name: gold, when: 'has(metadata.tier) && metadata.tier == \"gold\"', model: strong}"),
+    severity=Severity.WARNING,
+)
+MODEL_UNUSED = Kind(
+    "FP414",
+    "A model is named nowhere",
+    "No route, fallback or rule names it, so it never answers. Name it, or remove it.",
+    bad={"_models.yaml": "models:\n  - name: coder\n  - name: strong\n  - name: writer\n"},
+    good={"_models.yaml": "models:\n  - name: coder\n  - name: strong\n"},
+    severity=Severity.NOTE,
+)
+
+REGISTRY = registry_of(dict(globals()))

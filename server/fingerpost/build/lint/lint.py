@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fingerpost.build.findings import Findings, Place, quoted
 from fingerpost.build.judging import Case
+from fingerpost.build.lint.choices import lint_choices
 from fingerpost.build.lint.codes import CONFIDENCE_UNREACHED
 from fingerpost.build.lint.near import Seen, lint_near
 from fingerpost.build.lint.reach import Deciding, reach
@@ -74,6 +75,7 @@ def lint(loaded: Loaded, seen: Seen, deciding: Deciding | None, progress: Progre
     findings = Findings()
     progress.step("lint", len(seen.asked))
     lint_texts(loaded, seen.asked_texts, findings)
+    lint_choices(loaded, findings)
     lint_near(loaded, seen, findings, progress)
     if deciding is not None:
         _lint_confidences(loaded, deciding, findings)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fingerpost.build.finding_codes import Kind
+from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.findings import Findings, Place, quoted
 from fingerpost.build.judging import Case
 from fingerpost.build.lint.codes import (

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from fingerpost.build.finding_codes import FOLDER_MISSING, ROUTES_NONE, Kind
-from fingerpost.build.lint.codes import KINDS
+from fingerpost.build.finding_codes import FOLDER_MISSING, ROUTES_NONE
+from fingerpost.build.finding_kinds import Kind
+from fingerpost.build.finding_registry import KINDS
 from fingerpost.types import Finding, Severity
 
 _LEVELS: Mapping[Severity, str] = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fingerpost.build.draft import DraftRoute
 from fingerpost.build.findings import Findings
 from fingerpost.build.source import decode, read_source_bytes
 from fingerpost.build.text_files import MAX_BYTES
-from fingerpost.build.validate import DraftRoute
 
 _BYTE_ORDER_MARK = "\ufeff"
 

@@ -6,6 +6,7 @@ from fingerpost.cli.commands import linting  # noqa: F401
 from fingerpost.cli.commands import comparing  # noqa: F401
 from fingerpost.cli.commands import proposing  # noqa: F401
 from fingerpost.cli.commands import releasing  # noqa: F401
+from fingerpost.cli.commands import models  # noqa: F401
 from fingerpost.cli.commands import reporting  # noqa: F401
 from fingerpost.cli.commands import suggesting  # noqa: F401
 from fingerpost.cli.commands import asking  # noqa: F401

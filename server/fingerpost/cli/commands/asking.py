@@ -9,7 +9,7 @@ import typer
 from fingerpost.cli import show
 from fingerpost.cli.commands.app import app
 from fingerpost.cli.commands.options import DEFAULT_TARGET, Ca, Catalog, Certificate, Data, Json, Key, Target, Token
-from fingerpost.errors import ErrorReason, FailedPrecondition
+from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
 
 _FORCED_STOP = 8
 
@@ -79,6 +79,56 @@ def explain(
     show.explanation(explanation, as_json=json)
 
 
+@app.command(epilog='Example: fingerpost decide "why does my loop never end" --metadata tier=gold --explain')
+def decide(
+    text: _Text,
+    metadata: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE, a fact that rules may read; repeatable.")
+    ] = None,
+    tenant: Annotated[str, typer.Option(help="Who asks.")] = "",
+    session: Annotated[str, typer.Option(help="The dialogue it belongs to.")] = "",
+    capability: Annotated[list[str] | None, typer.Option(help="What the model must be able to do; repeatable.")] = None,
+    region: Annotated[list[str] | None, typer.Option(help="Where it may run; repeatable.")] = None,
+    language: Annotated[list[str] | None, typer.Option(help="What it must be good at, as de; repeatable.")] = None,
+    input_tokens: Annotated[int, typer.Option(help="Tokens that will be sent; 0: estimated from the text.")] = 0,
+    output_tokens: Annotated[int, typer.Option(help="Tokens that the answer may have; 0: not known.")] = 0,
+    explain: Annotated[bool, typer.Option("--explain", help="Show each rule, score and model in order.")] = False,
+    target: Annotated[
+        str | None, typer.Option(help="HOST:PORT of a server; without it the data folder is looked at directly.")
+    ] = None,
+    data: Data = Path("data"),
+    catalog: Catalog = "default",
+    ca: Ca = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    token: Token = "",
+    json: Json = False,
+) -> None:
+    """Decide one request with facts and requirements, and show the decision or, step by step, how it came about."""
+    from contextlib import nullcontext
+
+    from fingerpost.cli.connecting import connect
+    from fingerpost.cli.deciding import explained
+    from fingerpost.cli.local import local_server
+    from fingerpost.client import Options, Requirements
+    from fingerpost.telemetry.logs import configure_logs
+
+    configure_logs("auto", quiet=True)
+    options = Options(
+        catalog=catalog,
+        metadata=_pairs(metadata or []),
+        tenant=tenant,
+        session_id=session,
+        requirements=Requirements(capability or [], region or [], language or [], input_tokens, output_tokens),
+    )
+    proofs = (ca, certificate, key, token) if target else (None, None, None, "")
+    with nullcontext(target) if target else local_server(data) as address, connect(address, *proofs) as client:
+        if explain:
+            explained(client.explain(_read(text), options), as_json=json)
+        else:
+            show.decision(client.route(_read(text), options), as_json=json)
+
+
 @app.command(name="try", epilog="Example: fingerpost try")
 def try_(
     target: Annotated[
@@ -120,6 +170,16 @@ def info(
 
     with connect(target, ca, certificate, key, token) as client:
         show.server_info(client.info(), as_json=json)
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    pairs = {}
+    for pair in given:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise InvalidRequest(f"--metadata {pair}: write KEY=VALUE")
+        pairs[name] = value
+    return pairs
 
 
 def _read(text: str) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from fingerpost.cli.commands.options import Ca, Certificate, Data, Key, Shared, Store, Token
 from fingerpost.cli.desks import Way, open_desk
+from fingerpost.errors import InvalidRequest
 
 _Target = Annotated[
     str | None,
@@ -34,11 +35,17 @@ def _options(
 
 
 def at_a_desk(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose first parameter is the desk that its other options name."""
+    """A command whose first parameter is the desk that its other options name.
+
+    As the callback of a group it is what the group does by itself; a command of the group takes its place.
+    """
     common = inspect.signature(_options).parameters
 
     @functools.wraps(command)
-    def run(**given: Any) -> None:  # noqa: ANN401
+    def run(context: typer.Context, **given: Any) -> None:  # noqa: ANN401
+        if context.invoked_subcommand:
+            _check_none_given(context)
+            return
         from fingerpost.telemetry.logs import configure_logs
 
         configure_logs("auto")
@@ -47,8 +54,18 @@ def at_a_desk(command: Callable[..., None]) -> Callable[..., None]:
             command(desk, **given)
 
     own = list(inspect.signature(command).parameters.values())[1:]
-    parameters = [*own, *common.values()]
+    own_context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = [own_context, *own, *common.values()]
     # What typer makes options from.
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
     return run
+
+
+def _check_none_given(context: typer.Context) -> None:
+    """Refuse options of a group before a command of it, which would not hear of them."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = name.replace("_", "-")
+            raise InvalidRequest(f"--{option} belongs behind {context.invoked_subcommand}, or is no option of it")

@@ -27,6 +27,7 @@ Token = Annotated[
     ),
 ]
 Catalog = Annotated[str, typer.Option(help="Which set of routes.", autocompletion=complete_catalog)]
+InForce = Annotated[str, typer.Option(help="The first characters of a digest; by default the revision in force.")]
 Routes = Annotated[Path, typer.Option(help="Folder of route files.")]
 Data = Annotated[Path, typer.Option(help="Folder of revisions, encoders and pointers.", envvar="FINGERPOST_DATA")]
 Store = Annotated[

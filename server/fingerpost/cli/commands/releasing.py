@@ -7,11 +7,10 @@ import typer
 
 from fingerpost.cli.commands.app import app
 from fingerpost.cli.commands.at_a_desk import at_a_desk
-from fingerpost.cli.commands.options import Catalog, Json
+from fingerpost.cli.commands.options import Catalog, InForce, Json
 from fingerpost.cli.desks import Desk
 
 _Revision = Annotated[str, typer.Argument(help="A stored revision: the first 6 or more characters of its digest.")]
-_InForce = Annotated[str, typer.Option(help="The first characters of a digest; by default the revision in force.")]
 
 
 @app.command(epilog="Example: fingerpost activate 1a2b3c4d5e6f --data data")
@@ -64,20 +63,11 @@ def history(desk: Desk, catalog: Catalog = "default", json: Json = False) -> Non
 
 @app.command(epilog="Example: fingerpost routes --catalog default")
 @at_a_desk
-def routes(desk: Desk, revision: _InForce = "", catalog: Catalog = "default", json: Json = False) -> None:
+def routes(desk: Desk, revision: InForce = "", catalog: Catalog = "default", json: Json = False) -> None:
     """List the routes of a revision: their models, thresholds and sizes."""
     from fingerpost.cli.contents import show_routes
 
     show_routes(desk.routes(catalog, revision), as_json=json)
-
-
-@app.command(epilog="Example: fingerpost models --catalog default")
-@at_a_desk
-def models(desk: Desk, revision: _InForce = "", catalog: Catalog = "default", json: Json = False) -> None:
-    """List the models of a revision: what they cost, hold and can do."""
-    from fingerpost.cli.contents import show_models
-
-    show_models(desk.models(catalog, revision), as_json=json)
 
 
 @app.command(epilog="Example: fingerpost compare 1a2b3c4d5e6f 3f9c2a71b0de")

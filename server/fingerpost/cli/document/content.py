@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from fingerpost.cli.document.blocks import Block, Bullets, Code, Heading, Paragraph, Table
 from fingerpost.cli.promises import promised
+from fingerpost.serve.rules import actions_of
 
 if TYPE_CHECKING:
     from fingerpost.build.document import Document, ModelFacts, RouteFacts
-    from fingerpost.types import AuditEntry, Change
+    from fingerpost.types import AuditEntry, Change, RoutePolicy, Rule
 
 _DIGEST = 12  # characters
 _LONGEST = 280  # characters of an utterance
@@ -33,6 +34,7 @@ def content(document: "Document") -> list[Block]:
         *_routes(document),
         *_models(document),
         *_policy(document),
+        *_rules(document),
         *_quality(document),
         *_changes(document),
         *_record(document),
@@ -69,7 +71,11 @@ def _route_row(route: "RouteFacts") -> tuple[str, ...]:
     policy = route.policy
     tests = ("", "", "") if route.tests_count is None else (route.tests_count, route.tests_best, route.tests_accepted)
     threshold = f"{policy.threshold:.2f}{' (given)' if policy.threshold_given else ''}"
-    return (policy.name, policy.model, threshold, f"{route.utterances_count:,}", *map(str, tests))
+    return (policy.name, _model_of(policy), threshold, f"{route.utterances_count:,}", *map(str, tests))
+
+
+def _model_of(policy: "RoutePolicy") -> str:
+    return policy.model if not policy.models else f"{policy.selection.mode} of {', '.join(policy.models)}"
 
 
 def _route(route: "RouteFacts") -> Iterator[Block]:
@@ -120,9 +126,35 @@ def _policy(document: "Document") -> Iterator[Block]:
     if document.promise is not None:
         yield Paragraph(promised(document.promise))
     yield Paragraph(_approvals(policy.approvals))
-    yield Table(("key", "value"), tuple((name, _shown(value)) for name, value in asdict(policy).items()))
+    plain = {name: value for name, value in asdict(policy).items() if name not in ("rules", "escalation")}
+    yield Table(("key", "value"), tuple((name, _shown(value)) for name, value in plain.items()))
     encoder = document.encoder
     yield Paragraph(f"Texts are embedded by {encoder.name}, {encoder.dim} dimensions, digest {encoder.digest}.")
+
+
+def _rules(document: "Document") -> Iterator[Block]:
+    policy = document.policy
+    yield Heading(2, "Rules")
+    if policy.rules:
+        yield Paragraph(
+            "Those before similarity are judged first; of each list the first that holds is followed, and those after "
+            "it are not looked at unless it goes on. What is final is judged always, overrides everything else, and "
+            "holds too where it cannot be judged."
+        )
+        yield Table(("rule", "when", "is judged", "does", "final"), tuple(map(_rule_row, policy.rules)))
+    else:
+        yield Paragraph("There are none: similarity alone decides.")
+    limit = policy.escalation
+    if limit is not None:
+        yield Paragraph(
+            f"When more than {limit.max_share:.0%} of the decisions of {limit.window_seconds} seconds go to models of "
+            f"the tier {limit.tier}, requests that no route is sure of go to the others."
+        )
+
+
+def _rule_row(rule: "Rule") -> tuple[str, ...]:
+    goes_on = ", goes on" if rule.goes_on else ""
+    return rule.name, rule.when, f"{rule.stage} similarity{goes_on}", actions_of(rule), "yes" if rule.final else ""
 
 
 def _approvals(count: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fingerpost.build.finding_codes import REGISTRY
+from fingerpost.build.finding_registry import KINDS
 from fingerpost.build.portrait.advice import advise
 from fingerpost.build.portrait.portrait import Origin, Outcome, Portrait, RoutePortrait, Verdict
 from fingerpost.cli.page import charts, words
@@ -121,7 +121,7 @@ def render(portrait: Portrait, made: Made) -> str:
             ours=portrait.comparison.ours if portrait.comparison else {},
             theirs=portrait.comparison.theirs if portrait.comparison else {},
             measured={name: words.metric(portrait, name) for name in portrait.report.metrics},
-            kinds=REGISTRY,
+            kinds=KINDS,
             heat=_heat(portrait),
             has_texts=portrait.source.origin is not Origin.REVISION,
         )
