@@ -153,6 +153,49 @@ def test_a_decision_is_total_lawful_and_the_same_again(
 
 
 @settings(max_examples=300)
+@given(
+    MODELS,
+    SELECTIONS,
+    st.lists(DEMANDS, min_size=3, max_size=3),
+    st.sampled_from([None, *NAMES]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([None, 0.1, 0.9]),
+)
+def test_rules_cannot_be_got_around(
+    models: tuple[Model, ...],
+    selection: Selection,
+    demands: list[Demands],
+    model: str | None,
+    routed: bool,
+    final: bool,
+    confidence: float | None,
+) -> None:
+    """Whatever rules name, however sure the route is and also without scores: nobody is named whom a rule forbids."""
+    made = plan(models, selection, Policy("dan", ("ada",)), ("cyd",))
+    own, ordinary, strict = demands
+    ruling = Ruling(
+        route="code" if routed else None,
+        model=model,
+        model_is_final=final and model is not None,
+        demands=both(ordinary, strict),
+        final_demands=strict,
+    )
+    degraded = Reason.ENCODER_UNAVAILABLE if confidence is None else None
+    situation = Situation(own, ruling=ruling, degraded=degraded)
+    decision = decided(None if confidence is None else judged(confidence), made, situation)
+    if decision is None:
+        return
+    for name in (decision.model, *decision.fallback_models):
+        against = why_not(made.decider.models[name], both(own, both(ordinary, strict)))
+        by_final = final and name == model and why_not(made.decider.models[name], both(own, strict)) is None
+        assert against is None or by_final
+    fits = model is not None and why_not(made.decider.models[model], both(own, both(ordinary, strict))) is None
+    assert decision.model == model or not fits
+    assert (decision.outcome is Outcome.RULE) == (routed or model is not None)
+
+
+@settings(max_examples=300)
 @given(MODELS, SELECTIONS, DEMANDS, ASKED, st.sampled_from(NAMES))
 def test_forbidding_another_model_changes_nothing(
     models: tuple[Model, ...], selection: Selection, demands: Demands, asked: Asked, name: str
