@@ -16,7 +16,7 @@ from fingerpost.build.rules.read import read_condition
 from fingerpost.build.rules.syntax import MAX_CHARACTERS, ConditionFault, FaultKind, parse
 from fingerpost.patterns import compiled
 from fingerpost.ports import ConditionFailed
-from fingerpost.serve.rules import Facts, Verdict
+from fingerpost.serve.rules import Facts, Rulebook, Verdict
 from fingerpost.types import RuleStage
 from tests.cel_twin import FACTS, SOURCES, NoValueError, evaluate
 from tests.rules import rule
@@ -272,3 +272,32 @@ def test_any_pattern_is_compiled_or_refused(pattern: str) -> None:
     if found is not None:
         twice = [found.search("ab" * 100) for _ in range(2)]
         assert (twice[0] is None) == (twice[1] is None)
+
+
+class CountingDetector:
+    """Says that everything is German, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def detect(self, text: str) -> str:
+        self.asked += 1
+        return "de"
+
+
+@pytest.mark.parametrize(
+    ("sources", "asked"),
+    [
+        (["tokens > 1"], 0),
+        (['language == "de"', 'language != "en" && tokens > 100'], 1),
+        (['text.contains("zebra") && language == "de"'], 0),
+        (['text.contains("Trace") && language == "fr"'], 1),
+    ],
+)
+def test_a_language_is_only_detected_when_it_matters(sources: list[str], asked: int) -> None:
+    """Once a request, and not for a rule that a literal rules out."""
+    detector = CountingDetector()
+    rules = [rule(f"r{number}", source, model="m", goes_on=True) for number, source in enumerate(sources)]
+    facts = Facts({name: value for name, value in FACTS.items() if name != "language"}, detector)
+    Rulebook(rules, CelEngine(), detector).judge_alone(facts)
+    assert detector.asked == asked

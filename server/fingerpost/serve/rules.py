@@ -49,7 +49,7 @@ class Facts:
     def detect(self) -> None:
         """Find the language out, if it can be and is not known."""
         text = self.known.get("text")
-        if self.detector is not None and "language" not in self.known and isinstance(text, str):
+        if self.detector is not None and isinstance(text, str):
             self.known["language"] = self.detector.detect(text)
 
 
@@ -264,10 +264,12 @@ class Sitting:
     def judge(self, one: _Ready) -> Judged:
         """What comes of one rule."""
         facts = self._facts
-        if one.asks_language:
-            facts.detect()
         if one.is_ruled_out(facts.known):
             return one.ruled_out
+        if one.asks_language and "language" not in facts.known:  # last, since it costs more than all else
+            facts.detect()
+            if one.is_ruled_out(facts.known):
+                return one.ruled_out
         if not facts.known.keys() >= one.reads:
             return one.unknown
         try:
