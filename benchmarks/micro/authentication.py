@@ -8,15 +8,12 @@ differences of medians in each of five starts count. The first use of a token, w
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
+from benchmarks.micro.turns import STARTS, clients_of, in_turns, timed_call
 from benchmarks.serving import ServerUnderTest
 from fingerpost.access.editing import add_token
-from fingerpost.client import Client
-
-_STARTS, _CALLS, _WARM = 5, 2_000, 200
 
 
 def main() -> None:
@@ -26,7 +23,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         access = Path(folder) / "access.yaml"
         token = add_token(access, "caller", ["caller"], "", None, None).token
-        rows = [_one_start(data, access, token) for _ in range(_STARTS)]
+        rows = [_one_start(data, access, token) for _ in range(STARTS)]
     for plain, known, first in rows:
         print(
             f"without {plain:.3f} ms, with a token {known:.3f} ms (+{known - plain:.3f}), its first use {first:.1f} ms"
@@ -37,25 +34,10 @@ def main() -> None:
 def _one_start(data: Path, access: Path, token: str) -> tuple[float, float, float]:
     """Milliseconds of a call without and with a token, cached decisions both, and of the token's first use."""
     quiet = {"admin_listen": "none"}
-    with (
-        ServerUnderTest(data, quiet) as plain,
-        ServerUnderTest(data, {**quiet, "access": access}) as guarded,
-        Client(plain.address) as nobody,
-        Client(guarded.address, token=token) as somebody,
-    ):
+    plain, guarded = ServerUnderTest(data, quiet), ServerUnderTest(data, {**quiet, "access": access})
+    with clients_of(plain, guarded, token) as (nobody, somebody):
         first = timed_call(somebody)
-        for client in (nobody, somebody):
-            for _ in range(_WARM):
-                timed_call(client)
-        turns = [(timed_call(nobody), timed_call(somebody)) for _ in range(_CALLS)]
-    return median(one for one, _ in turns), median(other for _, other in turns), first
-
-
-def timed_call(client: Client) -> float:
-    """Milliseconds of a cached decision."""
-    began = time.perf_counter()
-    client.route("why does my loop never end", timeout_seconds=10)
-    return (time.perf_counter() - began) * 1000
+        return *in_turns(nobody, somebody), first
 
 
 if __name__ == "__main__":

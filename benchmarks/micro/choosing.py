@@ -20,11 +20,10 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.micro.authentication import timed_call
+from benchmarks.micro.turns import STARTS, clients_of, in_turns
 from benchmarks.serving import ServerUnderTest
 from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.build.rules.read import read_condition
-from fingerpost.client import Client
 from fingerpost.patterns import compiled
 from fingerpost.serve.decide import Situation, decide
 from fingerpost.serve.inventory import Inventory
@@ -49,7 +48,6 @@ from fingerpost.types import (
 )
 
 _RULES, _MODELS, _DECISIONS = 50, 200, 100_000
-_STARTS, _CALLS, _WARM = 5, 2_000, 200
 _TEXT = "why does my loop over the list of orders never end, and how do I stop it"
 
 _KINDS: Mapping[str, Callable[[int], str]] = {
@@ -188,7 +186,7 @@ def _calls(data: Path) -> list[tuple[float, float]]:
     """Milliseconds of a cached call without rules and with those that have to be evaluated."""
     with tempfile.TemporaryDirectory() as folder:
         plain, ruled = (_published(data, Path(folder) / str(count), count) for count in (0, _RULES))
-        return [_one_start(plain, ruled) for _ in range(_STARTS)]
+        return [_one_start(plain, ruled) for _ in range(STARTS)]
 
 
 def _published(data: Path, folder: Path, count: int) -> Path:
@@ -209,17 +207,8 @@ def _published(data: Path, folder: Path, count: int) -> Path:
 
 def _one_start(plain: Path, ruled: Path) -> tuple[float, float]:
     quiet = {"admin_listen": "none"}
-    with (
-        ServerUnderTest(plain, quiet) as first,
-        ServerUnderTest(ruled, quiet) as second,
-        Client(first.address) as one,
-        Client(second.address) as other,
-    ):
-        for client in (one, other):
-            for _ in range(_WARM):
-                timed_call(client)
-        turns = [(timed_call(one), timed_call(other)) for _ in range(_CALLS)]
-    return median(first for first, _ in turns), median(second for _, second in turns)
+    with clients_of(ServerUnderTest(plain, quiet), ServerUnderTest(ruled, quiet)) as (one, other):
+        return in_turns(one, other)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,8 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks.micro.authentication import timed_call
+from benchmarks.micro.turns import STARTS, clients_of, in_turns
 from benchmarks.serving import ServerUnderTest
-from fingerpost.client import Client
-
-_STARTS, _CALLS, _WARM = 5, 2_000, 200
 
 
 def main() -> None:
@@ -23,7 +20,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     data = parser.parse_args().data
     with tempfile.TemporaryDirectory() as folder:
-        rows = [_one_start(data, Path(folder)) for _ in range(_STARTS)]
+        rows = [_one_start(data, Path(folder)) for _ in range(STARTS)]
     for plain, logged in rows:
         print(f"without {plain:.3f} ms, with the log {logged:.3f} ms (+{logged - plain:.3f})")
     print(f"median difference: {median(logged - plain for plain, logged in rows):+.3f} ms")
@@ -32,17 +29,9 @@ def main() -> None:
 def _one_start(data: Path, folder: Path) -> tuple[float, float]:
     """Milliseconds of a cached call without and with the log."""
     quiet = {"admin_listen": "none"}
-    with (
-        ServerUnderTest(data, quiet) as plain,
-        ServerUnderTest(data, {**quiet, "decision_log": folder}) as logging,
-        Client(plain.address) as one,
-        Client(logging.address) as other,
-    ):
-        for client in (one, other):
-            for _ in range(_WARM):
-                timed_call(client)
-        turns = [(timed_call(one), timed_call(other)) for _ in range(_CALLS)]
-    return median(first for first, _ in turns), median(second for _, second in turns)
+    logging = ServerUnderTest(data, {**quiet, "decision_log": folder})
+    with clients_of(ServerUnderTest(data, quiet), logging) as (one, other):
+        return in_turns(one, other)
 
 
 if __name__ == "__main__":
