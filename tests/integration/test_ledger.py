@@ -49,6 +49,17 @@ def actions(entries: list[AuditEntry]) -> list[tuple[str, str]]:
     return [(str(one.event.action), one.event.revision) for one in entries]
 
 
+@pytest.mark.parametrize("name", ["../x", "./x", ".x"])
+def test_a_name_in_the_ledger_is_no_path(store: Store, name: str) -> None:
+    """What is no catalog's name becomes no file, and keeps no command from the others."""
+    store.pointers().activate("default", "a")
+    store.run(f"INSERT INTO pointers (catalog, revision, generation) VALUES ('{name}', 'b', 1)")  # noqa: S608
+    before = {path.relative_to(store.root) for path in store.root.rglob("*")}
+    store.pointers().activate("default", "b")
+    assert store.told() == ("b", 2)
+    assert {path.relative_to(store.root) for path in store.root.rglob("*")} == before
+
+
 def test_generations_grow_by_one_and_are_on_record(store: Store) -> None:
     """Each activation has the catalog's next generation, is told to servers, and stands in the history."""
     pointers = store.pointers()

@@ -179,6 +179,22 @@ def test_no_more_is_read_than_the_manifest_says(publisher: Path, digest: str, re
     assert [path.stat().st_size for path in quarantined(replica)] == [size + 1]
 
 
+def test_a_negative_size_makes_no_room_for_another(publisher: Path, digest: str, tmp_path: Path) -> None:
+    """What a manifest lists is bounded in size before anything is fetched."""
+    shared, replica = tmp_path / "shared", tmp_path / "replica"
+    manifest = json.loads((publisher / "revisions" / digest / "manifest.json").read_bytes())
+    for name, size in (("large", 1 << 60), ("negative", -(1 << 60))):
+        manifest["files"][name] = {"sha256": hashlib.sha256(b"").hexdigest(), "bytes": size}
+    data = json.dumps(manifest).encode()
+    forged = hashlib.sha256(data).hexdigest()
+    folder = shared / "revisions" / forged
+    shutil.copytree(publisher / "revisions" / digest, folder)
+    (folder / "manifest.json").write_bytes(data)
+    with pytest.raises(FailedPrecondition) as caught:
+        sharing(replica, shared).mend(forged)
+    assert caught.value.reason == ErrorReason.ARTEFACT_INCOMPATIBLE
+
+
 @pytest.mark.fault("S8")
 @pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/b", ".hidden", ""])  # noqa: S108  refused before it is used
 def test_names_that_lead_elsewhere_are_refused(name: str, publisher: Path, digest: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The file of access: strict, edited in place, and no token can be read from it."""
 
+import resource
 import stat
 from pathlib import Path
 
@@ -167,6 +168,22 @@ def test_the_last_good_file_stays(tmp_path: Path) -> None:
     assert access() is first
     access_file(tmp_path, WRITTEN.replace("olga", "otto"))
     clock.now = 15
+    assert "otto" in access().users
+
+
+def test_a_file_that_could_not_be_read_is_read_when_it_can(tmp_path: Path) -> None:
+    """Without another change of the file: a revocation must not be missed because the server had no file left."""
+    path, clock = access_file(tmp_path), Clock(0)
+    access = AccessOnFile(path, clock)
+    access_file(tmp_path, WRITTEN.replace("olga", "otto"))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        clock.now = 5
+        assert "olga" in access().users, "the last good one stays"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    clock.now = 10
     assert "otto" in access().users
 
 

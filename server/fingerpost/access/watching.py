@@ -32,6 +32,7 @@ class AccessOnFile:
         self._stamp = self._stamp_now()
         self._access = read_access(path)
         self._looked = clock()
+        self._refused = ""  # what was wrong last, which is told once
 
     def __call__(self) -> Access:
         now = self._clock()
@@ -44,12 +45,16 @@ class AccessOnFile:
         stamp = self._stamp_now()
         if stamp == self._stamp:
             return
-        self._stamp = stamp  # what is bad is told once
         try:
             self._access = read_access(self._path)
         except InvalidRequest as error:
-            _log.error("access_refused", file=str(self._path), why=error.message)
+            if error.message != self._refused:
+                _log.error("access_refused", file=str(self._path), why=error.message)
+            self._refused = error.message
+            # What could not be read may be readable later without a new stamp: its owner changes, files are free again.
+            self._stamp = () if isinstance(error.__cause__, OSError) else stamp
             return
+        self._stamp, self._refused = stamp, ""
         _log.info("access_read", file=str(self._path))
 
     def _stamp_now(self) -> tuple[int, ...]:

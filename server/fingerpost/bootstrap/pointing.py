@@ -26,7 +26,7 @@ from fingerpost.ports import Ledger, Records
 from fingerpost.release.audit import sealed
 from fingerpost.release.pointing import activate, roll_back
 from fingerpost.release.proposing import approvals_asked, approve, proposal_of, proposals, propose, reject
-from fingerpost.serve.runtime import check_catalog_name
+from fingerpost.serve.runtime import CATALOG_NAME, check_catalog_name
 from fingerpost.types import MOVES, Action, Activated, Activation, AuditEntry, AuditHead, Author, Event, Proposal
 
 _log = structlog.get_logger(__name__)
@@ -253,7 +253,7 @@ def _agree(ledger: SqlLedger, files: FileActivationStore, database: Database) ->
     """Bring pointer files to what the ledger says, and what it does not know yet into the ledger."""
     told = {catalog: _told(files, catalog) for catalog in files.catalogs()}
     # Read after the files, which others write only after the ledger, it is behind none of them unless it lost changes.
-    known = {one.catalog: one for one in ledger.pointers()}
+    known = {one.catalog: one for one in ledger.pointers() if _may_be_a_file(one)}
     for catalog in sorted({*known, *told}):
         kept, file = known.get(catalog), told.get(catalog)
         if kept is None and file is not None:
@@ -261,6 +261,14 @@ def _agree(ledger: SqlLedger, files: FileActivationStore, database: Database) ->
         if kept is not None and kept != file:
             _check_not_behind(kept, file, database)
             files.follow(kept)
+
+
+def _may_be_a_file(activation: Activation) -> bool:
+    """Whether its catalog's name is one: whoever can write to the database must not choose paths on this machine."""
+    if CATALOG_NAME.match(activation.catalog):
+        return True
+    _log.error("pointer_unusable", catalog=activation.catalog, generation=activation.generation)
+    return False
 
 
 def _check_not_behind(kept: Activation, file: Activation | None, database: Database) -> None:

@@ -40,6 +40,7 @@ class LocalDoor:
         self._mode = 0o666 if for_all else 0o600
         self._users: dict[str, str] = {}
         self._server: asyncio.Server | None = None
+        self._opened: tuple[int, int] | None = None  # device and inode of the socket
         self._passing: set[asyncio.Task[None]] = set()
 
     @property
@@ -76,6 +77,7 @@ class LocalDoor:
             before = os.umask(0o777 & ~self._mode)
             try:
                 self._server = await asyncio.start_unix_server(self._met, self.path)
+                self._opened = _file_of(self.path)
             finally:
                 os.umask(before)
         except OSError as error:
@@ -85,11 +87,12 @@ class LocalDoor:
         """Let nobody in any more, and end the connections that are left."""
         if self._server is None:
             return
+        if _file_of(self.path) == self._opened:  # else another server has taken the path
+            self.path.unlink(missing_ok=True)
         self._server.close()
         for task in tuple(self._passing):
             task.cancel()
         await asyncio.gather(*self._passing, return_exceptions=True)
-        self.path.unlink(missing_ok=True)
 
     async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._passing) >= _CONNECTIONS:
@@ -157,13 +160,24 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
+def _file_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _answers(path: Path) -> bool:
+    """Whether somebody listens: one who is too busy to answer, or lets us not in, does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
             probe.connect(str(path))
-        except OSError:
+        except (ConnectionRefusedError, FileNotFoundError):
             return False
+        except OSError:
+            return True
         return True
 
 

@@ -193,6 +193,7 @@ class SharedArtefacts:
         if (
             not all(map(_FILE.match, sums))
             or len(sums) > _FILES
+            or any(size < 0 for _, size in sums.values())  # which would make room for another in the sum
             or sum(s for _, s in sums.values()) > kind.largest_bytes
         ):
             raise FailedPrecondition(
