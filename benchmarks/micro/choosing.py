@@ -143,7 +143,7 @@ def _selection_us(mode: SelectionMode) -> float:
     lineup = Lineup.of(route, inventory)
     demands = Demands(capabilities=frozenset({"tools"}), input_tokens=20_000)
     asked = Asked("key", 20_000, 300)
-    return _timed_us(lambda: rank(lineup, inventory, inventory.fits(demands), asked), 2_000)
+    return _timed_us(lambda: rank(lineup, inventory.fits(demands), asked), 2_000)
 
 
 def _decisions_s() -> float:

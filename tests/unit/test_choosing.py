@@ -219,7 +219,7 @@ def test_the_order_is_that_of_a_plain_sort(models: tuple[Model, ...], selection:
     asked = replace(asked, session_model=None)
     made = plan(models, selection, Policy("dan"))
     everything = np.ones(len(NAMES), dtype=bool)
-    ranked = rank(made.lineups[0], made.inventory, everything, asked).models
+    ranked = rank(made.lineups[0], everything, asked).models
 
     def cost(model: Model) -> float:
         return (
@@ -249,12 +249,12 @@ def test_weights_are_kept_and_keys_draw_alike() -> None:
     weights = {"ada": 70.0, "bob": 25.0, "cyd": 5.0}
     made = plan(models, Selection(SelectionMode.WEIGHTED, weights), Policy("dan"))
     everything = np.ones(4, dtype=bool)
-    draws = [rank(made.lineups[0], made.inventory, everything, Asked(f"key-{n}")).models for n in range(20_000)]
+    draws = [rank(made.lineups[0], everything, Asked(f"key-{n}")).models for n in range(20_000)]
     counts = Counter(draw[0] for draw in draws)
     for name, weight in weights.items():
         share = weight / 100
         assert abs(counts[name] / 20_000 - share) < 4 * (share * (1 - share) / 20_000) ** 0.5
-    assert draws[7] == rank(made.lineups[0], made.inventory, everything, Asked("key-7")).models
+    assert draws[7] == rank(made.lineups[0], everything, Asked("key-7")).models
     second = Counter(draw[1] for draw in draws if draw[0] == "ada")
     assert abs(second["bob"] / second.total() - 25 / 30) < 0.02
 
@@ -268,8 +268,8 @@ def test_a_model_that_leaves_moves_only_its_own() -> None:
     without[made.inventory.number["bob"]] = False
     for number in range(500):
         asked = Asked(f"key-{number}")
-        before = rank(made.lineups[0], made.inventory, everything, asked).models
-        after = rank(made.lineups[0], made.inventory, without, asked).models
+        before = rank(made.lineups[0], everything, asked).models
+        after = rank(made.lineups[0], without, asked).models
         assert after == tuple(name for name in before if name != "bob")
 
 

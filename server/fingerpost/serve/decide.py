@@ -236,7 +236,7 @@ def _choice(way: _Way, plan: Plan, situation: Situation) -> _Choice:
     ruling, inventory = situation.ruling, plan.inventory
     demands = both(situation.demands, ruling.demands)
     fits = inventory.fits(demands)
-    ranked = Ranked(()) if way.route is None else rank(_lineup(way.route, plan), inventory, fits, situation.asked)
+    ranked = Ranked(()) if way.route is None else rank(_lineup(way.route, plan), fits, situation.asked)
     named = tuple(_named(way, ranked, plan, ruling))
     fitting = tuple(name for name in named if fits[inventory.number[name]] or _may_by_final(name, plan, situation))
     return _Choice(named, fitting, ranked, _limited(way, plan, situation), demands)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,11 @@ class Lineup:
     numbers: NDArray[np.intp]  # in the inventory
     places: NDArray[np.float64]  # in the route's list
     qualities: NDArray[np.float64]  # [0, 1]; NaN where unknown
+    good: Mask  # that reach the floor; an unknown quality reaches none but 0
+    input_prices: NDArray[np.float64]  # micro-dollars per token, as the next two; NaN where unknown
+    cached_prices: NDArray[np.float64]
+    output_prices: NDArray[np.float64]
+    latencies_ms: NDArray[np.float64]
     weights: NDArray[np.float64]
     inverse_weights: NDArray[np.float64]  # infinite for none
     salts: NDArray[np.uint64]  # of the names, to draw by
@@ -51,13 +56,21 @@ class Lineup:
         names = tuple(sorted(listed))
         models = [inventory.models[inventory.number[name]] for name in names]
         task = route.selection.task or route.name
+        numbers = np.array([inventory.number[name] for name in names], dtype=np.intp)
+        qualities = np.array([quality_of(model.quality, task) for model in models], dtype=np.float64)
+        floor = route.selection.quality_floor
         weights = np.array([route.selection.weights.get(name, 0.0) for name in names], dtype=np.float64)
         return cls(
             route=route,
             names=names,
-            numbers=np.array([inventory.number[name] for name in names], dtype=np.intp),
+            numbers=numbers,
             places=np.array([listed.index(name) for name in names], dtype=np.float64),
-            qualities=np.array([quality_of(model.quality, task) for model in models], dtype=np.float64),
+            qualities=qualities,
+            good=qualities >= floor if floor else np.ones(len(names), dtype=bool),
+            input_prices=inventory.input_prices[numbers] / 1e6,
+            cached_prices=inventory.cached_prices[numbers] / 1e6,
+            output_prices=inventory.output_prices[numbers] / 1e6,
+            latencies_ms=inventory.latencies_ms[numbers],
             weights=weights,
             inverse_weights=np.array([1 / weight if weight else np.inf for weight in weights.tolist()]),
             salts=np.array([_hashed(name) for name in names], dtype=np.uint64),
@@ -80,7 +93,7 @@ class Ranked:
     propensity: float = 1.0  # probability, [0, 1], with which the first is the first for a request of this kind
 
 
-def rank(lineup: Lineup, inventory: Inventory, fits: Mask, asked: Asked) -> Ranked:
+def rank(lineup: Lineup, fits: Mask, asked: Asked) -> Ranked:
     """Order the best of the models that fit; those under the quality floor and those without weight are left out.
 
     Where the floor would leave none, the best of those that fit come first: they were named for the route, and whatever
@@ -88,62 +101,57 @@ def rank(lineup: Lineup, inventory: Inventory, fits: Mask, asked: Asked) -> Rank
 
     Args:
         lineup: Of the route.
-        inventory: Of the catalog.
         fits: Which of the inventory's models can answer the request.
         asked: What is known of it.
     """
     able = fits[lineup.numbers]
-    if lineup.route.selection.quality_floor:
-        good = able & ~below_floor(lineup)
-        if able.any() and not good.any():
-            return _by_quality(lineup, able)
-        able = good
-    if able.all():
-        return lineup.alone or _ranked(lineup, inventory, able, asked)
-    unfit = tuple(lineup.names[place] for place in np.flatnonzero(~able)[:MAX_UNFIT])
-    return replace(_ranked(lineup, inventory, able, asked), unfit=unfit)
+    good = able & lineup.good
+    if good.all():
+        return lineup.alone or _ranked(lineup, good, asked)
+    unfit = tuple(lineup.names[place] for place in np.flatnonzero(~good)[:MAX_UNFIT].tolist())
+    if not good.any():
+        return Ranked(_best_of(lineup, able), unfit=tuple(name for name in unfit if not able[lineup.names.index(name)]))
+    ranked = _ranked(lineup, good, asked)
+    return Ranked(ranked.models, ranked.kept, unfit, ranked.propensity)
 
 
-def _by_quality(lineup: Lineup, able: Mask) -> Ranked:
+def _best_of(lineup: Lineup, able: Mask) -> tuple[str, ...]:
+    """By quality alone."""
     places = np.flatnonzero(able)
     order = places[np.argsort(-lineup.qualities[places], kind="stable")[:BEST]]
-    unfit = tuple(lineup.names[place] for place in np.flatnonzero(~able)[:MAX_UNFIT])
-    return Ranked(tuple(lineup.names[place] for place in order), unfit=unfit)
+    return tuple(lineup.names[place] for place in order.tolist())
 
 
-def _ranked(lineup: Lineup, inventory: Inventory, takes: Mask, asked: Asked) -> Ranked:
-    if lineup.route.selection.mode is SelectionMode.WEIGHTED:
+def _ranked(lineup: Lineup, takes: Mask, asked: Asked) -> Ranked:
+    mode = lineup.route.selection.mode
+    if mode is SelectionMode.WEIGHTED:
         takes = takes & (lineup.weights > 0)
-    costs = _costs(lineup, inventory, asked)
-    worth = _WORTH[lineup.route.selection.mode](lineup, inventory, costs, asked)
+    costs = _costs(lineup, asked)
+    worth = _WORTH[mode](lineup, costs, asked)
     places = np.flatnonzero(takes)
-    order = places[np.lexsort((costs[places], -worth[places]))[:BEST]]  # stable: equal ones stay in the order of names
+    order = places[np.lexsort((costs[places], -worth[places]))[:BEST]].tolist()  # stable: then in the order of names
     ranked = tuple(lineup.names[place] for place in order)
-    if ranked and lineup.route.selection.mode is SelectionMode.WEIGHTED:
+    if ranked and mode is SelectionMode.WEIGHTED:
         return Ranked(ranked, propensity=float(lineup.weights[order[0]] / lineup.weights[takes].sum()))
-    return _with_session(ranked, lineup, inventory, takes, worth, asked)
+    return _with_session(ranked, lineup, takes, worth, asked)
 
 
-def below_floor(lineup: Lineup) -> Mask:
-    """Which of the lineup are not good enough; an unknown quality is not under any floor but one that is set."""
-    floor = lineup.route.selection.quality_floor
-    return ~(lineup.qualities >= floor) if floor else np.zeros(len(lineup.names), dtype=bool)
-
-
-def _costs(lineup: Lineup, inventory: Inventory, asked: Asked, cached_tokens: int = 0) -> NDArray[np.float64]:
+def _costs(lineup: Lineup, asked: Asked, cached_tokens: int = 0) -> NDArray[np.float64]:
+    """Of the request with each model, micro-dollars; some of the input may be in the prompt cache."""
     output = asked.output_tokens or lineup.route.selection.output_tokens or EXPECTED_OUTPUT_TOKENS
-    return inventory.costs_usd_micros(asked.input_tokens, output, cached_tokens)[lineup.numbers]
+    costs = lineup.input_prices * (asked.input_tokens - cached_tokens) + lineup.output_prices * output
+    return costs + lineup.cached_prices * cached_tokens if cached_tokens else costs
 
 
-_Worth = Callable[[Lineup, Inventory, NDArray[np.float64], Asked], NDArray[np.float64]]
+_Worth = Callable[[Lineup, NDArray[np.float64], Asked], NDArray[np.float64]]
 """What makes a model come first, greater is better; shape (m,)."""
 
 
-def _by_place(lineup: Lineup, inventory: Inventory, costs: NDArray[np.float64], asked: Asked) -> NDArray[np.float64]:
+def _by_place(lineup: Lineup, costs: NDArray[np.float64], asked: Asked) -> NDArray[np.float64]:
     return -lineup.places
 
 
-def _by_draw(lineup: Lineup, inventory: Inventory, costs: NDArray[np.float64], asked: Asked) -> NDArray[np.float64]:
+def _by_draw(lineup: Lineup, costs: NDArray[np.float64], asked: Asked) -> NDArray[np.float64]:
     """Weighted rendezvous hashing: each model draws by itself, so that others moving in or out change no order.
 
     The greatest of ln(u)/w, u uniform and own to key and model, falls on a model as often as its share of the weights:
@@ -154,15 +162,15 @@ def _by_draw(lineup: Lineup, inventory: Inventory, costs: NDArray[np.float64], a
     return np.log(uniform) * lineup.inverse_weights
 
 
-def _by_cost(lineup: Lineup, inventory: Inventory, costs: NDArray[np.float64], asked: Asked) -> NDArray[np.float64]:
+def _by_cost(lineup: Lineup, costs: NDArray[np.float64], asked: Asked) -> NDArray[np.float64]:
     return -costs
 
 
-def _by_latency(lineup: Lineup, inventory: Inventory, costs: NDArray[np.float64], asked: Asked) -> NDArray[np.float64]:
-    return -inventory.latencies_ms[lineup.numbers]
+def _by_latency(lineup: Lineup, costs: NDArray[np.float64], asked: Asked) -> NDArray[np.float64]:
+    return -lineup.latencies_ms
 
 
-def _by_value(lineup: Lineup, inventory: Inventory, costs: NDArray[np.float64], asked: Asked) -> NDArray[np.float64]:
+def _by_value(lineup: Lineup, costs: NDArray[np.float64], asked: Asked) -> NDArray[np.float64]:
     """Quality less what the cost weighs: micro-dollars a request are dollars per thousand requests times a thousand."""
     return lineup.qualities - lineup.route.selection.cost_weight * costs / 1000
 
@@ -182,7 +190,6 @@ _STICKY = {SelectionMode.CHEAPEST, SelectionMode.FASTEST, SelectionMode.BEST_VAL
 def _with_session(
     ranked: tuple[str, ...],
     lineup: Lineup,
-    inventory: Inventory,
     takes: Mask,
     worth: NDArray[np.float64],
     asked: Asked,
@@ -192,9 +199,9 @@ def _with_session(
     own = lineup.names.index(current) if current in lineup.names else None
     if own is None or not takes[own] or current is None or current == ranked[0] or selection.mode not in _STICKY:
         return Ranked(ranked)
-    cached = _costs(lineup, inventory, asked, min(asked.cached_tokens, asked.input_tokens))
-    kept_worth = _WORTH[selection.mode](lineup, inventory, cached, asked)[own]
-    gain = worth[lineup.names.index(ranked[0])] - kept_worth
+    cached = _costs(lineup, asked, min(asked.cached_tokens, asked.input_tokens))
+    kept_worth = float(_WORTH[selection.mode](lineup, cached, asked)[own])
+    gain = float(worth[lineup.names.index(ranked[0])]) - kept_worth
     if selection.mode is not SelectionMode.BEST_VALUE:  # of costs and times the share that is saved counts
         gain = gain / -kept_worth if kept_worth else 0.0
     if gain > selection.switch_margin:
