@@ -15,7 +15,7 @@ from fingerpost.build.rules.kinds import _CALLS, _METHODS, METADATA, STRING, TIM
 from fingerpost.build.rules.read import read_condition
 from fingerpost.build.rules.syntax import MAX_CHARACTERS, ConditionFault, FaultKind, parse
 from fingerpost.patterns import compiled
-from fingerpost.ports import ConditionFailed
+from fingerpost.rule_ports import ConditionFailed
 from fingerpost.serve.rules import Facts, Rulebook, Verdict
 from fingerpost.types import RuleStage
 from tests.cel_twin import FACTS, SOURCES, NoValueError, evaluate

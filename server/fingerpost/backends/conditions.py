@@ -7,7 +7,7 @@ from typing import Any, cast
 import cel
 
 from fingerpost.patterns import MATCHES, compiled
-from fingerpost.ports import Condition, ConditionFailed
+from fingerpost.rule_ports import Condition, ConditionFailed
 
 _FAILURES = (ValueError, RuntimeError, TypeError, KeyError, ArithmeticError, IndexError)
 """What the engine raises where an expression has no value."""

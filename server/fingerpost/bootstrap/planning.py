@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from fingerpost.errors import ErrorReason, FailedPrecondition
-from fingerpost.ports import LanguageDetector
+from fingerpost.rule_ports import LanguageDetector
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.rules import NO_RULES, Rulebook
 from fingerpost.types import Decider, Rule

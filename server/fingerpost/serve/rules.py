@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from fingerpost.ports import Condition, ConditionEngine, ConditionFailed, Evaluation, LanguageDetector
+from fingerpost.rule_ports import Condition, ConditionEngine, ConditionFailed, Evaluation, LanguageDetector
 from fingerpost.serve.inventory import NO_DEMANDS, both
 from fingerpost.types import Decider, Demands, Judgement, NeedKind, Rule, RuleStage
 
