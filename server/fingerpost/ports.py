@@ -19,9 +19,11 @@ from fingerpost.types import (
     EncoderId,
     Event,
     Neighbour,
+    Override,
     Proposal,
     Retrieval,
     Revision,
+    Standing,
     TuningVerdict,
     Vector,
     Vectors,
@@ -289,6 +291,22 @@ class Records(Protocol):
     def point(self, activation: Activation) -> None:
         """Move the catalog's pointer."""
 
+    def override(self, catalog: str, kind: str, name: str) -> Override | None:
+        """What was set by hand, if anything."""
+
+    def put_override(self, override: Override) -> None:
+        """Set it, in the place of what was set before."""
+
+    def drop_override(self, catalog: str, kind: str, name: str) -> None:
+        """Set nothing any more."""
+
+    def clear_account(self, account: int) -> Standing:
+        """Put all that was spent of an account out of the count; slices that are out still count whole.
+
+        Raises:
+            NotFound: there is no such account.
+        """
+
 
 class Ledger(Protocol):
     """Pointers, their history and the audit: a change and its audit entry are one transaction, or nothing."""
@@ -317,6 +335,12 @@ class Ledger(Protocol):
 
     def audit(self) -> tuple[Sequence[AuditEntry], AuditHead]:
         """The whole audit, by sequence, and where the ledger says that it ends."""
+
+    def overrides(self) -> Sequence[Override]:
+        """Everything that is set by hand, by catalog, kind and name."""
+
+    def secret(self, name: str, proposed: bytes) -> bytes:
+        """A secret that all processes of the ledger share: the one of that name, or the proposed one from now on."""
 
 
 class PointerSource(Protocol):

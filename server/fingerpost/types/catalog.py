@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fingerpost.types.policy import EscalationLimit, Rule, Selection
+from fingerpost.types.policy import BreakerRules, Budget, EscalationLimit, Experiment, Rule, Selection
 
 
 class Scorer(StrEnum):
@@ -79,6 +79,9 @@ class Policy:
     approvals: int = 0  # 0 to 2; people who must approve a revision before it is served
     rules: tuple[Rule, ...] = ()  # those before similarity first, each stage in its order
     escalation: EscalationLimit | None = None
+    budgets: tuple[Budget, ...] = ()
+    breakers: BreakerRules = field(default_factory=BreakerRules)
+    experiments: tuple[Experiment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ class Action(StrEnum):
     REJECT = "reject"
     COLLECT = "collect"  # revisions that nobody needs any more were removed
     DENY = "deny"  # somebody who may not do it asked for a change
+    SET = "set"  # a budget, breaker or experiment was set by hand
+    RESET = "reset"  # what was set by hand counts no more, or what was spent of a budget was cleared
+    STOP_ARM = "stop_arm"  # a guardrail stopped an arm of an experiment
 
     @classmethod
     def _missing_(cls, value: object) -> "Action | None":
@@ -144,3 +147,15 @@ class Collected:
     revisions: tuple[str, ...]
     bytes: int  # that they took
     unused_encoders: tuple[str, ...]  # that no revision names any more; they are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Something that a person, or a guardrail, has set in place of what the policy says."""
+
+    catalog: str
+    kind: str  # budget, breaker or experiment
+    name: str  # of the budget (BUDGET or BUDGET/HOLDER), model, or experiment (EXPERIMENT or EXPERIMENT/ARM)
+    value: Mapping[str, str]
+    actor: str
+    time_us: int

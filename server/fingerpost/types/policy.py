@@ -95,3 +95,108 @@ class EscalationLimit:
     window_seconds: int
     min_decisions: int  # with fewer in the window nothing is limited
     tier: str = "strong"
+
+
+class BudgetOf(StrEnum):
+    """What a budget is of: each catalog, route, model or tenant has its own account."""
+
+    CATALOG = "catalog"
+    ROUTE = "route"
+    MODEL = "model"
+    TENANT = "tenant"
+
+
+class BudgetPer(StrEnum):
+    """How long an account lasts before a new one begins: the hour, day or month of the calendar, UTC."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+class WhenSpent(StrEnum):
+    """What becomes of a request that a budget has nothing left for."""
+
+    ALERT = "alert"  # soft: it goes on as if there were no budget
+    DOWNGRADE = "downgrade"  # soft: the cheapest model that fits answers
+    REFUSE = "refuse"  # hard: it is refused
+    CHEAPEST = "cheapest"  # hard: the cheapest model that fits answers if that much is left, else it is refused
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much may be spent in each hour, day or month."""
+
+    name: str  # unique in the catalog
+    of: BudgetOf
+    per: BudgetPer
+    limit_usd_micros: int  # of each account, at least 1
+    when_spent: WhenSpent
+    only: tuple[str, ...] = ()  # names of the routes, models or tenants that it is for; empty: of all
+
+    @property
+    def hard(self) -> bool:
+        """Whether nothing is ever spent beyond its limit."""
+        return self.when_spent in (WhenSpent.REFUSE, WhenSpent.CHEAPEST)
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRules:
+    """When a model is left alone for a while because its calls fail."""
+
+    consecutive_failures: int = 5  # at least 1: so many in a row
+    failure_share: float = 0.5  # (0, 1]: or this share of the calls in the window
+    min_calls: int = 20  # at least 1: but not with fewer calls in the window
+    window_seconds: int = 60
+    cool_down_seconds: int = 30  # after the first failure of its kind; doubled each time a trial call fails
+    max_cool_down_seconds: int = 600
+    max_ejected_share: float = 0.5  # [0, 1] of the catalog's models that may be left alone at a time; one may always
+    trial_seconds: int = 60  # after it a trial call of which nothing was heard is taken for lost
+
+
+class ExperimentUnit(StrEnum):
+    """What is drawn for an arm: all requests of one unit get the same."""
+
+    TENANT = "tenant"
+    SESSION = "session"
+    REQUEST = "request"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way of answering that an experiment compares; without model and revision: as without the experiment."""
+
+    name: str
+    weight: float  # per cent of the units, [0, 100]
+    model: str | None = None  # answers in place of the route's own
+    revision: str | None = None  # digest of the revision that decides
+
+
+class GuardedMeasure(StrEnum):
+    """What a guardrail watches, each as a mean over an arm's requests."""
+
+    FALLBACK_SHARE = "fallback_share"  # [0, 1] of the decisions
+    ERROR_SHARE = "error_share"  # [0, 1] of the reported calls
+    COST_USD = "cost_usd"  # dollars per reported call
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """The band in which an arm must stay; one that is surely outside of it is stopped."""
+
+    of: GuardedMeasure
+    max: float | None = None
+    min: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Arms among which requests are split; or, with `shadow`, a revision that decides too and never serves."""
+
+    name: str  # unique in the catalog
+    route: str | None = None  # whose requests are split; None: all of the catalog
+    unit: ExperimentUnit = ExperimentUnit.REQUEST
+    arms: tuple[Arm, ...] = ()  # the first is what the others are compared with; weights are 100 together
+    guardrails: tuple[Guardrail, ...] = ()
+    shadow: str | None = None  # digest of a revision
+    share: float = 100.0  # per cent of requests that the shadow decides too, (0, 100]
