@@ -25,7 +25,8 @@ from benchmarks.serving import ServerUnderTest
 from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.build.rules.read import read_condition
 from fingerpost.patterns import compiled
-from fingerpost.serve.decide import Situation, decide
+from fingerpost.serve.decide import decide
+from fingerpost.serve.situation import Situation
 from fingerpost.serve.inventory import Inventory
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.rules import Rulebook, facts_of

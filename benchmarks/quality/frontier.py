@@ -39,7 +39,8 @@ from systems import Bench, open_bench
 from fingerpost.build.judging import Opinion
 from fingerpost.cli.progress import progress
 from fingerpost.ports import Progress
-from fingerpost.serve.decide import Situation, decide
+from fingerpost.serve.decide import decide
+from fingerpost.serve.situation import Situation
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.rules import NO_RULING, Ruling
 from fingerpost.serve.select import Asked

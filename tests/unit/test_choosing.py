@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from fingerpost.errors import ErrorReason, FailedPrecondition
-from fingerpost.serve.decide import Situation, decide
+from fingerpost.serve.decide import decide
+from fingerpost.serve.situation import Situation
 from fingerpost.serve.inventory import Inventory, both, why_not
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.rules import NO_RULING, Ruling

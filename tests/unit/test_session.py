@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from fingerpost.serve.decide import Situation, decide
+from fingerpost.serve.decide import decide
+from fingerpost.serve.situation import Situation
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.session import Sessions, route_within
 from fingerpost.types import Calibration, Candidate, Judgement, Outcome, Reason, RouteQuery

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from fingerpost.build.report import Near
 from fingerpost.ports import Progress
 from fingerpost.serve.calibrate import judge, surest
-from fingerpost.serve.decide import Situation, decide, margin
+from fingerpost.serve.decide import decide, margin
+from fingerpost.serve.situation import Situation
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.rules import NO_RULING, Ruling, facts_of, scores_of
 from fingerpost.serve.score import score

@@ -82,6 +82,7 @@ def to_query(request: pb.RouteRequest, request_id: str, settings: Settings) -> R
         turns_count=max(1, len(request.conversation.turns)),
         demands=_demands(request),
         parts=frozenset(part.other for turn in request.conversation.turns for part in turn.parts if part.other),
+        repeatable=bool(request.request_id),
     )
 
 

@@ -1,58 +1,24 @@
 """Decide: which model, and why? One pure function of what was found, what the policy says, and what is going on."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import replace
 
-from fingerpost.errors import ErrorReason, FailedPrecondition
-from fingerpost.serve.inventory import both, why_not
+from fingerpost.serve.choose import Way, choose
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.rules import NO_RULING, Ruling
-from fingerpost.serve.select import MAX_UNFIT, Asked, Lineup, Ranked, rank
+from fingerpost.serve.situation import PLAIN, Situation
 from fingerpost.types import (
     Calibration,
     Candidate,
     Decider,
     Decision,
-    Demands,
     Judgement,
     Outcome,
     Reason,
-    RoutePolicy,
-    Skip,
-    SkipReason,
 )
 
 _AMBIGUOUS_RATIO = 0.5
 """Two routes count as about equally near when the second has at least this share of the first one's vote."""
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What a decision rests on beside the judgement and the plan."""
-
-    demands: Demands = field(default_factory=Demands)  # the request's own
-    asked: Asked = field(default_factory=Asked)
-    ruling: Ruling = NO_RULING
-    session_route: str | None = None  # kept instead of a fallback when the text is near it and not out of scope
-    escalation_spent: bool = False  # the strong tier has had its share of the traffic
-    degraded: Reason | None = None  # why there is no judgement where there should be one
-
-
-PLAIN = Situation()
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """Where a request goes, before a model is chosen; None of the best route where there are no scores."""
-
-    outcome: Outcome
-    route: RoutePolicy | None
-    reasons: tuple[Reason, ...]
-    threshold: float
-    best: Candidate | None = None  # whose confidence the reply tells
-    margin: float | None = None
-    calibration: Calibration = Calibration.NONE
 
 
 def decide(judgement: Judgement | None, plan: Plan, situation: Situation = PLAIN) -> Decision:
@@ -64,10 +30,10 @@ def decide(judgement: Judgement | None, plan: Plan, situation: Situation = PLAIN
         situation: The request's demands, what rules say of it, its session, and what the guards say.
 
     Raises:
-        FailedPrecondition: NO_MODEL_FITS, no model that is named for the request may and can answer it.
+        FailedPrecondition, Unavailable, Overloaded, Short: see `serve.choose`.
     """
     way = _ruled(_unruled(judgement, plan.decider, situation), judgement, plan, situation.ruling)
-    return _with_model(way, plan, situation)
+    return choose(way, plan, situation)
 
 
 def margin(candidates: Sequence[Candidate]) -> float | None:
@@ -79,17 +45,14 @@ def margin(candidates: Sequence[Candidate]) -> float | None:
     return best - (second or 0.0)
 
 
-# --- The route ----------------------------------------------------------------------------------------------------
-
-
-def _unruled(judgement: Judgement | None, decider: Decider, situation: Situation) -> _Way:
+def _unruled(judgement: Judgement | None, decider: Decider, situation: Situation) -> Way:
     """Where the request goes by similarity alone."""
     if judgement is None:
         cause = () if situation.degraded is None else (situation.degraded,)
-        return _Way(Outcome.FALLBACK, None, cause, decider.threshold)
+        return Way(Outcome.FALLBACK, None, cause, decider.threshold)
     if not judgement.candidates:
         reasons = _reasons_without_route(judgement)
-        return _Way(Outcome.FALLBACK, None, reasons, decider.threshold, calibration=judgement.calibration)
+        return Way(Outcome.FALLBACK, None, reasons, decider.threshold, calibration=judgement.calibration)
     best = judgement.candidates[0]
     threshold = _threshold(best, decider, situation.ruling)
     if _accepted(best, judgement, decider, threshold, situation.ruling):
@@ -98,7 +61,7 @@ def _unruled(judgement: Judgement | None, decider: Decider, situation: Situation
     kept = None if Reason.OUT_OF_SCOPE in reasons else _candidate_of(situation.session_route, judgement, decider)
     if kept is not None and situation.ruling.min_confidence is None:
         return _taken(kept, judgement, decider, _threshold(kept, decider, NO_RULING), (Reason.SESSION, *reasons))
-    return _Way(Outcome.FALLBACK, None, reasons, threshold, best, margin(judgement.candidates), judgement.calibration)
+    return Way(Outcome.FALLBACK, None, reasons, threshold, best, margin(judgement.candidates), judgement.calibration)
 
 
 def _threshold(candidate: Candidate, decider: Decider, ruling: Ruling) -> float:
@@ -120,13 +83,13 @@ def _accepted(best: Candidate, judgement: Judgement, decider: Decider, threshold
 
 def _taken(
     taken: Candidate, judgement: Judgement, decider: Decider, threshold: float, reasons: tuple[Reason, ...]
-) -> _Way:
+) -> Way:
     route, is_best = decider.routes[taken.route], taken is judgement.candidates[0]
     gap = margin(judgement.candidates) if is_best else 0.0
-    return _Way(Outcome.MATCHED, route, reasons, threshold, taken, gap, judgement.calibration)
+    return Way(Outcome.MATCHED, route, reasons, threshold, taken, gap, judgement.calibration)
 
 
-def _ruled(way: _Way, judgement: Judgement | None, plan: Plan, ruling: Ruling) -> _Way:
+def _ruled(way: Way, judgement: Judgement | None, plan: Plan, ruling: Ruling) -> Way:
     """Where the request goes when rules have their say."""
     if ruling.unjudged:
         way = replace(way, reasons=(*way.reasons, Reason.RULE_UNJUDGED))
@@ -189,127 +152,3 @@ def _out_of_scope(judgement: Judgement, decider: Decider) -> bool:
 
 def _ambiguous(candidates: Sequence[Candidate]) -> bool:
     return len(candidates) > 1 and candidates[1].score >= _AMBIGUOUS_RATIO * candidates[0].score
-
-
-# --- The model ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """Who may answer: everything that is named for a request, and what became of it."""
-
-    named: tuple[str, ...]  # in the order in which they would be tried
-    fitting: tuple[str, ...]  # of these
-    ranked: Ranked  # of the route's own
-    limited: frozenset[str]  # that the escalation limit keeps out
-    demands: Demands
-
-
-def _with_model(way: _Way, plan: Plan, situation: Situation) -> Decision:
-    """The decision with the first model that may and can answer, and those to try next."""
-    ruling = situation.ruling
-    choice = _choice(way, plan, situation)
-    tried = tuple(name for name in choice.fitting if name not in choice.limited) or choice.fitting
-    skipped = tuple(islice(_skips(choice, tried, plan), MAX_UNFIT))
-    if not tried:
-        raise _nothing_fits(skipped)
-    return Decision(
-        outcome=way.outcome,
-        model=tried[0],
-        upstream_model=plan.decider.models[tried[0]].upstream_model,
-        route=None if way.route is None else way.route.name,
-        confidence=None if way.best is None else way.best.confidence,
-        threshold=way.threshold,
-        margin=way.margin,
-        similarity=None if way.best is None else way.best.similarity,
-        calibration=way.calibration,
-        reasons=(*way.reasons, *_reasons_of_model(tried[0], way, choice, skipped, plan, ruling)),
-        fallback_models=tried[1:],
-        degraded=situation.degraded is not None,
-        rules=ruling.rules,
-        skipped=skipped,
-        propensity=choice.ranked.propensity if tried[0] in choice.ranked.models[:1] else 1.0,
-    )
-
-
-def _choice(way: _Way, plan: Plan, situation: Situation) -> _Choice:
-    ruling, inventory = situation.ruling, plan.inventory
-    demands = both(situation.demands, ruling.demands)
-    fits = inventory.fits(demands)
-    ranked = Ranked(()) if way.route is None else rank(_lineup(way.route, plan), fits, situation.asked)
-    named = tuple(_named(way, ranked, plan, ruling))
-    fitting = tuple(name for name in named if fits[inventory.number[name]] or _may_by_final(name, plan, situation))
-    return _Choice(named, fitting, ranked, _limited(way, plan, situation), demands)
-
-
-def _lineup(route: RoutePolicy, plan: Plan) -> Lineup:
-    return plan.lineups[plan.route_numbers[route.name]]
-
-
-def _named(way: _Way, ranked: Ranked, plan: Plan, ruling: Ruling) -> Iterable[str]:
-    """Each once: a rule's, the route's best and runners-up, its fallback, the policy's, those that rules require."""
-    policy = plan.decider.policy
-    ruled = () if ruling.model is None else (ruling.model,)
-    fallback = () if way.route is None else way.route.fallback
-    required = sorted(set().union(*ruling.demands.allowed))
-    chain = (policy.fallback_model, *policy.fallback_chain)
-    return dict.fromkeys((*ruled, *ranked.models, *fallback, *chain, *required))
-
-
-def _may_by_final(name: str, plan: Plan, situation: Situation) -> bool:
-    """Whether the model is a final rule's, which only what is final may keep from answering."""
-    ruling = situation.ruling
-    if not ruling.model_is_final or name != ruling.model:
-        return False
-    return why_not(plan.decider.models[name], both(situation.demands, ruling.final_demands)) is None
-
-
-def _limited(way: _Way, plan: Plan, situation: Situation) -> frozenset[str]:
-    """Models that a request which no route is sure of must leave alone now; rules and routes mean theirs, and go on."""
-    limit = plan.decider.policy.escalation
-    if limit is None or not situation.escalation_spent or way.outcome is not Outcome.FALLBACK:
-        return frozenset()
-    return frozenset(model.name for model in plan.inventory.models if model.tier == limit.tier)
-
-
-def _skips(choice: _Choice, tried: Sequence[str], plan: Plan) -> Iterator[Skip]:
-    """Models that were named for the request and will not answer it, the route's own first."""
-    models = plan.decider.models
-    for name in choice.ranked.unfit:
-        if name not in choice.named:
-            yield Skip(name, why_not(models[name], choice.demands) or SkipReason.QUALITY_FLOOR)
-    for name in choice.named:
-        if name not in tried:
-            yield Skip(name, why_not(models[name], choice.demands) or SkipReason.ESCALATION_LIMIT)
-
-
-def _reasons_of_model(
-    model: str, way: _Way, choice: _Choice, skipped: Sequence[Skip], plan: Plan, ruling: Ruling
-) -> Iterator[Reason]:
-    """What beside the way led to this model."""
-    if ruling.model is not None:
-        first: tuple[str, ...] = (ruling.model,)
-    elif way.route is not None:
-        first = way.route.models or (way.route.model,)
-    else:
-        first = (plan.decider.policy.fallback_model,)
-    if model != ruling.model and any(skip.model in first and skip.reason not in _MEANT for skip in skipped):
-        yield Reason.MODEL_PASSED_OVER
-    if not choice.limited.isdisjoint(choice.fitting):
-        yield Reason.ESCALATION_LIMIT
-    if choice.ranked.kept and model == choice.ranked.models[0]:
-        yield Reason.SESSION_MODEL
-
-
-_MEANT = {SkipReason.QUALITY_FLOOR, SkipReason.ESCALATION_LIMIT}
-"""Skips that are a selection's or a limit's own working, not something that stood in a model's way."""
-
-
-def _nothing_fits(skipped: Sequence[Skip]) -> FailedPrecondition:
-    told = ", ".join(f"{skip.model}: {skip.reason}" for skip in skipped)
-    return FailedPrecondition(
-        f"no model that is named for this request may and can answer it ({told}): relax what it requires, or name "
-        "another model in the policy's fallback_chain",
-        ErrorReason.NO_MODEL_FITS,
-        metadata={skip.model: str(skip.reason) for skip in skipped},
-    )

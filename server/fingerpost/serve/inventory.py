@@ -88,6 +88,10 @@ class Inventory:
         total = self.input_prices * fresh + self.cached_prices * cached_tokens + self.output_prices * output_tokens
         return total / 1e6
 
+    def cost_usd_micros(self, number: int, input_tokens: int, output_tokens: int) -> float:
+        """What a request costs with one model; NaN where a price is unknown."""
+        return float(self.input_prices[number] * input_tokens + self.output_prices[number] * output_tokens) / 1e6
+
     def needed_for(self, parts: Iterable[str]) -> frozenset[str]:
         """Capabilities that parts of a conversation need, as far as any model is said to have them."""
         return frozenset(_CAPABILITY_OF.get(part, part) for part in parts) & self.capable.keys()

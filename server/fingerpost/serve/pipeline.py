@@ -1,40 +1,53 @@
 """The request path, in order. The only file that knows every stage."""
 
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
-from fingerpost.guard.escalation import EscalationWindow
 from fingerpost.serve.cache import Lookup, ResultCache, key_of
-from fingerpost.serve.decide import Situation, decide, margin
+from fingerpost.serve.decide import decide, margin
+from fingerpost.serve.deciding import Case, Decided, Deciding, Scored, asked_of, demands_of
+from fingerpost.serve.decision_id import DecisionIds
 from fingerpost.serve.embed import EmbedQueue, Job
 from fingerpost.serve.flights import Flights
-from fingerpost.serve.inventory import both
+from fingerpost.serve.guards import Guards
 from fingerpost.serve.result import Result, result_of
 from fingerpost.serve.retrieve import Degraded
 from fingerpost.serve.rules import NO_RULING, Ruling, Sitting, facts_of, scores_of
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.search import unit_vector
-from fingerpost.serve.select import Asked
-from fingerpost.serve.session import Sessions, Taken, model_cached, route_within
+from fingerpost.serve.shadow import Shadows
 from fingerpost.serve.share import ShareEstimate, share_now
-from fingerpost.types import Decision, Demands, Found, Judgement, Reason, Retrieval, RouteQuery, Timing, Vector
+from fingerpost.serve.situation import Situation
+from fingerpost.types import Decision, Found, Judgement, Retrieval, RouteQuery, Timing, Vector
+
+_SHADOW_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A decision and what it rests on."""
 
-    decision_id: str
     query: RouteQuery
     snapshot: Snapshot
-    decision: Decision
-    situation: Situation
+    decided: Decided
     timing: Timing
-    scored: "Scored"
+    scored: Scored
     lookup: Lookup | None = None  # of the pure result in the cache; None: it was not looked up
+
+    @property
+    def decision_id(self) -> str:
+        return self.decided.id
+
+    @property
+    def decision(self) -> Decision:
+        return self.decided.decision
+
+    @property
+    def situation(self) -> Situation:
+        return self.decided.situation
 
     @property
     def retrieval(self) -> Retrieval | None:
@@ -56,17 +69,6 @@ class Answer:
         return self.scored.share
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What similarity says of a request; nothing where the encoder gave nothing, or was not asked."""
-
-    retrieval: Retrieval | None = None
-    found: Found | None = None
-    judgement: Judgement | None = None
-    share: ShareEstimate | None = None
-    degraded: Reason | None = None  # why there is nothing where there should be something
-
-
 class Pipeline:
     """Decides one request after the other on the event loop; the encoder runs elsewhere."""
 
@@ -75,17 +77,20 @@ class Pipeline:
         runtime: Runtime,
         queue: EmbedQueue,
         cache: ResultCache,
+        guards: Guards,
+        ids: DecisionIds,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Wire it up; `now` is the time that rules read."""
         self._runtime = runtime
         self._queue = queue
         self._cache = cache
+        self._guards = guards
+        self._deciding = Deciding(guards, ids)
         self._now = now
         self._flights = Flights()
-        self._sessions = Sessions()
+        self._shadows = Shadows(lambda: len(queue) > 0)
         self._shares: dict[str, ShareEstimate] = {}  # by catalog
-        self._escalations: dict[str, EscalationWindow] = {}  # by catalog
 
     def check(self, tenant: str, deadline: float) -> None:
         """Whether a batch of the tenant may come in now, whose items are `admitted` then.
@@ -102,7 +107,9 @@ class Pipeline:
             NotFound, FailedPrecondition, InvalidRequest, Overloaded, DeadlineExceeded, Unavailable, InternalError
         """
         started = time.monotonic()
-        snapshot = self._runtime.get(query.catalog)
+        guards = self._guards.of(self._runtime.get(query.catalog))
+        entered = guards.lab.enter(query, guards.snapshot)
+        snapshot = entered.snapshot
         sitting = _sitting(query, snapshot, self._now())
         ruling = sitting.before() if sitting else NO_RULING
         scored, lookup = Scored(), None
@@ -111,12 +118,17 @@ class Pipeline:
         ready = time.monotonic()
         if sitting:
             ruling = sitting.after(_scores(scored, snapshot, ruling))
-        situation = self._situation(query, snapshot, ruling, scored, ready)
-        decision = decide(scored.judgement, snapshot.plan, situation)
+        case = Case(query, snapshot, guards, entered.offers, ruling, scored)
+        decided = await self._deciding.decide(case, deadline)
         timing = _timing(None if lookup is Lookup.HIT else scored.retrieval, started, ready)
-        answer = Answer(_decision_id(), query, snapshot, decision, situation, timing, scored, lookup)
-        self._remember(answer, ready)
-        return answer
+        self._remember(case)
+        for shadow in entered.shadows:
+            self._shadows.start(decided.decision, shadow.tally, partial(self._shadow, query, shadow.snapshot))
+        return Answer(query, snapshot, decided, timing, scored, lookup)
+
+    def close(self) -> None:
+        """Let nothing go on beside requests."""
+        self._shadows.close()
 
     async def _scored(
         self, query: RouteQuery, snapshot: Snapshot, deadline: float, admitted: bool
@@ -152,40 +164,22 @@ class Pipeline:
         self._cache.put(key, result)
         return result, lookup
 
-    def _situation(
-        self, query: RouteQuery, snapshot: Snapshot, ruling: Ruling, scored: Scored, now: float
-    ) -> Situation:
-        """What the decision rests on beside the scores."""
-        taken = self._sessions.last(query)
-        spent = self._escalation(snapshot)
-        return Situation(
-            demands=_demands(query, snapshot),
-            asked=_asked(query, taken, now),
-            ruling=ruling,
-            session_route=route_within(taken, snapshot.decider.policy.sticky_session_seconds, now),
-            escalation_spent=spent is not None and spent.is_spent(now),
-            degraded=scored.degraded,
-        )
+    def _remember(self, case: Case) -> None:
+        """What later calls may rest on: how much of the traffic seems to be out of scope."""
+        share, judgement = case.scored.share, case.scored.judgement
+        if share is not None and judgement is not None and judgement.in_scope is not None:
+            self._shares[case.query.catalog] = share.after(judgement.in_scope)
 
-    def _escalation(self, snapshot: Snapshot) -> EscalationWindow | None:
-        """The catalog's window, a new one where its limit is another than before; None where there is no limit."""
-        limit, known = snapshot.decider.policy.escalation, self._escalations.get(snapshot.catalog)
-        if limit is None:
-            return None
-        if known is None or known.limit != limit:
-            known = self._escalations[snapshot.catalog] = EscalationWindow(limit)
-        return known
-
-    def _remember(self, answer: Answer, now: float) -> None:
-        """What later calls may rest on: the session's route and model, the traffic's share, the strong tier's."""
-        snapshot, judgement = answer.snapshot, answer.judgement
-        self._sessions.remember(answer.query, answer.decision, now)
-        if answer.share is not None and judgement is not None and judgement.in_scope is not None:
-            self._shares[answer.query.catalog] = answer.share.after(judgement.in_scope)
-        window = self._escalation(snapshot)
-        if window is not None:
-            strong = snapshot.decider.models[answer.decision.model].tier == window.limit.tier
-            window.count(strong=strong, now=now)
+    async def _shadow(self, query: RouteQuery, snapshot: Snapshot) -> Decision:
+        """What another revision decides, as if nobody had spent or failed anything."""
+        sitting = _sitting(query, snapshot, self._now())
+        ruling = sitting.before() if sitting else NO_RULING
+        deadline = time.monotonic() + _SHADOW_SECONDS
+        scored, _ = await self._scored(query, snapshot, deadline, admitted=False)
+        if sitting:
+            ruling = sitting.after(_scores(scored, snapshot, ruling))
+        situation = Situation(demands_of(query, snapshot), asked_of(query, None, time.monotonic()), ruling)
+        return decide(scored.judgement, snapshot.plan, situation)
 
 
 def _sitting(query: RouteQuery, snapshot: Snapshot, now: datetime) -> Sitting | None:
@@ -216,29 +210,11 @@ def _scores(scored: Scored, snapshot: Snapshot, ruling: Ruling) -> dict[str, obj
     return facts if ruling.route is None else {**facts, "route": ruling.route}
 
 
-def _demands(query: RouteQuery, snapshot: Snapshot) -> Demands:
-    """The caller's own, and what the parts of its conversation need."""
-    if not query.parts:
-        return query.demands
-    return both(query.demands, Demands(capabilities=snapshot.plan.inventory.needed_for(query.parts)))
-
-
-def _asked(query: RouteQuery, taken: Taken | None, now: float) -> Asked:
-    model, cached_tokens = model_cached(taken, now)
-    demands = query.demands
-    key = query.session_id or query.request_id
-    return Asked(key, demands.input_tokens, demands.output_tokens, model, cached_tokens)
-
-
 def _wanted(query: RouteQuery, snapshot: Snapshot) -> str | Vector:
     """The text to embed, or the caller's vector, checked against the snapshot's encoder."""
     if isinstance(query.wanted, str):
         return query.wanted
     return unit_vector(query.wanted, snapshot.encoder.digest, snapshot.encoder.dim)
-
-
-def _decision_id() -> str:
-    return secrets.token_hex(16)
 
 
 def _timing(retrieval: Retrieval | None, started: float, found: float) -> Timing:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from fingerpost.errors import ErrorReason, FailedPrecondition, FieldViolation, InvalidRequest, NotFound
@@ -36,6 +36,7 @@ class Snapshot:
     exemplars: tuple[Exemplar, ...]  # by id
     plan: Plan
     load_time: float  # seconds since the epoch
+    others: Mapping[str, "Snapshot"] = field(default_factory=dict)  # revisions of its experiments, by digest
 
     @property
     def decider(self) -> Decider:

@@ -253,28 +253,9 @@ def read_key(data: Path) -> bytes:
     """
     path = data / KEY_FILE
     try:
-        if not path.exists():
-            _make_key(path)
-        key = bytes.fromhex(path.read_text(encoding="ascii"))
+        return key_in(path)
     except (OSError, ValueError) as error:
         raise _unusable(path, error) from error
-    if len(key) != _KEY_BYTES:
-        raise _unusable(path, ValueError())
-    return key
-
-
-def _make_key(path: Path) -> None:
-    """Whole or not at all; of several servers that start at once the first one's stays."""
-    data = path.parent
-    data.mkdir(parents=True, exist_ok=True)
-    handle, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=data)  # for its user alone
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(secrets.token_bytes(_KEY_BYTES).hex())
-    try:
-        with contextlib.suppress(FileExistsError):
-            os.link(made, path)
-    finally:
-        os.unlink(made)
 
 
 def _unusable(path: Path, error: Exception) -> FailedPrecondition:

@@ -53,8 +53,19 @@ from fingerpost.types.policy import (
     SelectionMode,
     WhenSpent,
 )
-from fingerpost.types.reports import FAILED_CALLS, CallStatus, CostSource, Debit, Recorded, Report, ReportRow, Verdict
+from fingerpost.types.reports import (
+    FAILED_CALLS,
+    UNANSWERED_CALLS,
+    CallStatus,
+    CostSource,
+    Debit,
+    Recorded,
+    Report,
+    ReportRow,
+    Verdict,
+)
 from fingerpost.types.request import (
+    ArmTaken,
     Candidate,
     Decision,
     Embedded,
@@ -96,6 +107,8 @@ from fingerpost.types.revision import (
 from fingerpost.types.vectors import Vector, Vectors
 
 __all__ = [
+    "UNANSWERED_CALLS",
+    "ArmTaken",
     "FAILED_CALLS",
     "MEASURE_BOUNDS",
     "MOVES",

@@ -30,6 +30,12 @@ FAILED_CALLS = frozenset(
 """What speaks against the model; a request that was wrong, filtered or given up by the client says nothing of it."""
 
 
+UNANSWERED_CALLS = frozenset(
+    {CallStatus.RATE_LIMITED, CallStatus.UNREACHABLE, CallStatus.MISCONFIGURED, CallStatus.INVALID_REQUEST}
+)
+"""Calls that were refused or never arrived: they cost nothing unless somebody says so."""
+
+
 class Verdict(StrEnum):
     """How the model suited the request; meanings stand in `outcome_service.proto`."""
 
@@ -44,7 +50,8 @@ class CostSource(StrEnum):
 
     REPORTED = "reported"
     TOKENS = "tokens"  # from the reported tokens and the model's prices
-    RESERVED = "reserved"  # neither was told: what was reserved, or nothing where nothing was
+    NO_ANSWER = "no_answer"  # nothing: no model answered
+    RESERVED = "reserved"  # none of this was told: what was reserved, or nothing where nothing was; settles nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     ESCALATION_LIMIT = "ESCALATION_LIMIT"
     SESSION_MODEL = "SESSION_MODEL"
     RULE_UNJUDGED = "RULE_UNJUDGED"
+    EXPERIMENT = "EXPERIMENT"
 
 
 class SkipReason(StrEnum):
@@ -53,6 +54,8 @@ class SkipReason(StrEnum):
     OUTPUT_LIMIT = "OUTPUT_LIMIT"
     QUALITY_FLOOR = "QUALITY_FLOOR"
     ESCALATION_LIMIT = "ESCALATION_LIMIT"
+    BREAKER_OPEN = "BREAKER_OPEN"
+    BUDGET = "BUDGET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,20 @@ class Skip:
 
     model: str
     reason: SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class ArmTaken:
+    """The arm of an experiment that a request was decided by."""
+
+    experiment: str
+    arm: str
+    propensity: float  # (0, 1]: with which a unit gets this arm
+    unit: str  # 8 hexadecimal digits of a hash of the session, tenant or request that was drawn
+
+    @property
+    def name(self) -> str:
+        return f"{self.experiment}/{self.arm}"
 
 
 class Role(StrEnum):
@@ -105,6 +122,7 @@ class RouteQuery:
     turns_count: int = 1  # of the conversation
     demands: Demands = field(default_factory=Demands)  # the caller's own, its tokens estimated where it gives none
     parts: frozenset[str] = frozenset()  # kinds of all parts of the conversation that are no text
+    repeatable: bool = False  # the caller gave the request's id: the same again is the same request
 
     @property
     def wants_scores(self) -> bool:
@@ -223,7 +241,9 @@ class Decision:
     degraded: bool = False
     rules: tuple[str, ...] = ()  # names of those that hold, in the order in which they were judged
     skipped: tuple[Skip, ...] = ()  # models that would have come before, or next, and why not
-    propensity: float = 1.0  # probability, (0, 1], with which a request of this kind gets this model
+    propensity: float = 1.0  # probability, (0, 1], with which a request of this kind gets this model, given its arm
+    arm: ArmTaken | None = None
+    expected_usd_micros: int | None = None  # what the answer may cost, rounded up; None: a price is unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,122 @@
+"""Budget: may this much be spent? What one process may spend of an account, slice by slice. Pure: no clock, no store.
+
+A process takes money out of an account of the ledger a slice at a time and spends it here, so that no request waits for a
+store. What is reserved for a decision is spent at once; the report of what it cost settles the account in the ledger, with
+whichever process it comes to. So nothing here need remember a decision.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fingerpost.types import AccountKey, Budget, Slice
+
+SHARE_OF_REST = 16
+"""A slice is at most this part of what is left of the account, so that slices shrink towards its limit."""
+
+
+@dataclass(slots=True, eq=False)
+class Purse:
+    """One account of a budget as this process spends it."""
+
+    budget: Budget
+    key: AccountKey
+    end_s: int  # of its window, seconds since the epoch
+    limit_usd_micros: int  # in force
+    account: int | None = None  # the ledger's number; None: it was never asked
+    slices: dict[str, int] = field(default_factory=dict)  # unspent of each, by id
+    left: int = 0  # of all slices
+    debt: int = 0  # spent of a soft budget without a slice, to be taken out of its account yet
+    used: int = 0  # by all processes, when the ledger was asked last
+    used_since: int = 0  # here, from then on
+    may_grow: bool = True  # whether the ledger may have more for a hard one: asked when it is short
+    away: bool = False  # the ledger could not be asked
+    touched: bool = False  # something was spent since the ledger was told
+
+    @property
+    def hard(self) -> bool:
+        return self.budget.hard
+
+    @property
+    def spent(self) -> bool:
+        """Whether the account has reached its limit, as far as this process knows."""
+        return self.used + self.used_since >= self.limit_usd_micros
+
+    @property
+    def rest(self) -> int:
+        """What is left of the account for all processes, as far as this one knows; at least 0."""
+        return max(0, self.limit_usd_micros - self.used - self.used_since)
+
+    def allows(self, usd_micros: int) -> bool:
+        """Whether as much may be reserved now; of a soft budget always, but on an account that is known if possible."""
+        if self.hard:
+            return usd_micros <= self.left
+        return self.account is not None or self.away
+
+    def take(self, usd_micros: int) -> None:
+        """Spend what `allows` allowed.
+
+        Raises:
+            ValueError: it is a hard budget and that much is not left.
+        """
+        if not self.allows(usd_micros):
+            raise ValueError(f"{usd_micros} micro-dollars are more than the {self.left} that are left")
+        self.used_since += usd_micros
+        self.touched = True
+        open_ = usd_micros
+        for id_, left in self.slices.items():
+            part = min(left, open_)
+            self.slices[id_] = left - part
+            open_ -= part
+            if not open_:
+                break
+        self.left -= usd_micros - open_
+        self.debt += open_
+
+    def add(self, slice_: Slice) -> None:
+        """Put a slice in, less what was spent before without one; of a hard account an empty one says that it is spent."""
+        self.account = slice_.account
+        self.away = False
+        if not slice_.usd_micros:
+            self.may_grow = False
+            return
+        paid = min(self.debt, slice_.usd_micros)
+        self.debt -= paid
+        self.slices[slice_.id] = slice_.usd_micros - paid
+        self.left += slice_.usd_micros - paid
+        self.touched = True
+
+    def emptied(self) -> dict[str, int]:
+        """All slices, taken out, to be given back: what is unspent of each."""
+        taken, self.slices, self.left = self.slices, {}, 0
+        return taken
+
+    def wish(self, needed: int) -> int:
+        """How much to ask the ledger for, so that `needed` can be spent, micro-dollars."""
+        return max(needed, self.rest // SHARE_OF_REST, 1) + self.debt
+
+    @property
+    def low(self) -> bool:
+        """Whether to ask for more before it is short."""
+        return self.debt > 0 or (self.may_grow and self.left < self.rest // (2 * SHARE_OF_REST))
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Purses that a request may be paid from: each that is for it pays the whole."""
+
+    now_s: float = 0.0  # seconds since the epoch
+    common: tuple[Purse, ...] = ()  # of the catalog and the tenant
+    by_route: Mapping[str, tuple[Purse, ...]] = field(default_factory=dict)
+    by_model: Mapping[str, tuple[Purse, ...]] = field(default_factory=dict)
+
+    def of(self, route: str | None, model: str) -> tuple[Purse, ...]:
+        """Those of a request that goes that way."""
+        own = self.by_route.get(route, ()) if route is not None else ()
+        return (*self.common, *own, *self.by_model.get(model, ()))
+
+    @property
+    def are_none(self) -> bool:
+        return not (self.common or self.by_route or self.by_model)
+
+
+NO_ACCOUNTS = Accounts()

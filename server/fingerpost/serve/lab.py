@@ -1,0 +1,219 @@
+"""Lab: which arms of a catalog's experiments is a request in, and which arms are stopped? Of the event loop."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fingerpost.guard.assignment import arm_of, in_sample
+from fingerpost.guard.guardrail import Watched, breach
+from fingerpost.serve.decision_id import name_hash
+from fingerpost.serve.runtime import Snapshot
+from fingerpost.serve.shadow import ShadowTally
+from fingerpost.serve.situation import Offer
+from fingerpost.types import (
+    Arm,
+    ArmState,
+    ArmTaken,
+    Decision,
+    Experiment,
+    ExperimentState,
+    ExperimentUnit,
+    Outcome,
+    ReportRow,
+    RouteQuery,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SetByHand:
+    """What somebody, or a guardrail, set of an experiment."""
+
+    running: bool = True
+    weights: Mapping[str, float] = field(default_factory=dict)  # per cent, by arm; empty: the policy's
+    stopped: Mapping[str, str] = field(default_factory=dict)  # why, by arm
+
+
+AS_THE_POLICY_SAYS = SetByHand()
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A request with the experiments that it is in."""
+
+    snapshot: Snapshot  # that decides
+    offers: Mapping[str | None, Offer] = field(default_factory=dict)  # see `situation.Situation`
+    shadows: tuple["Shadowed", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shadowed:
+    """A revision that decides a request too, and never serves."""
+
+    snapshot: Snapshot
+    tally: ShadowTally
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """An arm that a guardrail has stopped just now."""
+
+    experiment: str
+    arm: str
+    why: str
+
+
+class Lab:
+    """The experiments of one catalog, as they run in this process."""
+
+    def __init__(self, catalog: str) -> None:
+        """None yet."""
+        self._catalog = catalog
+        self._running: dict[str, _Running] = {}
+        self._by_hand: Mapping[str, SetByHand] = {}
+
+    def adopt(self, experiments: Iterable[Experiment]) -> None:
+        """Those of a new revision; one that is as before goes on with its counts."""
+        before, self._running = self._running, {}
+        for experiment in experiments:
+            known = before.get(experiment.name)
+            kept = known is not None and known.experiment == experiment
+            self._running[experiment.name] = known if kept and known else _Running(experiment)
+
+    def set_by_hand(self, by_hand: Mapping[str, SetByHand]) -> None:
+        """Take over what is set, by experiment, in the place of what was set before."""
+        for name, running in self._running.items():
+            if by_hand.get(name, AS_THE_POLICY_SAYS).stopped != self._by_hand_of(name).stopped:
+                running.stopped.clear()  # what a guardrail stopped here is in the ledger by now, or was reset there
+        self._by_hand = by_hand
+
+    def enter(self, query: RouteQuery, served: Snapshot) -> Entered:
+        """The arms that a request is in, by what is drawn for it."""
+        if not self._running:
+            return Entered(served)
+        decides, offers, shadows = served, dict[str | None, Offer](), list[Shadowed]()
+        for running in self._running.values():
+            experiment, by_hand = running.experiment, self._by_hand_of(running.experiment.name)
+            if not by_hand.running:
+                continue
+            if experiment.shadow is not None:
+                shadow = served.others.get(experiment.shadow)
+                if shadow is not None and in_sample(experiment.name, query.request_id, experiment.share):
+                    shadows.append(Shadowed(shadow, running.shadow))
+                continue
+            stopped = self._stopped(running, served)
+            drawn = arm_of(experiment, _unit(query, experiment.unit), by_hand.weights or None, stopped.keys())
+            if drawn is None:
+                continue
+            arm = drawn.arm
+            taken = ArmTaken(experiment.name, arm.name, drawn.propensity, drawn.unit)
+            offers[experiment.route] = Offer(taken, arm.model, arm.revision)
+            if arm.revision is not None:
+                decides = served.others[arm.revision]
+        return Entered(decides, offers, tuple(shadows))
+
+    def decided(self, decision: Decision) -> Breach | None:
+        """Count a decision of an arm; the breach, if that was one too many."""
+        if decision.arm is None:
+            return None
+        running = self._running.get(decision.arm.experiment)
+        if running is None:
+            return None
+        running.watched(decision.arm.arm).decided(fell_back=decision.outcome is Outcome.FALLBACK)
+        return self._breach(running, decision.arm.arm)
+
+    def arm_named(self, hashed: str) -> str:
+        """EXPERIMENT/ARM of a decision's id; empty when it is of none that runs."""
+        return next(
+            (
+                f"{name}/{arm.name}"
+                for name, running in self._running.items()
+                for arm in running.experiment.arms
+                if name_hash(f"{name}/{arm.name}") == hashed
+            ),
+            "",
+        )
+
+    def reported(self, row: ReportRow) -> Breach | None:
+        """Count a report of an arm; the breach, if that was one too many."""
+        experiment, _, arm = row.arm.partition("/")
+        running = self._running.get(experiment)
+        if running is None:
+            return None
+        running.watched(arm).reported(row.report.status, row.cost_usd_micros)
+        return self._breach(running, arm)
+
+    def states(self, served: Snapshot) -> Sequence[ExperimentState]:
+        """How they run here, by name."""
+        return [self._state(running, served) for _, running in sorted(self._running.items())]
+
+    def _breach(self, running: "_Running", arm: str) -> Breach | None:
+        experiment = running.experiment
+        if arm in running.stopped or arm == experiment.arms[0].name:
+            return None
+        for guardrail in experiment.guardrails:
+            why = breach(guardrail, running.watched(arm))
+            if why is not None:
+                running.stopped[arm] = why
+                return Breach(experiment.name, arm, why)
+        return None
+
+    def _stopped(self, running: "_Running", served: Snapshot) -> Mapping[str, str]:
+        by_hand = self._by_hand_of(running.experiment.name).stopped
+        missing = {
+            arm.name: "its revision cannot be served here"
+            for arm in running.experiment.arms
+            if arm.revision is not None and arm.revision not in served.others
+        }
+        return {**missing, **running.stopped, **by_hand}
+
+    def _by_hand_of(self, experiment: str) -> SetByHand:
+        return self._by_hand.get(experiment, AS_THE_POLICY_SAYS)
+
+    def _state(self, running: "_Running", served: Snapshot) -> ExperimentState:
+        experiment, by_hand = running.experiment, self._by_hand_of(running.experiment.name)
+        stopped = self._stopped(running, served)
+        arms = tuple(
+            _arm_state(arm, by_hand.weights.get(arm.name, arm.weight), stopped.get(arm.name, ""), running)
+            for arm in experiment.arms
+        )
+        shadow = None
+        if experiment.shadow is not None:
+            missing = "" if experiment.shadow in served.others else "its revision cannot be served here"
+            shadow = running.shadow.state(missing)
+        return ExperimentState(self._catalog, experiment, "" if by_hand.running else "stopped by hand", arms, shadow)
+
+
+class _Running:
+    """An experiment and what is counted of it."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.stopped: dict[str, str] = {}  # why, by arm: by guardrails of this process
+        self.shadow = ShadowTally()
+        self._watched: dict[str, Watched] = {}
+
+    def watched(self, arm: str) -> Watched:
+        return self._watched.setdefault(arm, Watched())
+
+
+def _unit(query: RouteQuery, unit: ExperimentUnit) -> str:
+    """What is drawn for; empty: the request does not say, and is in no arm."""
+    keys = {
+        ExperimentUnit.TENANT: query.tenant,
+        ExperimentUnit.SESSION: query.session_id and f"{query.tenant}\0{query.session_id}",
+        ExperimentUnit.REQUEST: query.request_id,
+    }
+    return keys[unit]
+
+
+def _arm_state(arm: Arm, weight: float, stopped: str, running: _Running) -> ArmState:
+    watched = running.watched(arm.name)
+    return ArmState(
+        arm,
+        weight,
+        stopped,
+        watched.decisions,
+        watched.fallback_share,
+        watched.reports,
+        watched.error_share,
+        watched.cost_usd,
+    )
