@@ -42,6 +42,21 @@ class DataFolder:
         return self.root / "ledger.elsewhere"
 
     @property
+    def overrides(self) -> Path:
+        """What is set by hand, as the ledger says it."""
+        return self.root / "overrides.json"
+
+    @property
+    def decision_key(self) -> Path:
+        """The secret that ids of decisions are signed with."""
+        return self.root / "decisions.key"
+
+    @property
+    def outbox(self) -> Path:
+        """Reports that wait for the ledger."""
+        return self.root / "outbox"
+
+    @property
     def vectors(self) -> Path:
         return self.root / "vectors.sqlite"
 

@@ -10,6 +10,7 @@ from fingerpost.backends.file_store import FileActivationStore
 from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.ledger import SqlLedger
 from fingerpost.backends.ledger.opening import open_database, open_news
+from fingerpost.backends.overrides_file import OverridesFile
 from fingerpost.backends.shared.artefacts import DIGEST
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.durable import put_unlocked, storing
@@ -44,7 +45,9 @@ class LedgerSource:
         with self._opening:
             if self._database is None:
                 self._database = open_database(self._data.ledger, self._data.store)
-        told = SqlLedger(self._database, lambda: time.time_ns() // 1000, sealed).pointers()
+        ledger = SqlLedger(self._database, lambda: time.time_ns() // 1000, sealed)
+        told = ledger.pointers()
+        OverridesFile(self._data.overrides).follow(ledger.overrides)
         for activation in told:
             if CATALOG_NAME.match(activation.catalog) and DIGEST.match(activation.revision):
                 self._follow(activation)

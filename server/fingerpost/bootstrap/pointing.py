@@ -17,6 +17,7 @@ from fingerpost.backends.file_store import FileActivationStore
 from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.ledger import SqlLedger
 from fingerpost.backends.ledger.opening import open_database
+from fingerpost.backends.overrides_file import OverridesFile
 from fingerpost.bootstrap.ballast import stow, with_ballast
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.sharing import named, offer_if_possible, shared, stored, whole
@@ -79,7 +80,17 @@ class Pointers:
 
 @contextmanager
 def open_pointers(data: DataFolder) -> Iterator[Pointers]:
-    """The pointers of a data folder; those of a folder that had no ledger are taken over.
+    """The pointers of a data folder; see `open_ledger`."""
+    database, ledger = open_ledger(data)
+    try:
+        stow(data.root)
+        yield Pointers(ledger, FileActivationStore(data.catalogs), local_user())
+    finally:
+        database.close()
+
+
+def open_ledger(data: DataFolder) -> tuple[Database, SqlLedger]:
+    """The ledger of a data folder, which its files agree with; pointers of a folder that had none are taken over.
 
     Raises:
         DataLoss: STORE_CORRUPT; or STORE_BEHIND, servers have been told more than the ledger knows.
@@ -93,18 +104,14 @@ def open_pointers(data: DataFolder) -> Iterator[Pointers]:
             database = open_database(data.ledger, data.store)
             try:
                 ledger = SqlLedger(database, lambda: time.time_ns() // 1000, sealed)
-                files = FileActivationStore(data.catalogs)
-                _agree(ledger, files, database)
+                _agree(ledger, FileActivationStore(data.catalogs), database)
+                OverridesFile(data.overrides).follow(ledger.overrides)
                 if data.store:
                     data.elsewhere.touch()
             except BaseException:
                 database.close()
                 raise
-    stow(data.root)
-    try:
-        yield Pointers(ledger, files, local_user())
-    finally:
-        database.close()
+    return database, ledger
 
 
 def local_user() -> str:

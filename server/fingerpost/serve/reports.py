@@ -80,7 +80,7 @@ class Recorder:
         runtime: Runtime,
         guards: Guards,
         ids: DecisionIds,
-        store: Callable[[], ReportStore],
+        store: ReportStore,
         outbox: Outbox | None,
         window_seconds: int,
         on_breach: OnBreach = lambda catalog, breach: None,
@@ -92,7 +92,7 @@ class Recorder:
             runtime: What is served.
             guards: Hear of calls that failed.
             ids: Reads the ids of decisions.
-            store: Opens it at the first report, off the loop.
+            store: Of the ledger.
             outbox: Where the store is elsewhere; None: without the store nothing is acknowledged.
             window_seconds: How long after a decision a report of it is taken.
             on_breach: Told of arms that a guardrail stopped.
@@ -154,7 +154,7 @@ class Recorder:
         if outbox is None or not outbox.rows:
             return
         try:
-            while await self._aside.run(lambda: _moved(outbox, self._store()), _WRITE_SECONDS):
+            while await self._aside.run(lambda: _moved(outbox, self._store), _WRITE_SECONDS):
                 pass
         except (FingerpostError, TimeoutError):
             return  # noted when it went away; what is left stays where it is
@@ -184,7 +184,7 @@ class Recorder:
 
     async def _kept(self, rows: Sequence[ReportRow]) -> Sequence[Recorded]:
         try:
-            return await self._aside.run(lambda: self._store().record(rows), _WRITE_SECONDS)
+            return await self._aside.run(lambda: self._store.record(rows), _WRITE_SECONDS)
         except (Unavailable, TimeoutError) as error:
             if self._outbox is None:
                 raise _not_kept(error) from error

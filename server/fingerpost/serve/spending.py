@@ -43,11 +43,11 @@ Limits = Mapping[tuple[str, str], int]
 class Spending:
     """All purses of one process; of the event loop."""
 
-    def __init__(self, treasury: Callable[[], Treasury], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, treasury: Treasury, clock: Callable[[], float] = time.time) -> None:
         """Nothing is asked yet.
 
         Args:
-            treasury: Opens it at the first need, off the loop.
+            treasury: Of the ledger.
             clock: Seconds since the epoch, which may go back.
         """
         self._treasury = treasury
@@ -158,7 +158,7 @@ class Spending:
         if not left:
             return
         try:
-            await self._aside.run(lambda: self._treasury().give_back(self._owner, left), _ASK_SECONDS)
+            await self._aside.run(lambda: self._treasury.give_back(self._owner, left), _ASK_SECONDS)
         except (FingerpostError, TimeoutError) as error:
             _log.warning("slices_not_given_back", error=str(error), effect="they count as spent")
 
@@ -227,7 +227,7 @@ class Spending:
             uuid.uuid4().hex, purse.key, purse.end_s, purse.limit_usd_micros, purse.hard, wish, least + purse.debt
         )
         try:
-            [given] = await self._aside.run(lambda: self._treasury().lease(self._owner, [want]), _ASK_SECONDS)
+            [given] = await self._aside.run(lambda: self._treasury.lease(self._owner, [want]), _ASK_SECONDS)
         except (FingerpostError, TimeoutError) as error:
             self._note_away(error)
             self._close_for_now(purse)
@@ -245,12 +245,11 @@ class Spending:
         self._away_until = time.monotonic() + _AWAY_SECONDS
 
     def _told(self, left: Mapping[str, int], back: Mapping[str, int]) -> Sequence[Standing]:
-        treasury = self._treasury()
         if left:
-            treasury.tell(self._owner, left)
+            self._treasury.tell(self._owner, left)
         if back:
-            treasury.give_back(self._owner, back)
-        return treasury.standings(since_s=int(self.now_s()))
+            self._treasury.give_back(self._owner, back)
+        return self._treasury.standings(since_s=int(self.now_s()))
 
     def _learn(self, standings: Iterable[Standing], before: Mapping[Purse, int]) -> None:
         known = {standing.key: standing for standing in standings}

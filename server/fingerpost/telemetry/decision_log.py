@@ -6,8 +6,6 @@ One thread writes. What it cannot keep up with, or cannot write, is dropped and 
 import contextlib
 import json
 import os
-import secrets
-import tempfile
 import threading
 import time
 from collections import deque
@@ -21,6 +19,7 @@ import grpc
 import structlog
 
 from fingerpost.errors import ErrorReason, FailedPrecondition
+from fingerpost.key_file import key_in
 from fingerpost.rpc.call import Call, ReadHeaders
 from fingerpost.serve.pipeline import Answer
 from fingerpost.serve.record import is_sampled, row_of, with_text
@@ -30,7 +29,6 @@ _log = structlog.get_logger(__name__)
 PREFIX, SUFFIX = "decisions-", ".jsonl"
 KEY_FILE = "decision-log.key"
 
-_KEY_BYTES = 32
 _WAITING = 10_000  # rows
 _WAITING_CHARACTERS = 32_000_000
 _FILE_SECONDS = 3_600.0
