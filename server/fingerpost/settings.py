@@ -143,6 +143,14 @@ class Settings(BaseSettings):
         pattern="^(strict|serve)$",
         description="What health says when that is overdue: serve (SERVING all the same) or strict (NOT_SERVING).",
     )
+    report_window_s: int = Field(
+        3_600,
+        ge=60,
+        le=2_592_000,
+        description="How long after a decision its outcome may be reported; what budgets reserved for it counts as its "
+        "cost from then on, seconds.",
+    )
+    report_days: int = Field(90, ge=1, le=3_650, description="After so many days a reported outcome is removed.")
     drain_wait_ms: int = Field(
         500, ge=0, le=120_000, description="After SIGTERM: time for balancers to look away, milliseconds."
     )

@@ -43,6 +43,10 @@ class Accounting:
     keeping: Keeping
     alerts: Alerts
 
+    def start(self) -> None:
+        """On the event loop."""
+        self.live.start()
+
     async def close(self) -> None:
         """Write what is in line, give back what is unspent, and close the ledger."""
         await self.recorder.close()

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import structlog
 
+from fingerpost.control_ports import ControlDesk
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.ports import CatalogDesk
 from fingerpost.rpc.admin import Admin, door_of
+from fingerpost.rpc.admin_service import AdminService
 from fingerpost.rpc.authentication import Gate, Proofs
 from fingerpost.rpc.call import Observer
 from fingerpost.rpc.catalog_service import CatalogService
@@ -25,6 +27,7 @@ _log = structlog.get_logger(__name__)
 def guarded(
     settings: Settings,
     open_desk: Callable[[], CatalogDesk],
+    open_controls: Callable[[], ControlDesk],
     count: Callable[[str], None],
     observers: Sequence[Observer],
 ) -> tuple[Gate | None, Admin | None]:
@@ -32,7 +35,8 @@ def guarded(
 
     Args:
         settings: All of them.
-        open_desk: What the admin listener looks after.
+        open_desk: What the admin listener looks after: catalogs.
+        open_controls: Likewise: budgets, breakers and experiments.
         count: Told the cause why a caller was refused.
         observers: Hear of calls by the admin listener.
 
@@ -60,8 +64,8 @@ def guarded(
         if principal is not None:
             denials.note(method, principal)
 
-    service = CatalogService(open_desk, settings.data)
-    return gate, Admin(settings, Gate(proofs, on_refused), door, (service.add_to,), observers)
+    catalogs, controls = CatalogService(open_desk, settings.data), AdminService(open_controls, settings.data)
+    return gate, Admin(settings, Gate(proofs, on_refused), door, (catalogs.add_to, controls.add_to), observers)
 
 
 def _check(settings: Settings) -> None:

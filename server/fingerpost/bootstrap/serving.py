@@ -5,7 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -13,20 +13,25 @@ import structlog
 
 from fingerpost.backends.engine.process import EngineProcess
 from fingerpost.backends.file_store import FileActivationStore, FileRevisionStore
+from fingerpost.bootstrap.accounting import accounting_of
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.guarding import guarded
 from fingerpost.bootstrap.planning import plan_of
 from fingerpost.bootstrap.sharing import Sharing
+from fingerpost.control_ports import ControlDesk
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError, NotFound
 from fingerpost.guard.admission import Admission
 from fingerpost.ports import CatalogDesk, Engine, PointerReader
 from fingerpost.rpc.health import Health
+from fingerpost.rpc.outcome_service import OUTCOME_SERVICE, OutcomeService
 from fingerpost.rpc.server import ROUTER_SERVICE, Server
 from fingerpost.rpc.services import RouterService
 from fingerpost.serve.aside import Aside
 from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.follow import Follower, Patience
+from fingerpost.serve.lab import revisions_of
+from fingerpost.serve.live import Live
 from fingerpost.serve.pipeline import Pipeline
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.reload import OnChange, Reloader
@@ -50,7 +55,7 @@ def build_server(settings: Settings) -> Server:
     carried: Counter[tuple[str, str]] = Counter()
     opener = SnapshotOpener(data, engine, bool(settings.access), Sharing(data, carried) if data.shared else None)
     follower = _follower(settings, data) if data.store else None
-    return assemble(settings, FileActivationStore(data.catalogs), engine, opener.open, follower, carried)
+    return assemble(settings, data, FileActivationStore(data.catalogs), engine, opener.open, follower, carried)
 
 
 def _follower(settings: Settings, data: DataFolder) -> Follower:
@@ -64,14 +69,21 @@ def _follower(settings: Settings, data: DataFolder) -> Follower:
     return Follower(LedgerSource(data), patience)
 
 
-def _desk(settings: Settings) -> CatalogDesk:
+def _desk(data: DataFolder) -> CatalogDesk:
     from fingerpost.bootstrap.desk import FolderDesk  # likewise, and most servers are never asked
 
-    return FolderDesk(DataFolder(settings.data, settings.store, settings.shared))
+    return FolderDesk(data)
+
+
+def _controls(data: DataFolder, live: Live) -> ControlDesk:
+    from fingerpost.bootstrap.controls import FolderControls
+
+    return FolderControls(data, live)
 
 
 def assemble(
     settings: Settings,
+    data: DataFolder,
     activations: PointerReader,
     engine: Engine,
     open_snapshot: OpenSnapshot,
@@ -82,6 +94,7 @@ def assemble(
 
     Args:
         settings: All of them.
+        data: Its folder.
         activations: The pointers to follow.
         engine: Embedding threads.
         open_snapshot: Reads and checks a revision.
@@ -92,21 +105,41 @@ def assemble(
     runtime = Runtime(cache.activate)
     queue = EmbedQueue(engine.lanes, settings.queue_standing_ms / 1000, settings.queue_burst_ms / 1000)
     admission = Admission(settings.in_flight_calls)
-    service = RouterService(Pipeline(runtime, queue, cache), runtime, admission, settings, follower)
     watch = Watch(
         settings,
-        lambda: read_state(runtime, engine, queue, cache, admission, follower, carried),
+        lambda: read_state(runtime, engine, queue, cache, admission, follower, carried, accounting),
         lambda: engine.pid,
     )
-
-    gate, admin = guarded(settings, partial(_desk, settings), watch.metrics.refused, watch.observers)
+    accounting = accounting_of(settings, data, runtime, watch.metrics, watch.metrics.reported)
+    pipeline = Pipeline(runtime, queue, cache, accounting.guards, accounting.ids)
+    service = RouterService(pipeline, runtime, admission, settings, follower)
+    outcomes = OutcomeService(accounting.recorder, settings)
+    gate, admin = guarded(
+        settings,
+        partial(_desk, data),
+        partial(_controls, data, accounting.live),
+        watch.metrics.refused,
+        watch.observers,
+    )
 
     def make_reloader(on_change: OnChange) -> Reloader:
         return Reloader(activations, open_snapshot, runtime, on_change)
 
-    health = Health((ROUTER_SERVICE,))
     return Server(
-        settings, runtime, engine, queue, admission, health, service, make_reloader, watch, gate, admin, follower
+        settings,
+        runtime,
+        engine,
+        queue,
+        admission,
+        Health((ROUTER_SERVICE, OUTCOME_SERVICE)),
+        service,
+        make_reloader,
+        watch,
+        gate,
+        admin,
+        follower,
+        (outcomes.add_to,),
+        accounting,
     )
 
 
@@ -153,10 +186,26 @@ class SnapshotOpener:
             raise type(failed)(f"{error.message}; {failed.message}", failed.reason) from failed
 
     async def _open(self, activation: Activation) -> Snapshot:
+        snapshot = await self._open_alone(activation)
+        named = revisions_of(snapshot.decider.policy.experiments)
+        others = {digest: one for digest in named if (one := await self._tried(activation, digest)) is not None}
+        return replace(snapshot, others=others)
+
+    async def _open_alone(self, activation: Activation) -> Snapshot:
         loaded, (revision, plan) = await asyncio.gather(
             self.engine.load(activation.revision), asyncio.to_thread(self._read, activation.revision)
         )
         return Snapshot(activation, loaded, revision.exemplars, plan, time.time())
+
+    async def _tried(self, activation: Activation, digest: str) -> Snapshot | None:
+        """Another revision that an experiment names; one that cannot be served leaves its arm without requests."""
+        try:
+            return await self._open_alone(replace(activation, revision=digest))
+        except (NotFound, DataLoss, FailedPrecondition) as error:
+            if self.sharing is not None and await self._mended(self.sharing, digest, error):
+                return await self._open_alone(replace(activation, revision=digest))
+            _log.error("arm_not_served", catalog=activation.catalog, revision=digest, error=error.message)
+            return None
 
     def _read(self, digest: str) -> tuple[Revision, Plan]:
         revision = decode(digest, FileRevisionStore(self.data.revisions).read(digest))

@@ -57,6 +57,13 @@ def to_response(answer: Answer) -> pb.RouteResponse:
         rules=decision.rules,
         skipped_models=[pb.SkippedModel(model=one.model, reason=_SKIPS[one.reason]) for one in decision.skipped],
     )
+    if decision.arm is not None:
+        arm = decision.arm
+        response.experiment.CopyFrom(
+            pb.ExperimentArm(name=arm.experiment, arm=arm.arm, propensity=arm.propensity)
+        )
+    if answer.decided.reserved_usd_micros is not None:
+        response.reserved_usd_micros = answer.decided.reserved_usd_micros
     _add_details(response, answer)
     return response
 

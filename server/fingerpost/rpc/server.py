@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import grpc
 import structlog
@@ -13,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.guard.admission import Admission
 from fingerpost.ports import Engine
-from fingerpost.rpc.admin import Admin
+from fingerpost.rpc.admin import AddService, Admin
 from fingerpost.rpc.authentication import Gate
 from fingerpost.rpc.connections import connection_options
 from fingerpost.rpc.health import Health
@@ -57,6 +58,22 @@ class Server:
     gate: Gate | None = None  # None: whoever reaches the listener may call
     admin: Admin | None = None
     follower: Follower | None = None  # of a ledger that other machines write too
+    services: Sequence[AddService] = ()  # beside the router's, on the public listener
+    beside: "Beside | None" = None
+
+
+class Beside(Protocol):
+    """What a server does beside answering."""
+
+    @property
+    def background(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        """Each runs as long as the server, or until it is done."""
+
+    def start(self) -> None:
+        """On the event loop, before the first call is answered."""
+
+    async def close(self) -> None:
+        """When nothing of the background runs any more."""
 
 
 async def run(server: Server, on_ready: Callable[[str], None]) -> bool:
@@ -100,6 +117,8 @@ async def start(server: Server) -> "Running":
     first = asyncio.create_task(reloader.poll())
     # A shared place that does not answer must not keep what is here from being served.
     await asyncio.wait({first}, timeout=_FIRST_FETCH_SECONDS if server.settings.shared else None)
+    if server.beside is not None:
+        server.beside.start()
     try:
         if first.done():
             await first
@@ -113,8 +132,19 @@ async def start(server: Server) -> "Running":
     tasks = [first, asyncio.create_task(_reload(first, reloader, server.settings.reload_poll_ms / 1000))]
     if server.follower is not None:
         tasks += [asyncio.create_task(server.follower.run()), asyncio.create_task(_watch_age(server, server.follower))]
+    if server.beside is not None:
+        tasks += [asyncio.create_task(_logged(run)) for run in server.beside.background]
     _log.info("serving", address=address, catalogs=sorted(server.runtime.snapshots))
     return Running(server, grpc_server, address, tasks)
+
+
+async def _logged(run: Callable[[], Awaitable[None]]) -> None:
+    """Nothing of the background may end without a word."""
+    try:
+        await run()
+    except Exception as error:
+        _log.exception("background_ended", error=type(error).__name__)
+        raise
 
 
 async def _first_look(server: Server) -> None:
@@ -166,6 +196,9 @@ class Running:
         if self.server.follower is not None:
             self.server.follower.close()
         self.server.queue.close()
+        if self.server.beside is not None:
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+            await self.server.beside.close()
         await self.server.engine.close()
         await self.server.watch.close()
         _log.info("stopped", forced=force.is_set())
@@ -187,7 +220,8 @@ def _bound(server: Server) -> tuple[grpc.aio.Server, str]:
     add_RouterServiceServicer_to_server(server.service, grpc_server)
     health_pb2_grpc.add_HealthServicer_to_server(server.health.servicer, grpc_server)
     health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-    reflection.enable_server_reflection((ROUTER_SERVICE, health_name, reflection.SERVICE_NAME), grpc_server)
+    names = [ROUTER_SERVICE, *(add(grpc_server) for add in server.services)]
+    reflection.enable_server_reflection((*names, health_name, reflection.SERVICE_NAME), grpc_server)
     return grpc_server, bind(grpc_server, settings.listen, settings)
 
 

@@ -5,7 +5,7 @@ on what may change between two calls.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,7 +53,7 @@ class ResultCache:
             clock: Seconds of a clock that never goes back.
         """
         self._kept: TTLCache[Key, Result] = TTLCache(max_bytes, ttl_seconds, clock, getsizeof=_size)
-        self._revisions: dict[str, str] = {}  # that is active, by catalog
+        self._revisions: dict[str, frozenset[str]] = {}  # that decide, by catalog
 
     @property
     def enabled(self) -> bool:
@@ -70,14 +70,14 @@ class ResultCache:
         return self._kept.get(key)
 
     def put(self, key: Key, result: Result) -> None:
-        """Keep a result, unless another revision is active meanwhile or it is larger than the whole cache."""
-        if self._revisions.get(key.catalog) == key.revision and result.size_bytes <= self._kept.maxsize:
+        """Keep a result, unless other revisions decide meanwhile or it is larger than the whole cache."""
+        if key.revision in self._revisions.get(key.catalog, frozenset()) and result.size_bytes <= self._kept.maxsize:
             self._kept[key] = result
 
-    def activate(self, activation: Activation) -> None:
-        """Forget what the catalog's other revisions gave."""
-        self._revisions[activation.catalog] = activation.revision
-        for key in [key for key in self._kept if key.catalog == activation.catalog]:
+    def activate(self, catalog: str, revisions: Iterable[str]) -> None:
+        """Forget what the catalog's revisions gave; these decide from now on."""
+        self._revisions[catalog] = frozenset(revisions)
+        for key in [key for key in self._kept if key.catalog == catalog]:
             self._kept.pop(key, None)
 
 

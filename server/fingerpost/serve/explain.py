@@ -24,6 +24,7 @@ _REASONS = {
     Reason.MODEL_PASSED_OVER: "a model that would have come first may not or cannot answer",
     Reason.ESCALATION_LIMIT: "the strong tier has had its share of the traffic",
     Reason.SESSION_MODEL: "the session keeps its model",
+    Reason.EXPERIMENT: "an experiment's arm decides otherwise",
     Reason.RULE_UNJUDGED: "a final rule could not be judged, so its strict reading holds",
 }
 
@@ -37,6 +38,8 @@ _SKIPS = {
     SkipReason.OUTPUT_LIMIT: "the answer may be longer than its answers can be",
     SkipReason.QUALITY_FLOOR: "its quality is under the route's floor",
     SkipReason.ESCALATION_LIMIT: "the strong tier has had its share of the traffic",
+    SkipReason.BREAKER_OPEN: "its calls fail, or somebody opened its breaker",
+    SkipReason.BUDGET: "a budget has too little left for it",
 }
 
 
@@ -54,7 +57,7 @@ class Considered:
 
 def summarise(answer: Answer) -> str:
     """One paragraph: what was decided, why, what was nearest, and how the text was read if not to the letter."""
-    parts = (_decision(answer), _rules(answer), _why(answer), _skipped(answer), _nearest(answer), _read(answer))
+    parts = (_decision(answer), _rules(answer), _arm(answer), _budgets(answer), _why(answer), _skipped(answer), _nearest(answer), _read(answer))
     return " ".join(part for part in parts if part)
 
 
@@ -101,6 +104,20 @@ def _decision(answer: Answer) -> str:
 def _rules(answer: Answer) -> str:
     names = answer.decision.rules
     return f"Rules that took effect: {', '.join(names)}." if names else ""
+
+
+def _arm(answer: Answer) -> str:
+    arm = answer.decision.arm
+    return "" if arm is None else f"Arm {arm.arm} of experiment {arm.experiment} ({arm.propensity:.0%} of units)."
+
+
+def _budgets(answer: Answer) -> str:
+    reserved, decision = answer.decided.reserved_usd_micros, answer.decision
+    if reserved is None:
+        return ""
+    purses = answer.situation.accounts.of(decision.route, decision.model)
+    names = ", ".join(purse.budget.name for purse in purses)
+    return f"Reserved {reserved / 1e6:.6f} US dollars of the budget{'s' if len(purses) > 1 else ''} {names}."
 
 
 def _skipped(answer: Answer) -> str:

@@ -195,6 +195,13 @@ class _Running:
         return self._watched.setdefault(arm, Watched())
 
 
+def revisions_of(experiments: Iterable[Experiment]) -> list[str]:
+    """Digests of the revisions that experiments name, each once, sorted."""
+    shadows = {one.shadow for one in experiments}
+    arms = {arm.revision for one in experiments for arm in one.arms}
+    return sorted(digest for digest in shadows | arms if digest is not None)
+
+
 def _unit(query: RouteQuery, unit: ExperimentUnit) -> str:
     """What is drawn for; empty: the request does not say, and is in no arm."""
     keys = {

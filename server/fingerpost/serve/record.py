@@ -58,6 +58,10 @@ def row_of(answer: Answer, time: float, share: float) -> dict[str, Any]:
         "rules": list(decision.rules),
         "skipped_models": {skip.model: skip.reason.value for skip in decision.skipped},
         "propensity": decision.propensity,
+        "experiment": None if decision.arm is None else decision.arm.experiment,
+        "arm": None if decision.arm is None else decision.arm.arm,
+        "arm_propensity": None if decision.arm is None else decision.arm.propensity,
+        "expected_usd_micros": decision.expected_usd_micros,
         "share": share,
     }
 

@@ -63,7 +63,8 @@ class Outbox(Protocol):
 OnBreach = Callable[[str, Breach], None]
 """Told the catalog and the arm that a guardrail stopped."""
 
-OnRecorded = Callable[[Recorded], None]
+OnRecorded = Callable[[ReportRow, str], None]
+"""Told a report that is new, and its model if the catalog knows it, else `other`."""
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ class Recorder:
         outbox: Outbox | None,
         window_seconds: int,
         on_breach: OnBreach = lambda catalog, breach: None,
-        on_recorded: OnRecorded = lambda recorded: None,
+        on_recorded: OnRecorded = lambda row, model: None,
     ) -> None:
         """Nothing is opened yet.
 
@@ -96,7 +97,7 @@ class Recorder:
             outbox: Where the store is elsewhere; None: without the store nothing is acknowledged.
             window_seconds: How long after a decision a report of it is taken.
             on_breach: Told of arms that a guardrail stopped.
-            on_recorded: Told of each report that was kept.
+            on_recorded: Told of each report that is new.
         """
         self._runtime = runtime
         self._guards = guards
@@ -110,6 +111,7 @@ class Recorder:
         self._writing: asyncio.Task[None] | None = None
         self._aside = Aside("reports")
         self._away = False
+        self.recorded = 0  # reports that were new
 
     @property
     def in_line(self) -> int:
@@ -236,13 +238,12 @@ class Recorder:
 
     def _heard(self, recorded: Recorded) -> None:
         """What a new report tells those who guard."""
-        self._on_recorded(recorded)
-        if recorded.repeated:
-            return
         row, report = recorded.kept, recorded.kept.report
         snapshot = self._runtime.snapshots.get(row.catalog)
-        if snapshot is None:
+        if recorded.repeated or snapshot is None:
             return
+        self.recorded += 1
+        self._on_recorded(row, report.model if report.model in snapshot.decider.models else "other")
         guards = self._guards.of(snapshot)
         retry_after = None if report.retry_after_ms is None else report.retry_after_ms / 1000
         guards.breakers.report(report.model, report.status, time.monotonic(), retry_after)

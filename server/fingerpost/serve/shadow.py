@@ -29,7 +29,7 @@ class ShadowTally:
         """Count a decision of the shadow."""
         self.decisions += 1
         self.other_route += shadow.route != served.route
-        self.other_model += shadow.model != served.model
+        self.other_model += shadow.route == served.route and shadow.model != served.model
         self.other_outcome += shadow.outcome is not served.outcome
         if shadow.expected_usd_micros is not None and served.expected_usd_micros is not None:
             self.cost_difference_usd_micros += shadow.expected_usd_micros - served.expected_usd_micros

@@ -27,7 +27,7 @@ from fingerpost.serve.pipeline import Answer
 from fingerpost.serve.rules import Verdict
 from fingerpost.telemetry import names
 from fingerpost.telemetry.names import Kind, Metric
-from fingerpost.types import Decision, Judgement, Timing
+from fingerpost.types import Decision, Judgement, ReportRow, Timing
 
 _RECENT_DECISIONS = 1_000
 _STALL_SECONDS = 0.2
@@ -73,6 +73,12 @@ class Metrics:
         self._margin = cache(self._histogram(names.MARGIN).labels)
         self._confidence = cache(self._histogram(names.CONFIDENCE).labels)
         self._stages = cache(self._histogram(names.STAGE_SECONDS).labels)
+        self._reports = cache(self._counter(names.REPORTS).labels)
+        self._reported_cost = cache(self._counter(names.REPORTED_COST).labels)
+        self._reported_tokens = cache(self._counter(names.REPORTED_TOKENS).labels)
+        self._reported_seconds = cache(self._histogram(names.REPORTED_SECONDS).labels)
+        self._verdicts = cache(self._counter(names.VERDICTS).labels)
+        self._arms = cache(self._counter(names.ARM_DECISIONS).labels)
         self._lookups = cache(self._counter(names.CACHE_LOOKUPS).labels)
         self._loop_lag = self._histogram(names.LOOP_LAG)
         self._loop_stalls = self._counter(names.LOOP_STALLS)
@@ -99,6 +105,19 @@ class Metrics:
         """Count rows of the decision log; from any thread."""
         self._logged(result).inc(count)
 
+    def reported(self, row: ReportRow, model: str) -> None:
+        """Count an outcome that somebody reported; `model` is a name of the catalog's, or `other`."""
+        report, labels = row.report, (row.catalog, model)
+        self._reports(*labels, report.status.value).inc()
+        self._reported_cost(*labels).inc(row.cost_usd_micros / 1e6)
+        for direction, tokens in (("input", report.input_tokens), ("output", report.output_tokens)):
+            if tokens is not None:
+                self._reported_tokens(*labels, direction).inc(tokens)
+        if report.latency_ms is not None:
+            self._reported_seconds(*labels).observe(report.latency_ms / 1000)
+        if report.verdict is not None:
+            self._verdicts(*labels, report.verdict.value).inc()
+
     def lagged(self, seconds: float) -> None:
         """Note how late the event loop was."""
         self._loop_lag.observe(seconds)
@@ -120,6 +139,8 @@ class Metrics:
         for reason in decision.reasons:
             self._reasons(catalog, reason.value).inc()
         self._models(catalog, decision.model).inc()
+        if decision.arm is not None:
+            self._arms(catalog, decision.arm.experiment, decision.arm.arm).inc()
         for skip in decision.skipped:
             self._skips(catalog, skip.reason.value).inc()
         for judged in answer.situation.ruling.judged:

@@ -122,6 +122,57 @@ SHARED_ARTEFACTS = Metric(
     "Revisions and encoders that were fetched from the shared place, refused as they came, or put in quarantine.",
 )
 
+REPORTS = Metric(
+    "fingerpost_reports_total",
+    _C,
+    ("catalog", "model", "status"),
+    "Outcomes that callers reported, repeats aside; of models that the catalog does not know as `other`.",
+)
+REPORTED_COST = Metric("fingerpost_reported_cost_usd_total", _C, ("catalog", "model"), "What these cost, US dollars.")
+REPORTED_TOKENS = Metric(
+    "fingerpost_reported_tokens_total", _C, ("catalog", "model", "direction"), "Tokens of these: input and output."
+)
+REPORTED_SECONDS = Metric(
+    "fingerpost_reported_call_seconds",
+    _H,
+    ("catalog", "model"),
+    "Time that models took to answer, as callers reported it.",
+    (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0),
+)
+VERDICTS = Metric("fingerpost_verdicts_total", _C, ("catalog", "model", "verdict"), "Verdicts that callers reported.")
+REPORTS_IN_LINE = Metric("fingerpost_reports_in_line", _G, (), "Reports that wait to be written.")
+OUTBOX_ROWS = Metric(
+    "fingerpost_outbox_reports", _G, (), "Reports that wait on this machine until the ledger of several is back."
+)
+BREAKERS = Metric(
+    "fingerpost_breaker_open",
+    _G,
+    ("catalog", "model"),
+    "1 while a model is left alone because its calls fail or somebody said so, 0.5 while it is tried, else 0.",
+)
+BUDGET_USED = Metric(
+    "fingerpost_budget_used_share",
+    _G,
+    ("catalog", "budget", "holder"),
+    "Share of the limit that is reported or reserved in the running window, as far as this server knows; of tenants' "
+    "budgets the greatest, without a holder.",
+)
+BUDGET_LIMIT = Metric(
+    "fingerpost_budget_limit_usd", _G, ("catalog", "budget", "holder"), "The limit in force; of tenants' the smallest."
+)
+ARM_DECISIONS = Metric(
+    "fingerpost_arm_decisions_total", _C, ("catalog", "experiment", "arm"), "Decisions by the arm of an experiment."
+)
+ARM_STOPPED = Metric(
+    "fingerpost_arm_stopped", _G, ("catalog", "experiment", "arm"), "1 while an arm is stopped, by whatever, else 0."
+)
+SHADOWS = Metric(
+    "fingerpost_shadow_decisions_total",
+    _C,
+    ("catalog", "experiment", "result"),
+    "Decisions of shadows: same, other_route, other_model (of the same route), or dropped for want of time.",
+)
+
 METRICS = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 """All of them. Beside them prometheus_client tells memory, CPU time and descriptors: of the process that answers as
 `process_...`, of the engine as `fingerpost_engine_process_...`."""

@@ -1,17 +1,35 @@
 """State: what the server is like just now, as metrics that are read when somebody asks."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 from fingerpost.guard.admission import Admission
+from fingerpost.guard.budget import Purse
 from fingerpost.ports import Engine
 from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.follow import Follower
+from fingerpost.serve.guards import Guards
+from fingerpost.serve.live import Live
+from fingerpost.serve.reports import Recorder
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.telemetry import names
 from fingerpost.telemetry.metrics import Sample
-from fingerpost.types import MEASURE_BOUNDS, Expected
+from fingerpost.types import MEASURE_BOUNDS, BreakerPosition, BudgetOf, Expected, ExperimentState
+
+
+class Accounted(Protocol):
+    """What guards, reports and experiments are like."""
+
+    @property
+    def guards(self) -> Guards: ...
+
+    @property
+    def recorder(self) -> Recorder: ...
+
+    @property
+    def live(self) -> Live: ...
 
 
 def read_state(
@@ -22,6 +40,7 @@ def read_state(
     admission: Admission,
     follower: Follower | None,
     carried: Mapping[tuple[str, str], int],
+    accounting: Accounted,
 ) -> Iterator[Sample]:
     """Every metric that is not counted but looked up; safe from any thread."""
     yield names.IN_FLIGHT, (), admission.in_flight
@@ -36,10 +55,56 @@ def read_state(
         yield names.REFUSED_RELOADS, (catalog,), count
     for labels, count in list(carried.items()):
         yield names.SHARED_ARTEFACTS, labels, count
+    yield from _of_accounting(accounting, list(runtime.snapshots))
     if follower is not None:
         yield names.LEDGER_AGE, (), math.inf if follower.age_seconds is None else follower.age_seconds
         yield names.LEDGER_STALE, (), int(follower.stale)
         yield names.LEDGER_FAILURES, (), follower.failures
+
+
+def _of_accounting(accounting: Accounted, catalogs: Iterable[str]) -> Iterator[Sample]:
+    yield names.REPORTS_IN_LINE, (), accounting.recorder.in_line
+    yield names.OUTBOX_ROWS, (), accounting.recorder.outbox_rows
+    yield from _budgets(accounting.guards.spending.purses)
+    for catalog in catalogs:
+        for breaker in accounting.live.breakers(catalog):
+            yield names.BREAKERS, (catalog, breaker.model), _POSITIONS[breaker.position]
+        for running in accounting.live.experiments(catalog):
+            yield from _experiment(catalog, running)
+
+
+_POSITIONS = {BreakerPosition.CLOSED: 0.0, BreakerPosition.HALF_OPEN: 0.5, BreakerPosition.OPEN: 1.0}
+
+
+def _budgets(purses: Iterable[Purse]) -> Iterator[Sample]:
+    """Each holder's, but of tenants, of whom there may be many, the one that has used most."""
+    shares: dict[tuple[str, str, str], float] = {}
+    limits: dict[tuple[str, str, str], float] = {}
+    for purse in purses:
+        holder = "" if purse.budget.of is BudgetOf.TENANT else purse.key.holder
+        labels = (purse.key.catalog, purse.key.budget, holder)
+        used = (purse.used + purse.used_since) / purse.limit_usd_micros
+        shares[labels] = max(used, shares.get(labels, 0.0))
+        limits[labels] = min(purse.limit_usd_micros / 1e6, limits.get(labels, math.inf))
+    for labels, share in shares.items():
+        yield names.BUDGET_USED, labels, share
+        yield names.BUDGET_LIMIT, labels, limits[labels]
+
+
+def _experiment(catalog: str, running: ExperimentState) -> Iterator[Sample]:
+    name = running.experiment.name
+    for arm in running.arms:
+        yield names.ARM_STOPPED, (catalog, name, arm.arm.name), int(bool(arm.stopped or running.stopped))
+    if running.shadow is not None:
+        shadow = running.shadow
+        results = {
+            "same": shadow.decisions - shadow.other_route - shadow.other_model,
+            "other_route": shadow.other_route,
+            "other_model": shadow.other_model,
+            "dropped": shadow.dropped,
+        }
+        for result, count in results.items():
+            yield names.SHADOWS, (catalog, name, result), count
 
 
 def _of_catalog(snapshot: Snapshot) -> Iterator[Sample]:

@@ -127,7 +127,7 @@ class ShadowState:
     decisions: int
     dropped: int  # that it had no time for
     other_route: int
-    other_model: int
+    other_model: int  # of the same route
     other_outcome: int
     cost_difference_usd_micros: int  # expected, of all together: the shadow's less the served
     error: str  # why it does not run; empty: it does
