@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from fingerpost.backends.file_store import FileActivationStore
+from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.ledger import SqlLedger
 from fingerpost.backends.ledger.opening import open_database
+from fingerpost.backends.ledger.reports import SqlReports
+from fingerpost.backends.ledger.treasury import SqlTreasury
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import Pointers, open_pointers
 from fingerpost.release.audit import sealed
@@ -48,9 +51,24 @@ class Store:
 
     def ledger(self, clock: Clock | None = None) -> SqlLedger:
         """Without a look at the pointer files."""
+        return SqlLedger(self.database(), clock or Clock(), sealed)
+
+    def treasury(self) -> SqlTreasury:
+        return SqlTreasury(self.database())
+
+    def reports(self) -> SqlReports:
+        return SqlReports(self.database())
+
+    def database(self) -> Database:
+        """Open until the end of the test."""
         database = open_database(self.data.ledger, self.data.store)
         self._closing_later.callback(database.close)
-        return SqlLedger(database, clock or Clock(), sealed)
+        return database
+
+    def take_back(self) -> None:
+        """Make the layout the first one again."""
+        for statement in _BACK_TO_0001:
+            self.run(statement)
 
     def told(self, catalog: str = "default") -> tuple[str, int] | None:
         return told(self.root, catalog)
@@ -58,6 +76,24 @@ class Store:
     def run(self, statement: str) -> list[Any]:
         """Do in the database what somebody can who gets by the program."""
         raise NotImplementedError
+
+
+_BACK_TO_0001 = (
+    *(
+        f"DROP TABLE {table}"
+        for table in (
+            "budget_slices",
+            "budget_alerts",
+            "budget_accounts",
+            "reports",
+            "settlements",
+            "overrides",
+            "secrets",
+        )
+    ),
+    "DROP INDEX audit_by_revision",
+    "UPDATE alembic_version SET version_num = '0001'",
+)
 
 
 class SqliteStore(Store):

@@ -33,7 +33,7 @@ from fingerpost.ports import PointerNews, Records
 from fingerpost.release.audit import sealed, verified
 from fingerpost.release.pointing import activate
 from fingerpost.settings import read_settings
-from fingerpost.types import Action, Activation, Event
+from fingerpost.types import Action, Activation, Event, Override
 from tests.ledgers import Clock, PostgresStore, postgres_store
 from tests.postgres import Postgres, running_postgres
 from tests.processes import fingerpost
@@ -401,8 +401,7 @@ def test_programs_that_start_at_once(machine: PostgresStore) -> None:
 def test_a_migration_that_is_killed(machine: PostgresStore) -> None:
     """Nothing is left of it: the layout is the one of before, until the next program makes it whole."""
     machine.pointers().activate("default", "a")
-    machine.run("DROP INDEX audit_by_revision")
-    machine.run("UPDATE alembic_version SET version_num = '0001'")
+    machine.take_back()
     before = backends(machine)
     with machine.postgres.connect(machine.schema) as holder, holder.transaction():
         holder.execute("LOCK TABLE audit IN ROW EXCLUSIVE MODE")
@@ -536,6 +535,23 @@ def test_news_of_a_pointer_that_moved(machine: PostgresStore, news: PointerNews)
     news.wait(0.1)
     assert time.monotonic() - started >= 0.1
     assert woken_by(news, lambda: machine.run("UPDATE pointers SET generation = 9")), "whoever moves it"
+
+
+def test_news_of_what_was_set_by_hand(machine: PostgresStore, news: PointerNews) -> None:
+    """Whoever waits is woken when something was set, and when it was taken back."""
+    ledger, event = machine.ledger(), Event("os:x", Action.SET, "default", "")
+    override = Override("default", "breaker", "coder", {"open": "true"}, "os:x", 1)
+
+    def put(records: Records) -> Event:
+        records.put_override(override)
+        return event
+
+    def drop(records: Records) -> Event:
+        records.drop_override("default", "breaker", "coder")
+        return event
+
+    assert woken_by(news, lambda: ledger.change("one", put))
+    assert woken_by(news, lambda: ledger.change("two", drop))
 
 
 def _moving_in_vain(records: Records) -> Event:

@@ -1,4 +1,4 @@
-"""Ledger: pointers, history and audit in a database; a change and its audit entry are one transaction."""
+"""Ledger: pointers, what is set by hand, and the audit in a database; a change and its entry are one transaction."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -6,12 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from fingerpost.backends.ledger import overriding
+from fingerpost.backends.ledger.accounts import clear
 from fingerpost.backends.ledger.database import Database
-from fingerpost.backends.ledger.schema import activations, audit, audit_head, pointers
+from fingerpost.backends.ledger.schema import activations, audit, audit_head, pointers, secrets
+from fingerpost.backends.ledger.writing import insert_new
 from fingerpost.errors import FieldViolation, InvalidRequest
 from fingerpost.failpoints import Step, reached
 from fingerpost.ports import Records
-from fingerpost.types import Action, Activation, AuditEntry, AuditHead, Event
+from fingerpost.types import Action, Activation, AuditEntry, AuditHead, Event, Override, Standing
 
 _KEY_CHARACTERS = 128
 _PAGE_ENTRIES = 5_000
@@ -75,6 +78,13 @@ class SqlLedger:
     def audit(self) -> tuple[Sequence[AuditEntry], AuditHead]:
         return self._database.read(lambda connection: (_audit(connection), _head(connection)))
 
+    def overrides(self) -> Sequence[Override]:
+        return self._database.read(overriding.read)
+
+    def secret(self, name: str, proposed: bytes) -> bytes:
+        known = self._database.read(lambda connection: _secret(connection, name))
+        return self._database.change(lambda connection: _share(connection, name, proposed)) if known is None else known
+
     def _time_us(self, connection: Connection) -> int:
         """Now, or the last entry's time where the clock went back."""
         last = connection.execute(select(audit.c.time_us).order_by(audit.c.sequence.desc()).limit(1)).scalar()
@@ -113,6 +123,29 @@ class _Records:
         else:
             self._connection.execute(update(pointers).where(pointers.c.catalog == activation.catalog).values(**row))
         self._connection.execute(insert(activations).values(catalog=activation.catalog, **row))
+
+    def override(self, catalog: str, kind: str, name: str) -> Override | None:
+        found = overriding.read(self._connection, *overriding.place(catalog, kind, name))
+        return found[0] if found else None
+
+    def put_override(self, override: Override) -> None:
+        overriding.put(self._connection, override)
+
+    def drop_override(self, catalog: str, kind: str, name: str) -> None:
+        overriding.drop(self._connection, catalog, kind, name)
+
+    def clear_account(self, account: int) -> Standing:
+        return clear(self._connection, account)
+
+
+def _secret(connection: Connection, name: str) -> bytes | None:
+    found = connection.execute(select(secrets.c.value).where(secrets.c.name == name)).scalar()
+    return None if found is None else bytes(found)
+
+
+def _share(connection: Connection, name: str, proposed: bytes) -> bytes:
+    insert_new(connection, secrets, [{"name": name, "value": proposed}], secrets.c.name)
+    return bytes(connection.execute(select(secrets.c.value).where(secrets.c.name == name)).scalar_one())
 
 
 def _head(connection: Connection, *, lock: bool = False) -> AuditHead:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 
 from fingerpost.errors import ErrorReason, FailedPrecondition
 
-LATEST = "0101"
+LATEST = "0102"
 """The layout that this program makes."""
 
 _ERA_CHARACTERS = 2

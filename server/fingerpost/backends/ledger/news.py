@@ -1,4 +1,4 @@
-"""News: a connection that PostgreSQL tells when a pointer has moved, whoever moved it."""
+"""News: a connection that PostgreSQL tells when a pointer has moved or something was set by hand, by whomever."""
 
 import os
 import select
@@ -11,7 +11,7 @@ from fingerpost.backends.ledger.address import parse
 
 _log = structlog.get_logger(__name__)
 
-_CHANNEL = "fingerpost_pointers"  # see migrations/announcing.py
+_CHANNELS = ("fingerpost_pointers", "fingerpost_overrides")  # see migrations/announcing.py
 _PAUSE_SECONDS = 1.0
 """Between a connection that broke and the next one."""
 
@@ -55,14 +55,15 @@ class PostgresNews:
             while self._connection.pgconn.notifies():
                 pass
         except psycopg.Error as error:
-            _log.warning("notifications_lost", error=type(error).__name__, effect="pointers are only polled meanwhile")
+            _log.warning("notifications_lost", error=type(error).__name__, effect="changes are only polled meanwhile")
             self._drop()
             self._sleep(min(timeout_seconds, _PAUSE_SECONDS))
 
     def _listening(self) -> psycopg.Connection:
         connection = psycopg.connect(self._address.conninfo(), autocommit=True)
         try:
-            connection.execute(f"LISTEN {_CHANNEL}")
+            for channel in _CHANNELS:
+                connection.execute(f"LISTEN {channel}")
         except psycopg.Error:
             connection.close()
             raise

@@ -16,6 +16,8 @@ _BUSY_MS = 5_000
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": _BUSY_MS}
 """As SQLite answers them: synchronous 2 is FULL."""
 
+_BEGINS = "begins"  # the option of a transaction that begins otherwise than others
+
 _RESTORE = (
     "was its -wal file removed? Put a backup in its place, or move it away: the next command makes a new one from the "
     "pointers in catalogs/"
@@ -37,7 +39,14 @@ def open_sqlite(path: Path) -> Database:
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": _BUSY_MS / 1000})
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
-    database = Database(str(path), engine, lambda error: _told(error, path), lambda: _corrupt(path), _RESTORE)
+    database = Database(
+        str(path),
+        engine,
+        lambda error: _told(error, path),
+        lambda: _corrupt(path),
+        _RESTORE,
+        reading={_BEGINS: "BEGIN"},  # as one snapshot that neither waits for writers nor keeps them waiting
+    )
 
     def bring_up_to_date(connection: Connection) -> None:
         _check_whole(connection, path)
@@ -85,7 +94,7 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     # Otherwise two that read first and write then would meet in the middle, and one could only give up.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGINS, "BEGIN IMMEDIATE"))
 
 
 def _check_whole(connection: Connection, path: Path) -> None:
