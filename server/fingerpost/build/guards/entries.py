@@ -212,7 +212,7 @@ def _misfits(entry: ExperimentEntry) -> Iterator[tuple[str, str]]:
         if "share" in entry.model_fields_set:
             yield "share", "has a share and no shadow: give the shadow, or leave the share out"
         return
-    for key in ("arms", "guardrails", "route", "unit"):
+    for key in ("arms",) if entry.arms else ("arms", "guardrails", "route", "unit"):  # the others belong to the arms
         if key in entry.model_fields_set:
             yield key, f"has a shadow, which never serves, so that {key} means nothing: leave one of the two out"
 
