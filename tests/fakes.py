@@ -202,6 +202,7 @@ def workshop(folder: Path, cache: MemoryCache | None = None) -> Workshop:
         activations=pointers_of(folder),
         progress=NoProgress(),
         rulebook_of=rulebook_of,
+        known=lambda digest: (folder / "revisions" / digest).is_dir(),
     )
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.build.findings import RouteFilesInvalid
+from fingerpost.build.guards.checks import check_revisions
+from fingerpost.build.guards.codes import UNKNOWN
 from fingerpost.build.load import load
 from fingerpost.build.rules.trying import tried_rules
 from fingerpost.types import Finding
@@ -24,10 +26,11 @@ def write_folder(folder: Path, files: Mapping[str, str | bytes]) -> Path:
 
 
 def findings_of(folder: Path) -> tuple[Finding, ...]:
-    """Everything found, whether or not it stops the load, rules tried on their examples."""
+    """Everything found, whether or not it stops the load, as a reindex does whose store has each revision but one."""
     try:
         loaded = load(folder)
         tried_rules(loaded.rules, rulebook_of)
+        check_revisions(loaded.revisions, lambda digest: digest != UNKNOWN)
         return loaded.findings
     except RouteFilesInvalid as error:
         return error.findings

@@ -16,6 +16,7 @@ from fingerpost.build.finding_codes import REGISTRY as FOLDER
 from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.finding_pages import finding_pages
 from fingerpost.build.finding_registry import FILES, KINDS
+from fingerpost.build.guards.codes import REGISTRY as GUARDS
 from fingerpost.build.json_schema import json_schemas
 from fingerpost.build.lint.codes import REGISTRY as LINT
 from fingerpost.build.rules.codes import REGISTRY as RULES
@@ -74,7 +75,9 @@ def _with_a_route(kind: Kind, files: Mapping[str, str]) -> Mapping[str, str]:
     return files if routes or not files else {"code.yaml": ROUTE, **files}
 
 
-LOADED = pytest.mark.parametrize("kind", [*FOLDER.values(), *RULES.values()], ids=lambda kind: kind.code)
+LOADED = pytest.mark.parametrize(
+    "kind", [*FOLDER.values(), *RULES.values(), *GUARDS.values()], ids=lambda kind: kind.code
+)
 """Kinds that loading a folder finds; tests/contract/test_import_findings.py has those of imports and exports."""
 
 
@@ -120,7 +123,13 @@ def test_the_starter_routes_are_clean(linter: Linter) -> None:
 def test_codes_are_well_formed_and_explained() -> None:
     """Codes are FP and three digits, unique and in order; titles are short and explanations are sentences."""
     assert list(KINDS) == sorted(KINDS)
-    families = {"finding_codes.py": "[123]", "rules/codes.py": "3", "lint/codes.py": "4", "imports/codes.py": "5"}
+    families = {
+        "finding_codes.py": "[123]",
+        "rules/codes.py": "3",
+        "guards/codes.py": "3",
+        "lint/codes.py": "4",
+        "imports/codes.py": "5",
+    }
     for file, registry in FILES.items():
         source = (ROOT / "server/fingerpost/build" / file).read_text()
         assert len(re.findall(r'^    "FP\d{3}",$', source, re.MULTILINE)) == len(registry)
@@ -195,6 +204,23 @@ BAD = [
     ("_policy.yaml", "fallback_chain: []\n"),
     ("_policy.yaml", POLICY + "target_precision: 1\n"),
     ("_policy.yaml", POLICY + "out_of_scope_share: 1\n"),
+    ("_policy.yaml", POLICY + "budgets: [{name: b, of: team, per: day, limit: 1}]\n"),
+    ("_policy.yaml", POLICY + "budgets: [{name: b, of: tenant, per: day, limit: 0}]\n"),
+    ("_policy.yaml", POLICY + "budgets: [{name: b, of: tenant, per: day, limit: 1000000001}]\n"),
+    ("_policy.yaml", POLICY + "budgets: [{name: b, of: tenant, per: day, limit: '5'}]\n"),
+    ("_policy.yaml", POLICY + "budgets: [{name: b, of: tenant, per: day, limit: true}]\n"),
+    ("_policy.yaml", POLICY + "budgets: [{name: b, of: tenant, per: day, limit: 1, currency: EUR}]\n"),
+    ("_policy.yaml", POLICY + "budgets: [{name: b, of: tenant, per: day, limit: 1, only: []}]\n"),
+    ("_policy.yaml", POLICY + "budgets: [{name: b, of: tenant, per: day, limit: 1, hrad: true}]\n"),
+    ("_policy.yaml", POLICY + "breakers: {failure_share: 0}\n"),
+    ("_policy.yaml", POLICY + "breakers: {window_seconds: 0}\n"),
+    ("_policy.yaml", POLICY + "breakers: {min_calls: 1.5}\n"),
+    ("_policy.yaml", POLICY + "breakers: {window: 5}\n"),
+    ("_policy.yaml", POLICY + "experiments: [{name: e, shadow: abc}]\n"),
+    ("_policy.yaml", POLICY + f"experiments: [{{name: e, shadow: {'A' * 64}}}]\n"),
+    ("_policy.yaml", POLICY + f"experiments: [{{name: e, shadow: {'a' * 64}, share: 0}}]\n"),
+    ("_policy.yaml", POLICY + "experiments: [{name: e, arms: [{name: a, weight: 101}]}]\n"),
+    ("_policy.yaml", POLICY + "experiments: [{name: e, guardrails: [{of: latency, max: 1}]}]\n"),
     ("_out_of_scope.yaml", "utterances: {a: 1}\n"),
     ("_out_of_scope.yaml", "routes: []\n"),
 ]

@@ -4,6 +4,7 @@
 routes of 25 utterances and 30 texts out of scope: a head, two maps, offsets, a threshold and a target of routes' own;
 `schema-1-codes` is of four routes of 150 utterances, whose index is of codes. `schema-2` has rules of each kind,
 selections, fallbacks and an escalation limit, which a program that reads the first schema alone must not pass over.
+`schema-3` is the same with budgets, breakers, arms and a shadow, which one that reads the second must not pass over.
 """
 
 import dataclasses
@@ -16,14 +17,25 @@ import pytest
 
 from fingerpost.backends.index.engines import ENGINES
 from fingerpost.build.report import read_report
-from fingerpost.errors import ErrorReason, FailedPrecondition
+from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
 from fingerpost.serve.calibrate import judge
 from fingerpost.serve.decide import decide
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.revision_format import MANIFEST, SCHEMA_VERSION, decode, digest_of, encode
 from fingerpost.serve.score import score
 from fingerpost.serve.search import Space, find
-from fingerpost.types import Text
+from fingerpost.types import (
+    Arm,
+    BreakerRules,
+    Budget,
+    BudgetOf,
+    BudgetPer,
+    Experiment,
+    GuardedMeasure,
+    Guardrail,
+    Text,
+    WhenSpent,
+)
 from tests.fakes import HashEmbedder
 from tests.revisions import study_of
 
@@ -51,10 +63,11 @@ def test_a_golden_revision_decides_as_it_did(folder: Path) -> None:
 
 
 @pytest.mark.fault("S9")
-def test_golden_rules_and_selections_decide_as_they_did() -> None:
-    """Of the second schema: each rule, selection and fallback gives what was recorded with it."""
-    digest, files = files_of(GOLDEN / "schema-2")
-    recorded = json.loads((GOLDEN / "schema-2" / "decisions.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["schema-2", "schema-3"])
+def test_golden_rules_and_selections_decide_as_they_did(name: str) -> None:
+    """Since the second schema: each rule, selection and fallback gives what was recorded with it."""
+    digest, files = files_of(GOLDEN / name)
+    recorded = json.loads((GOLDEN / name / "decisions.json").read_text(encoding="utf-8"))
     texts = [Text(case["text"], "decisions.json", number) for number, case in enumerate(recorded, 1)]
     opinions = study_of(decode(digest, files)).opinions(texts)
     for case, decision in zip(recorded, (opinion.decision for opinion in opinions), strict=True):
@@ -73,6 +86,7 @@ def test_there_are_golden_revisions() -> None:
         for folder in GOLDEN.iterdir()
     }
     assert kinds == {
+        "schema-3": "faiss-flat-ip",
         "schema-2": "faiss-flat-ip",
         "schema-1": "faiss-flat-ip",
         "schema-1-head": "faiss-flat-ip",
@@ -87,17 +101,63 @@ def test_a_report_tells_its_index_since_there_are_kinds(folder: str, kind: str |
     assert (report.index.kind if report.index else None) == kind
 
 
-def test_what_chooses_models_is_of_the_second_schema() -> None:
-    """A program that knows no rules refuses such a revision, and reads every other one as before."""
+def test_each_revision_is_of_the_oldest_schema_that_has_all_of_it() -> None:
+    """A program that knows no rules, or no budgets, refuses what has some, and reads every other one as before."""
     schemas = {
         path.name: json.loads(next(path.glob("*/manifest.json")).read_text())["schema_version"]
         for path in GOLDEN.iterdir()
     }
-    assert schemas == {"schema-1": 1, "schema-1-head": 1, "schema-1-codes": 1, "schema-2": 2}
+    assert schemas == {"schema-1": 1, "schema-1-head": 1, "schema-1-codes": 1, "schema-2": 2, "schema-3": 3}
     _, files = files_of(GOLDEN / "schema-2")
     decider = json.loads(files["decider.json"])
     assert {rule["name"] for rule in decider["policy"]["rules"]} == {"traces", "gold", "stays", "careful"}
     assert {route["selection"]["mode"] for route in decider["routes"]} == {"best_value", "weighted", "cheapest"}
+
+
+def test_budgets_breakers_and_experiments_are_of_the_third_schema() -> None:
+    """Amounts, bands and digests are read to the last digit."""
+    digest, files = files_of(GOLDEN / "schema-3")
+    earlier, _ = files_of(GOLDEN / "schema-2")
+    policy = decode(digest, files).decider.policy
+    assert [(one.name, one.of, one.limit_usd_micros, one.hard) for one in policy.budgets] == [
+        ("support", BudgetOf.TENANT, 25_000_000, True),
+        ("everything", BudgetOf.CATALOG, 900_000_001, False),
+        ("letters", BudgetOf.ROUTE, 1_500_000, False),
+        ("dear", BudgetOf.MODEL, 5_000_000, True),
+    ]
+    assert policy.breakers == BreakerRules(3, 0.25, 10, 30, 10, 300, 0.4, 20)
+    split, shadow = policy.experiments
+    assert split.arms == (Arm("control", 90.0), Arm("small", 10.0, "middle"))
+    assert split.guardrails[1] == Guardrail(GuardedMeasure.COST_USD, max=0.02, min=0.0001)
+    assert (shadow.shadow, shadow.share) == (earlier, 10.0)
+
+
+def test_a_revision_that_has_none_of_them_keeps_its_bytes() -> None:
+    """What earlier versions made of the same decider, and so its digest, stays."""
+    digest, files = files_of(GOLDEN / "schema-2")
+    known = decode(digest, files)
+    parts = (known.encoder, known.exemplars, known.index_kind, known.index_bytes, known.head, known.decider)
+    assert encode(*parts, files["report.json"]) == files
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"budgets": (Budget("b", BudgetOf.MODEL, BudgetPer.DAY, 1, WhenSpent.ALERT, ("gone",)),)},
+        {"budgets": (Budget("b", BudgetOf.ROUTE, BudgetPer.DAY, 1, WhenSpent.ALERT, ("gone",)),)},
+        {"experiments": (Experiment("e", "gone", arms=(Arm("a", 50), Arm("b", 50))),)},
+        {"experiments": (Experiment("e", "code", arms=(Arm("a", 50), Arm("b", 50, "gone"))),)},
+    ],
+)
+def test_what_names_what_is_not_there_is_refused(change: dict[str, Any]) -> None:
+    """A budget or an arm for a route or model that the revision has not is damage."""
+    digest, files = files_of(GOLDEN / "schema-3")
+    known = decode(digest, files)
+    decider = dataclasses.replace(known.decider, policy=dataclasses.replace(known.decider.policy, **change))
+    parts = (known.encoder, known.exemplars, known.index_kind, known.index_bytes, known.head, decider)
+    written = encode(*parts, files["report.json"])
+    with pytest.raises(DataLoss, match="do not fit together"):
+        decode(digest_of(written[MANIFEST]), written)
 
 
 def test_a_revision_without_a_head_has_the_vote_alone() -> None:

@@ -19,7 +19,7 @@ from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.opening import open_encoder
 from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.bootstrap.pointing import open_pointers
-from fingerpost.bootstrap.sharing import revision_store
+from fingerpost.bootstrap.sharing import is_known, revision_store
 from fingerpost.bootstrap.studying import Archive
 from fingerpost.build.linear import fit_head
 from fingerpost.build.reindex import Workshop
@@ -50,6 +50,7 @@ def open_workshop(
             activations=pointers,
             progress=progress,
             rulebook_of=rulebook_of,
+            known=lambda digest: is_known(data, digest),
             tune=_CatalogTuner(data, source, cache, progress) if tuning else None,
             study=Archive(data, cache, progress, {plain.encoder.digest: plain}).study,
         )

@@ -150,6 +150,21 @@ def shared(data: DataFolder, digest: str) -> Revision:
     return revision
 
 
+def is_known(data: DataFolder, digest: str) -> bool:
+    """Whether a revision is stored, here or in the shared place; it is in both then, so that every server can have it.
+
+    Raises:
+        DataLoss, FailedPrecondition: it is not whole, or of another version of the program.
+        Unavailable: ARTEFACTS_UNAVAILABLE, the shared place cannot be asked.
+        StorageFull: there is no room for it.
+    """
+    try:
+        shared(data, digest)
+    except NotFound:
+        return False
+    return True
+
+
 def offer_if_possible(data: DataFolder, digest: str) -> None:
     """Put a revision that was served before into the shared place, where it should be.
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fingerpost.build.findings import Place
+from fingerpost.build.guards.entries import DraftBudget, DraftExperiment
 from fingerpost.build.rules.entries import DraftRule
 from fingerpost.types import Model, Policy, Route, Text
 
@@ -34,6 +35,8 @@ class DraftPolicy:
     models: tuple[Text, ...]  # the names of the fallback models and where they stand
     rules: tuple[DraftRule, ...] = ()
     escalation_named: Place | None = None
+    budgets: tuple[DraftBudget, ...] = ()
+    experiments: tuple[DraftExperiment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

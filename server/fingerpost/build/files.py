@@ -9,10 +9,17 @@ from pydantic_core import PydanticCustomError
 
 from fingerpost.build.finding_kinds import Kind
 from fingerpost.build.texts import MAX_TEXT_BYTES, prose_fault, text_fault
+from fingerpost.types import BreakerRules
 
 MAX_TEXTS = 100_000
 MAX_MODELS = 10_000  # that a list of them names
 MAX_RULES = 200  # of a stage
+MAX_BUDGETS = 64
+MAX_HOLDERS = 256  # that a budget names
+MAX_EXPERIMENTS = 32
+MAX_ARMS = 16  # of an experiment
+MAX_GUARDRAILS = 8  # of an experiment
+MAX_USD = 1_000_000_000
 NAME = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,126}[^\s\x00-\x1f\x7f-\x9f])?$"
 _MAX_INTEGER = 2**63 - 1  # what the wire and the databases hold
 
@@ -40,6 +47,10 @@ PositiveNumber = Annotated[int, Field(ge=1, le=_MAX_INTEGER)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+Seconds = Annotated[int, Field(ge=1, le=86_400)]
+Calls = Annotated[int, Field(ge=1, le=1_000_000)]
+Digest = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})]  # checked where it has a place
+Currency = Annotated[str, WithJsonSchema({"type": "string", "enum": ["USD"]})]  # likewise
 Texts = Annotated[list[RouteText], Field(max_length=MAX_TEXTS)]
 Labels = Annotated[list[Name], Field(max_length=MAX_MODELS)]
 
@@ -228,6 +239,103 @@ class EscalationEntry(_Shape):
     tier: Literal["cheap", "middle", "strong"] = Field("strong", description="The tier that is limited.")
 
 
+class BudgetEntry(_Shape):
+    """How much may be spent in each hour, day or month."""
+
+    name: Name = Field(description="What replies and reports call it.")
+    of: Literal["catalog", "route", "model", "tenant"] = Field(
+        description="Each of these has an account of its own; for the catalog there is one."
+    )
+    per: Literal["hour", "day", "month"] = Field(
+        description="How long an account lasts before a new one begins: by the calendar, in UTC."
+    )
+    limit: Annotated[float, Field(gt=0, le=MAX_USD, allow_inf_nan=False)] = Field(
+        description="US dollars of each account, with up to six decimals."
+    )
+    currency: Currency = Field("USD", description="Nothing else is taken.")
+    hard: bool = Field(False, description="Whether nothing is ever spent beyond the limit.")
+    when_spent: Literal["alert", "downgrade", "refuse", "cheapest"] | None = Field(
+        None,
+        description="A soft budget tells alone (alert, the default) or lets the cheapest model that fits answer "
+        "(downgrade); a hard one refuses (refuse, the default) or takes the cheapest model while that much is left "
+        "(cheapest).",
+    )
+    only: Annotated[list[Name], Field(min_length=1, max_length=MAX_HOLDERS)] | None = Field(
+        None, description="The routes, models or tenants that it is for; by default all, each with its own account."
+    )
+
+
+_BREAKERS = BreakerRules()
+
+
+class BreakersEntry(_Shape):
+    """When a model is left alone for a while because its calls fail."""
+
+    consecutive_failures: Calls = Field(
+        _BREAKERS.consecutive_failures, description="So many reported failures in a row open a model's breaker."
+    )
+    failure_share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
+        _BREAKERS.failure_share, description="Or this share of the calls in the window."
+    )
+    min_calls: Calls = Field(_BREAKERS.min_calls, description="But not with fewer calls in the window.")
+    window_seconds: Seconds = Field(_BREAKERS.window_seconds, description="Over which calls are counted.")
+    cool_down_seconds: Seconds = Field(
+        _BREAKERS.cool_down_seconds, description="Until one call may try it; doubled each time that it fails."
+    )
+    max_cool_down_seconds: Seconds = Field(_BREAKERS.max_cool_down_seconds, description="But never more than this.")
+    max_ejected_share: Share = Field(
+        _BREAKERS.max_ejected_share,
+        description="Of the catalog's models that may be left alone at a time; one may always.",
+    )
+    trial_seconds: Seconds = Field(
+        _BREAKERS.trial_seconds, description="After it a trial of which nothing was heard is taken for lost."
+    )
+
+
+class ArmEntry(_Shape):
+    """One way of answering; without model and revision it is as without the experiment."""
+
+    name: Name = Field(description="What replies and reports call it.")
+    weight: Percent = Field(description="Per cent of the units; those of all arms are 100 together.")
+    model: Name | None = Field(None, description="The model that answers, where the experiment is of a route.")
+    revision: Digest | None = Field(
+        None, description="The stored revision that decides, where the experiment is of all requests: its whole digest."
+    )
+
+
+class GuardrailEntry(_Shape):
+    """The band in which an arm must stay; one that is surely outside of it is stopped."""
+
+    of: Literal["fallback_share", "error_share", "cost_usd"] = Field(
+        description="What is watched: the share of decisions that fell back, of reported calls that failed, or dollars "
+        "a reported call."
+    )
+    max: Annotated[float, Field(ge=0, le=MAX_USD, allow_inf_nan=False)] | None = Field(None, description="At most.")
+    min: Annotated[float, Field(ge=0, le=MAX_USD, allow_inf_nan=False)] | None = Field(None, description="At least.")
+
+
+class ExperimentEntry(_Shape):
+    """Arms among which requests are split; or a revision that decides too and never serves."""
+
+    name: Name = Field(description="What replies and reports call it.")
+    route: Name | None = Field(None, description="The route whose requests are split; by default all of the catalog.")
+    unit: Literal["tenant", "session", "request"] = Field(
+        "request", description="What is drawn for an arm: all requests of one unit get the same."
+    )
+    arms: Annotated[list[ArmEntry], Field(max_length=MAX_ARMS)] = Field(
+        default=[], description="At least two; the others are compared with the first."
+    )
+    guardrails: Annotated[list[GuardrailEntry], Field(max_length=MAX_GUARDRAILS)] = Field(
+        default=[], description="What stops an arm."
+    )
+    shadow: Digest | None = Field(
+        None, description="Instead of arms: the stored revision that decides too and never serves, by its whole digest."
+    )
+    share: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = Field(
+        100.0, description="Per cent of the requests that the shadow decides too."
+    )
+
+
 class PolicyFile(_Shape):
     """What holds for all routes of the folder."""
 
@@ -254,6 +362,15 @@ class PolicyFile(_Shape):
     rules: RulesEntry | None = Field(None, description="What is decided by rules, not by similarity.")
     escalation: EscalationEntry | None = Field(
         None, description="A limit for the share of traffic that goes to the strong tier; by default none."
+    )
+    budgets: Annotated[list[BudgetEntry], Field(max_length=MAX_BUDGETS)] = Field(
+        default=[], description="How much may be spent. Every model that may answer needs both prices then."
+    )
+    breakers: BreakersEntry | None = Field(
+        None, description="When a model is left alone because its calls fail; each key has a default."
+    )
+    experiments: Annotated[list[ExperimentEntry], Field(max_length=MAX_EXPERIMENTS)] = Field(
+        default=[], description="Requests that are split among models or revisions, or decided by another one too."
     )
     scorer: Literal["auto", "vote", "linear"] = Field(
         "auto", description="What scores routes: the neighbours' vote, a linear head, or a blend of both."

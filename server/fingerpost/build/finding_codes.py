@@ -10,6 +10,8 @@ from fingerpost.types import Severity
 
 _ROUTE = "model: coder\nutterances:\n  - reverse a linked list\n"
 _MODELS = "models:\n  - name: coder\n  - name: strong\n"
+_PRICED_MODEL = "  - {{name: {}, input_price_usd_micros: 900000, output_price_usd_micros: 3600000}}\n"
+_TENANTS = ", ".join(f"t{number}" for number in range(257))
 
 
 def _route(text: str) -> Files:
@@ -243,6 +245,16 @@ FIELD_CHOICE = Kind(
     "The key takes one of a few words; `tier` is `cheap`, `middle` or `strong`.",
     bad=_models("    tier: best\n"),
     good=_models("    tier: strong\n"),
+)
+LIST_LONG = Kind(
+    "FP209",
+    "A list has too many entries",
+    "The list is longer than the message allows. Too many texts have a code of their own, FP312.",
+    bad=_policy(f"budgets:\n  - {{name: all, of: tenant, per: day, limit: 5, only: [{_TENANTS}]}}"),
+    good={
+        "_policy.yaml": "fallback_model: strong\nbudgets:\n  - {name: all, of: tenant, per: day, limit: 5}\n",
+        "_models.yaml": "models:\n" + "".join(_PRICED_MODEL.format(name) for name in ("coder", "strong")),
+    },
 )
 TEXT_EMPTY = Kind(
     "FP210",

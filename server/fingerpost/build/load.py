@@ -27,6 +27,7 @@ from fingerpost.build.finding_codes import (
     TEXT_REPEATED,
 )
 from fingerpost.build.findings import Findings, Place, RouteFilesInvalid, quoted
+from fingerpost.build.guards.entries import DraftBudget, breakers_of, budgets_of, experiments_of
 from fingerpost.build.rules.entries import DraftRule, rules_of
 from fingerpost.build.shapes import shaped
 from fingerpost.build.source import NO_DRAFTS, Drafts, read_source
@@ -67,6 +68,8 @@ class Loaded:
     rules: tuple[DraftRule, ...] = ()  # the policy's and where they say what
     models: tuple[tuple[Place, str], ...] = ()  # the names of all models and where they stand
     prose: tuple[Text, ...] = ()  # descriptions, and what is told of models: read by people, never embedded as they are
+    budgets: tuple[DraftBudget, ...] = ()  # the policy's and where they say what
+    revisions: tuple[Text, ...] = ()  # digests that experiments name and where they stand
 
 
 def load(folder: Path) -> Loaded:
@@ -90,6 +93,8 @@ def load(folder: Path) -> Loaded:
         rules=draft.policy.rules,
         models=tuple((entry.named, entry.model.name) for entry in draft.models),
         prose=tuple(text for texts in prose for text in texts),
+        budgets=draft.policy.budgets,
+        revisions=tuple(text for one in draft.policy.experiments for text in one.revisions),
     )
 
 
@@ -225,6 +230,8 @@ class _FolderReader:
             return None
         document, content = read
         rules, limit = rules_of(document, content, self._findings), content.escalation
+        budgets = budgets_of(document, content, self._findings)
+        experiments = experiments_of(document, content, self._findings)
         policy = Policy(
             fallback_model=content.fallback_model,
             fallback_chain=tuple(content.fallback_chain),
@@ -236,6 +243,9 @@ class _FolderReader:
             approvals=content.approvals,
             rules=tuple(draft.rule for draft in rules),
             escalation=None if limit is None else EscalationLimit(**limit.model_dump()),
+            budgets=tuple(draft.budget for draft in budgets),
+            breakers=breakers_of(document, content, self._findings),
+            experiments=tuple(draft.experiment for draft in experiments),
         )
         place = document.place(("fallback_model",))
         first = Text(policy.fallback_model, place.file, place.line)
@@ -244,6 +254,8 @@ class _FolderReader:
             (first, *_listed(document, "fallback_chain", content.fallback_chain)),
             rules,
             document.place(("escalation",)),
+            budgets,
+            experiments,
         )
 
     def _out_of_scope(self, names: Sequence[str]) -> tuple[tuple[Text, ...], tuple[Text, ...]]:

@@ -15,6 +15,7 @@ from fingerpost.build.diff.texts import Texts, TextsKind
 from fingerpost.build.evaluate import report_of
 from fingerpost.build.fit import Source
 from fingerpost.build.folds import held_from_tuning
+from fingerpost.build.guards.checks import check_revisions
 from fingerpost.build.hints import hints_of
 from fingerpost.build.index import build_index
 from fingerpost.build.judging import Case, Judge
@@ -76,6 +77,7 @@ class Workshop:
     activations: ActivationStore
     progress: Progress
     rulebook_of: Callable[[Sequence[Rule]], Rulebook]  # see `bootstrap.planning`
+    known: Callable[[str], bool]  # whether a revision of that digest is stored, here or where machines share them
     tune: Tuner | None = None  # tunes the encoder on the catalog's own texts
     study: Callable[[str], Study] | None = None  # opens a revision by its digest, to compare with what was active
 
@@ -115,6 +117,7 @@ def reindex(folder: Path, catalog_name: str, shop: Workshop, *, refit: bool = Fa
     loaded = load(folder)
     catalog = loaded.catalog
     rulebook = tried_rules(loaded.rules, shop.rulebook_of)
+    check_revisions(loaded.revisions, shop.known)
     exemplars, cases = exemplars_of(catalog), cases_of(catalog)
 
     verdict, tuned = shop.tune([e.text for e in exemplars], [e.route for e in exemplars]) if shop.tune else (None, None)

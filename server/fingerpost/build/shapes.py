@@ -18,6 +18,7 @@ from fingerpost.build.finding_codes import (
     FIELD_RANGE,
     FIELD_TYPE,
     FIELD_UNKNOWN,
+    LIST_LONG,
     REGISTRY,
     TEXTS_MANY,
 )
@@ -40,8 +41,10 @@ _KINDS: Mapping[str, Kind] = {
     "less_than_equal": FIELD_RANGE,
     "string_pattern_mismatch": FIELD_NAME,
     "literal_error": FIELD_CHOICE,
-    "too_long": TEXTS_MANY,
+    "too_long": LIST_LONG,
 }
+
+_TEXTS = {"utterances", "tests"}
 
 _EXPECTED = {
     "list_type": "a list",
@@ -73,6 +76,8 @@ def _kind(problem: ErrorDetails) -> Kind:
         return REGISTRY[problem["type"]]
     if isinstance(value, float) and not math.isfinite(value) and problem["type"] != "string_type":
         return FIELD_FINITE
+    if problem["type"] == "too_long" and _field(problem) in _TEXTS:
+        return TEXTS_MANY
     return _KINDS.get(problem["type"], FIELD_TYPE)
 
 

@@ -19,6 +19,7 @@ from fingerpost.build.finding_codes import (
     UTTERANCE_OUT_OF_SCOPE,
 )
 from fingerpost.build.findings import Findings, Place, quoted
+from fingerpost.build.guards.checks import check_guards
 from fingerpost.build.texts import normalised
 from fingerpost.types import Text
 
@@ -30,6 +31,7 @@ def validate(draft: Draft, findings: Findings) -> None:
     if draft.models is not None:
         _check_models(draft, draft.models, findings)
         check_choices(draft, findings)
+        check_guards(draft, findings)
     _check_counts(draft, findings)
     seen = _check_utterances(draft, findings)
     _check_tests(draft, seen, findings)

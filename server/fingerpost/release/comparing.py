@@ -1,19 +1,37 @@
 """Comparing: what two revisions have otherwise, told without deciding a text. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 
-from fingerpost.types import OUT_OF_SCOPE, Change, Decider, Model, Policy, Revision, RoutePolicy, Rule
+from fingerpost.types import (
+    OUT_OF_SCOPE,
+    Arm,
+    BreakerRules,
+    Budget,
+    Change,
+    Decider,
+    Experiment,
+    Guardrail,
+    Model,
+    Policy,
+    Revision,
+    RoutePolicy,
+    Rule,
+)
 
 
 def changes(before: Revision, after: Revision) -> list[Change]:
-    """Encoder, routes, models and policy, in this order, each by name."""
+    """Encoder, routes, models, rules, budgets, experiments and policy, in this order, each by name."""
+    old, new = before.decider.policy, after.decider.policy
     return [
         *_encoder(before, after),
         *_routes(before, after),
         *_models(before.decider, after.decider),
-        *_rules(before.decider.policy, after.decider.policy),
-        *_fields("policy", "", _without_rules(before), _without_rules(after), Policy),
+        *_rules(old, new),
+        *_named("budget", old.budgets, new.budgets),
+        *_named("experiment", old.experiments, new.experiments),
+        *_fields("policy", "", _bare(old), _bare(new), Policy),
+        *_fields("policy", "", old.breakers, new.breakers, BreakerRules, "breakers."),
     ]
 
 
@@ -63,8 +81,30 @@ def _rules(before: Policy, after: Policy) -> Iterator[Change]:
 _DERIVED = {"expression", "reads", "needs", "patterns"}  # that follow from `when`
 
 
-def _without_rules(revision: Revision) -> Policy:
-    return replace(revision.decider.policy, rules=())
+def _named(
+    subject: str, before: Sequence[Budget] | Sequence[Experiment], after: Sequence[Budget] | Sequence[Experiment]
+) -> Iterator[Change]:
+    old, new = ({one.name: one for one in each} for each in (before, after))
+    for name in sorted(old.keys() | new.keys()):
+        first, second = old.get(name), new.get(name)
+        if first is None or second is None:
+            yield Change(subject, name, "", _told(first), _told(second))
+        else:
+            yield from _fields(subject, name, first, second, type(second))
+
+
+def _told(one: Budget | Experiment | None) -> str:
+    """What it is above all."""
+    if one is None:
+        return ""
+    if isinstance(one, Budget):
+        return f"{one.limit_usd_micros} micro-dollars per {one.per} and {one.of}, then {one.when_spent}"
+    return f"shadow {one.shadow}" if one.shadow else f"{one.route or 'all requests'}: {_shown(one.arms)}"
+
+
+def _bare(policy: Policy) -> Policy:
+    """Without what is compared by itself."""
+    return replace(policy, rules=(), budgets=(), breakers=BreakerRules(), experiments=())
 
 
 def _utterances(subject: str, name: str, before: set[str], after: set[str]) -> Iterator[Change]:
@@ -98,19 +138,27 @@ def _model(name: str, old: Mapping[str, Model], new: Mapping[str, Model]) -> Ite
         yield from _fields("model", name, first, second, Model)
 
 
+_Fielded = Model | Policy | Budget | Experiment | BreakerRules
+
+
 def _fields(
-    subject: str, name: str, before: Model | Policy, after: Model | Policy, kind: type[Model] | type[Policy]
+    subject: str, name: str, before: _Fielded, after: _Fielded, kind: type[_Fielded], within: str = ""
 ) -> Iterator[Change]:
     for field in fields(kind):
         old, new = (_shown(getattr(one, field.name)) for one in (before, after))
         if old != new:
-            yield Change(subject, name, field.name, old, new)
+            yield Change(subject, name, f"{within}{field.name}", old, new)
 
 
 def _shown(value: object) -> str:
     """A value as people read it; of parts those that say something."""
     if value is None:
         return ""
+    if isinstance(value, Arm):
+        return f"{value.name} {value.weight:g}%" + "".join(f" {what}" for what in (value.model, value.revision) if what)
+    if isinstance(value, Guardrail):
+        bounds = (("at least", value.min), ("at most", value.max))
+        return f"{value.of} {' and '.join(f'{word} {bound:g}' for word, bound in bounds if bound is not None)}"
     if is_dataclass(value) and not isinstance(value, type):
         return ", ".join(f"{name} {_shown(part)}" for name, part in asdict(value).items() if part or part is False)
     if isinstance(value, Mapping):

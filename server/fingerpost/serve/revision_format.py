@@ -11,12 +11,25 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
-from fingerpost.types import OUT_OF_SCOPE, Decider, EncoderId, Exemplar, Head, Revision, Selection
+from fingerpost.types import (
+    OUT_OF_SCOPE,
+    BreakerRules,
+    BudgetOf,
+    Decider,
+    EncoderId,
+    Exemplar,
+    Head,
+    Policy,
+    Revision,
+    Selection,
+)
 
-SCHEMA_VERSION = 2
-"""The newest that is written and read. A revision says 1 where it has nothing that an older program would pass over."""
+SCHEMA_VERSION = 3
+"""The newest that is written and read. A revision says the oldest whose programs pass over nothing that it has."""
 
 _PLAIN_SCHEMA = 1
+_CHOOSING_SCHEMA = 2  # since there are rules and selections
+_GUARDED_SCHEMA = 3  # since there are budgets, breakers and experiments
 
 MANIFEST = "manifest.json"
 _EXEMPLARS = "exemplars.jsonl"
@@ -81,15 +94,35 @@ def encode(
         **({} if linears is None else {_LINEARS: _array_bytes(linears)}),
     }
     entries = {name: _FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())}
-    schema = SCHEMA_VERSION if _chooses(decider) else _PLAIN_SCHEMA
-    manifest = Manifest(schema, encoder, index_kind, len(decider.routes), len(exemplars), entries)
+    manifest = Manifest(_schema_of(decider), encoder, index_kind, len(decider.routes), len(exemplars), entries)
     return {MANIFEST: _manifest.dump_json(manifest, indent=1) + b"\n", **files}
 
 
 def _decider_bytes(decider: Decider) -> bytes:
-    """The same for the same decider: sets, whose order changes from process to process, are sorted."""
+    """The same for the same decider: sets, whose order changes from process to process, are sorted.
+
+    What the third schema brought is left out where it says nothing: such revisions keep their digests.
+    """
     plain = _decider.dump_python(decider)
+    for name in _guards(decider.policy, said=False):
+        del plain["policy"][name]
     return json.dumps(plain, default=sorted, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _schema_of(decider: Decider) -> int:
+    if _guards(decider.policy, said=True):
+        return _GUARDED_SCHEMA
+    return _CHOOSING_SCHEMA if _chooses(decider) else _PLAIN_SCHEMA
+
+
+def _guards(policy: Policy, *, said: bool) -> list[str]:
+    """Fields of the third schema that a program of an older one ignores: those that say something, or the others."""
+    fields = {
+        "budgets": bool(policy.budgets),
+        "breakers": policy.breakers != BreakerRules(),
+        "experiments": bool(policy.experiments),
+    }
+    return [name for name, says in fields.items() if says is said]
 
 
 def _chooses(decider: Decider) -> bool:
@@ -219,6 +252,11 @@ def _check_parts(digest: str, manifest: Manifest, exemplars: tuple[Exemplar, ...
     models = {policy.fallback_model, *policy.fallback_chain, *(rule.model for rule in policy.rules if rule.model)}
     for route in decider.routes:
         models |= {route.model, *route.models, *route.fallback}
+    models |= {arm.model for one in policy.experiments for arm in one.arms if arm.model}
+    models |= {name for budget in policy.budgets if budget.of is BudgetOf.MODEL for name in budget.only}
+    named = {rule.route for rule in policy.rules if rule.route}
+    named |= {one.route for one in policy.experiments if one.route}
+    named |= {name for budget in policy.budgets if budget.of is BudgetOf.ROUTE for name in budget.only}
     routes = {route.name for route in decider.routes}
     sound = (
         len(exemplars) == manifest.exemplars_count
@@ -226,7 +264,7 @@ def _check_parts(digest: str, manifest: Manifest, exemplars: tuple[Exemplar, ...
         and all(OUT_OF_SCOPE <= e.route < len(decider.routes) for e in exemplars)
         and len(decider.confidence_map.route_offsets) in (0, len(decider.routes))
         and models <= set(decider.models)
-        and routes >= {rule.route for rule in policy.rules if rule.route}
+        and named <= routes
         and all(name in decider.models for rule in policy.rules for names in rule.demands.allowed for name in names)
     )
     if not sound:

@@ -133,7 +133,7 @@ class Author:
 class Change:
     """Something that two revisions have otherwise; without a field all of it, as when it was added or removed."""
 
-    subject: str  # encoder, route, out_of_scope, model, rule or policy
+    subject: str  # encoder, route, out_of_scope, model, rule, budget, experiment or policy
     name: str
     field: str
     before: str

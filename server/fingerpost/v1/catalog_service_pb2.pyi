@@ -542,9 +542,9 @@ class Change(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """What it is of: encoder, route, out_of_scope, model, rule or policy."""
+    """What it is of: encoder, route, out_of_scope, model, rule, budget, experiment or policy."""
     name: _builtins.str
-    """The name of the route, the model, or the policy's key."""
+    """The name of the route, model, rule, budget or experiment; empty for the policy."""
     field: _builtins.str
     """Which of its values: empty for all of it, as when it was added or removed."""
     before: _builtins.str

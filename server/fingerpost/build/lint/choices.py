@@ -1,13 +1,16 @@
-"""Choices: which rules can never be followed, or fail too easily, and which models does nothing name?"""
+"""Choices: which rules never count or fail too easily, which models does nothing name, which budgets are tiny?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from fingerpost.build.diff.prices import Tokens, price_of
 from fingerpost.build.findings import Findings, quoted
-from fingerpost.build.lint.codes import MODEL_UNUSED, RULE_FRAGILE, RULE_SHADOWED, RULE_UNREACHABLE
+from fingerpost.build.guards.checks import named_models
+from fingerpost.build.guards.entries import DraftBudget
+from fingerpost.build.lint.codes import BUDGET_SMALL, MODEL_UNUSED, RULE_FRAGILE, RULE_SHADOWED, RULE_UNREACHABLE
 from fingerpost.build.load import Loaded
 from fingerpost.build.rules.entries import DraftRule
 from fingerpost.build.rules.implies import implies, never, unguarded_keys
-from fingerpost.types import Catalog, RuleStage
+from fingerpost.types import Budget, BudgetOf, Catalog, RuleStage
 
 
 def lint_choices(loaded: Loaded, findings: Findings) -> None:
@@ -16,10 +19,12 @@ def lint_choices(loaded: Loaded, findings: Findings) -> None:
         drafts = [draft for draft in loaded.rules if draft.rule.stage is stage]
         for number, draft in enumerate(drafts):
             _lint_rule(draft, drafts[:number], findings)
-    named = frozenset(_named(loaded.catalog))
+    named = frozenset(named_models(loaded.catalog.routes, loaded.catalog.policy))
     for place, name in loaded.models:
         if name not in named:
-            findings.add(MODEL_UNUSED, place, f"no route, fallback or rule names the model {quoted(name)}")
+            findings.add(MODEL_UNUSED, place, f"no route, fallback, rule or arm names the model {quoted(name)}")
+    for budget in loaded.budgets:
+        _lint_budget(budget, loaded.catalog, findings)
 
 
 def _lint_rule(draft: DraftRule, earlier: Sequence[DraftRule], findings: Findings) -> None:
@@ -49,10 +54,25 @@ def _shadows(one: DraftRule, other: DraftRule) -> bool:
     return implies(other.condition.node, one.condition.node)
 
 
-def _named(catalog: Catalog) -> Iterator[str]:
-    """Models that may be chosen somewhere."""
-    yield from (catalog.policy.fallback_model, *catalog.policy.fallback_chain)
-    for route in catalog.routes:
-        yield from (route.model, *route.models, *route.fallback)
-    for rule in catalog.policy.rules:
-        yield from (rule.model or "", *(name for names in rule.demands.allowed for name in names))
+def _lint_budget(draft: DraftBudget, catalog: Catalog, findings: Findings) -> None:
+    budget, tokens = draft.budget, Tokens()
+    names = _models_for(budget, catalog)
+    costs = {model.name: price_of(model, tokens) or 0.0 for model in catalog.models if model.name in names}
+    dearest = max(costs, key=lambda name: (costs[name], name), default=None)
+    if dearest is not None and budget.limit_usd_micros < costs[dearest]:
+        told = (
+            f"the budget {quoted(budget.name)} is spent by one request to {quoted(dearest)}: {tokens.input} tokens in "
+            f"and {tokens.output} out cost {costs[dearest] / 1e6:g} dollars, and the limit is "
+            f"{budget.limit_usd_micros / 1e6:g}"
+        )
+        findings.add(BUDGET_SMALL, draft.limit_named, told)
+
+
+def _models_for(budget: Budget, catalog: Catalog) -> frozenset[str]:
+    """Names of the models whose cost counts against it, as far as the files tell."""
+    if budget.only and budget.of is BudgetOf.MODEL:
+        return frozenset(budget.only)
+    if budget.only and budget.of is BudgetOf.ROUTE:
+        routes = [route for route in catalog.routes if route.name in budget.only]
+        return frozenset(name for route in routes for name in (route.model, *route.models, *route.fallback))
+    return frozenset(named_models(catalog.routes, catalog.policy))

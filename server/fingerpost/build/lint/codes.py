@@ -224,10 +224,29 @@ RULE_FRAGILE = Kind(
 MODEL_UNUSED = Kind(
     "FP414",
     "A model is named nowhere",
-    "No route, fallback or rule names it, so it never answers. Name it, or remove it.",
+    "No route, fallback, rule or arm names it, so it never answers. Name it, or remove it.",
     bad={"_models.yaml": "models:\n  - name: coder\n  - name: strong\n  - name: writer\n"},
     good={"_models.yaml": "models:\n  - name: coder\n  - name: strong\n"},
     severity=Severity.NOTE,
+)
+
+
+def _budget(limit: str) -> Files:
+    prices = "input_price_usd_micros: {}, output_price_usd_micros: {}"
+    models = f"  - {{name: coder, {prices.format(150_000, 600_000)}}}\n"
+    models += f"  - {{name: strong, {prices.format(3_000_000, 15_000_000)}}}\n"
+    policy = f"fallback_model: strong\nbudgets:\n  - {{name: all, of: catalog, per: hour, limit: {limit}}}\n"
+    return {"_policy.yaml": policy, "_models.yaml": f"models:\n{models}"}
+
+
+BUDGET_SMALL = Kind(
+    "FP415",
+    "A budget is spent by one request",
+    "One usual request, 100 tokens in and 300 out, to the dearest model that the budget is for costs more than its "
+    "limit. Perhaps the limit was meant in another unit: it is US dollars.",
+    bad=_budget("0.003"),
+    good=_budget("3"),
+    severity=Severity.WARNING,
 )
 
 REGISTRY = registry_of(dict(globals()))

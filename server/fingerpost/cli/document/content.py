@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fingerpost.cli.document.blocks import Block, Bullets, Code, Heading, Paragraph, Table
+from fingerpost.cli.document.guards import breakers, budgets, experiments
 from fingerpost.cli.promises import promised
 from fingerpost.serve.rules import actions_of
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _DIGEST = 12  # characters
 _LONGEST = 280  # characters of an utterance
+_TOLD_ELSEWHERE = {"rules", "escalation", "budgets", "breakers", "experiments"}
 _CONFUSIONS = 10
 _METRICS = {
     "top1_accuracy": "best route right, of the tests in scope, before any threshold",
@@ -35,6 +37,9 @@ def content(document: "Document") -> list[Block]:
         *_models(document),
         *_policy(document),
         *_rules(document),
+        *budgets(document.policy.budgets),
+        *breakers(document.policy.breakers),
+        *experiments(document.policy.experiments),
         *_quality(document),
         *_changes(document),
         *_record(document),
@@ -126,7 +131,7 @@ def _policy(document: "Document") -> Iterator[Block]:
     if document.promise is not None:
         yield Paragraph(promised(document.promise))
     yield Paragraph(_approvals(policy.approvals))
-    plain = {name: value for name, value in asdict(policy).items() if name not in ("rules", "escalation")}
+    plain = {name: value for name, value in asdict(policy).items() if name not in _TOLD_ELSEWHERE}
     yield Table(("key", "value"), tuple((name, _shown(value)) for name, value in plain.items()))
     encoder = document.encoder
     yield Paragraph(f"Texts are embedded by {encoder.name}, {encoder.dim} dimensions, digest {encoder.digest}.")

@@ -1,0 +1,1 @@
+"""Guards of a policy: its budgets, breakers and experiments, read and checked."""
