@@ -74,6 +74,8 @@ class Metrics:
         self._confidence = cache(self._histogram(names.CONFIDENCE).labels)
         self._stages = cache(self._histogram(names.STAGE_SECONDS).labels)
         self._lookups = cache(self._counter(names.CACHE_LOOKUPS).labels)
+        self._budget_alerts = self._counter(names.BUDGET_ALERTS)
+        self._alert_deliveries = self._counter(names.ALERT_DELIVERIES)
         self._loop_lag = self._histogram(names.LOOP_LAG)
         self._loop_stalls = self._counter(names.LOOP_STALLS)
         self._covered: dict[str, DecayedMean] = {}  # by catalog, as the next
@@ -98,6 +100,14 @@ class Metrics:
     def logged(self, result: str, count: int) -> None:
         """Count rows of the decision log; from any thread."""
         self._logged(result).inc(count)
+
+    def alerted(self, catalog: str, budget: str, percent: int) -> None:
+        """Count an alert of a budget; from any thread."""
+        self._budget_alerts.labels(catalog, budget, str(percent)).inc()
+
+    def alert_sent(self, result: str) -> None:
+        """Count an attempt to deliver one by what became of it; from any thread."""
+        self._alert_deliveries.labels(result).inc()
 
     def lagged(self, seconds: float) -> None:
         """Note how late the event loop was."""
