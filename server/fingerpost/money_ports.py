@@ -35,10 +35,13 @@ class Treasury(Protocol):
         """Alerts for shares of limits that accounts of running windows have reached and nobody has told before."""
 
     def due_alerts(self, now_us: int, most: int, again_us: int) -> Sequence[Alert]:
-        """Alerts that are to be delivered now; each is nobody else's before `again_us`."""
+        """Alerts that are to be delivered now; each is nobody else's before `again_us`, and has one attempt more."""
 
     def alert_delivered(self, id: str, now_us: int) -> None:
         """Never give it out again."""
+
+    def alert_put_off(self, id: str, again_us: int) -> None:
+        """It could not be delivered: give it out again, but not before `again_us`."""
 
     def alert_given_up(self, id: str, now_us: int) -> None:
         """Likewise, although it could not be delivered."""

@@ -91,6 +91,16 @@ class Settings(BaseSettings):
     decision_log_bytes: int = Field(
         1_073_741_824, ge=1_048_576, description="Room of the decision log; the oldest files go when it is full."
     )
+    alert_webhook: str = Field(
+        "",
+        repr=False,
+        description="URL that alerts of budgets are sent to, https or on this machine; empty: log and metric alone.",
+    )
+    alert_secret_file: str = Field(
+        "",
+        description="File of the secret that signs them, as whsec_BASE64, a second line while it is replaced; read "
+        "anew when it changes.",
+    )
     default_deadline_ms: int = Field(
         2_000, ge=1, le=600_000, description="Time for a call that sets no deadline, milliseconds."
     )

@@ -80,6 +80,8 @@ class Metrics:
         self._verdicts = cache(self._counter(names.VERDICTS).labels)
         self._arms = cache(self._counter(names.ARM_DECISIONS).labels)
         self._lookups = cache(self._counter(names.CACHE_LOOKUPS).labels)
+        self._budget_alerts = self._counter(names.BUDGET_ALERTS)
+        self._alert_deliveries = self._counter(names.ALERT_DELIVERIES)
         self._loop_lag = self._histogram(names.LOOP_LAG)
         self._loop_stalls = self._counter(names.LOOP_STALLS)
         self._covered: dict[str, DecayedMean] = {}  # by catalog, as the next
@@ -117,6 +119,13 @@ class Metrics:
             self._reported_seconds(*labels).observe(report.latency_ms / 1000)
         if report.verdict is not None:
             self._verdicts(*labels, report.verdict.value).inc()
+    def alerted(self, catalog: str, budget: str, percent: int) -> None:
+        """Count an alert of a budget; from any thread."""
+        self._budget_alerts.labels(catalog, budget, str(percent)).inc()
+
+    def alert_sent(self, result: str) -> None:
+        """Count an attempt to deliver one by what became of it; from any thread."""
+        self._alert_deliveries.labels(result).inc()
 
     def lagged(self, seconds: float) -> None:
         """Note how late the event loop was."""

@@ -121,6 +121,18 @@ SHARED_ARTEFACTS = Metric(
     ("kind", "result"),
     "Revisions and encoders that were fetched from the shared place, refused as they came, or put in quarantine.",
 )
+BUDGET_ALERTS = Metric(
+    "fingerpost_budget_alerts_total",
+    _C,
+    ("catalog", "budget", "percent"),
+    "Accounts of a budget that reached 50, 80 or 100 percent of their limit, each counted once in its window.",
+)
+ALERT_DELIVERIES = Metric(
+    "fingerpost_alert_deliveries_total",
+    _C,
+    ("result",),
+    "Alerts by webhook: delivered, failed (tried again later) or given_up.",
+)
 
 REPORTS = Metric(
     "fingerpost_reports_total",
