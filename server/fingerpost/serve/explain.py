@@ -25,6 +25,7 @@ _REASONS = {
     Reason.ESCALATION_LIMIT: "the strong tier has had its share of the traffic",
     Reason.SESSION_MODEL: "the session keeps its model",
     Reason.RULE_UNJUDGED: "a final rule could not be judged, so its strict reading holds",
+    Reason.EXPERIMENT: "an experiment's arm chose the model or the revision",
 }
 
 _SKIPS = {
@@ -37,6 +38,8 @@ _SKIPS = {
     SkipReason.OUTPUT_LIMIT: "the answer may be longer than its answers can be",
     SkipReason.QUALITY_FLOOR: "its quality is under the route's floor",
     SkipReason.ESCALATION_LIMIT: "the strong tier has had its share of the traffic",
+    SkipReason.BREAKER_OPEN: "its calls fail, so it is left alone",
+    SkipReason.BUDGET: "a budget has too little left for it",
 }
 
 

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     ESCALATION_LIMIT = "ESCALATION_LIMIT"
     SESSION_MODEL = "SESSION_MODEL"
     RULE_UNJUDGED = "RULE_UNJUDGED"
+    EXPERIMENT = "EXPERIMENT"
 
 
 class SkipReason(StrEnum):
@@ -53,6 +54,8 @@ class SkipReason(StrEnum):
     OUTPUT_LIMIT = "OUTPUT_LIMIT"
     QUALITY_FLOOR = "QUALITY_FLOOR"
     ESCALATION_LIMIT = "ESCALATION_LIMIT"
+    BREAKER_OPEN = "BREAKER_OPEN"
+    BUDGET = "BUDGET"
 
 
 @dataclass(frozen=True, slots=True)
