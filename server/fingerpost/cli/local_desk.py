@@ -86,7 +86,7 @@ class LocalDesk:
     def audit(self, catalog: str = "", last: int | None = None) -> list[seen.AuditEntry]:
         entries, _ = self._desk.audit()
         wanted = [entry for entry in reversed(entries) if not catalog or entry.event.catalog == catalog]
-        return [_entry(entry) for entry in wanted[:last]]
+        return [entry_seen(entry) for entry in wanted[:last]]
 
     def verify(self, known_hash: str = "") -> seen.AuditHead:
         head = verified(*self._desk.audit(), known_hash or None)
@@ -105,7 +105,7 @@ def proposal_seen(proposal: types.Proposal) -> seen.Proposal:
         proposal.state.value,
         proposal.proposer,
         proposal.comment,
-        _time(proposal.time_us),
+        time_seen(proposal.time_us),
         proposal.approvals_needed,
         tuple(map(_vote, proposal.approvals)),
         None if rejection is None else _vote(rejection),
@@ -113,19 +113,19 @@ def proposal_seen(proposal: types.Proposal) -> seen.Proposal:
 
 
 def _vote(vote: types.Vote) -> seen.Vote:
-    return seen.Vote(vote.actor, vote.comment, _time(vote.time_us))
+    return seen.Vote(vote.actor, vote.comment, time_seen(vote.time_us))
 
 
 def _moved(done: types.Activated) -> seen.Moved:
     one = done.activation
-    return seen.Moved(one.catalog, one.revision, one.generation, _entry(done.entry))
+    return seen.Moved(one.catalog, one.revision, one.generation, entry_seen(done.entry))
 
 
-def _entry(entry: types.AuditEntry) -> seen.AuditEntry:
+def entry_seen(entry: types.AuditEntry) -> seen.AuditEntry:
     event = entry.event
     return seen.AuditEntry(
         entry.sequence,
-        _time(entry.time_us),
+        time_seen(entry.time_us),
         event.actor,
         str(event.action),
         event.catalog,
@@ -158,5 +158,5 @@ def _model(model: types.Model) -> seen.ModelEntry:
     )
 
 
-def _time(time_us: int) -> datetime:
+def time_seen(time_us: int) -> datetime:
     return datetime.fromtimestamp(time_us / 1e6, tz=UTC)

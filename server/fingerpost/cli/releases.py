@@ -40,6 +40,15 @@ def show_moved(done: "Moved", *, as_json: bool) -> None:
     _out.print(f"Audit entry {done.entry.sequence}, hash {done.entry.hash[:_DIGEST]}.")
 
 
+def show_done(entry: "AuditEntry", words: str, *, as_json: bool) -> None:
+    """What was changed, in words, and where it stands in the audit."""
+    if as_json:
+        typer.echo(to_json(_row(entry)))
+        return
+    _out.print(escape(words))
+    _out.print(f"Audit entry {entry.sequence}, hash {entry.hash[:_DIGEST]}.")
+
+
 def show_entries(entries: "Sequence[AuditEntry]", *, as_json: bool) -> None:
     if as_json:
         typer.echo(to_json([_row(entry) for entry in entries]))

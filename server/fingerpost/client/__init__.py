@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import grpc
 
@@ -17,6 +17,7 @@ from fingerpost.client.convert import (
     to_batch,
     to_request,
 )
+from fingerpost.client.outcomes import from_reported, from_reports, to_report, to_reports
 from fingerpost.client.proof import token_metadata
 from fingerpost.client.types import (
     DEFAULTS,
@@ -24,6 +25,7 @@ from fingerpost.client.types import (
     CatalogInfo,
     Decision,
     Embedding,
+    ExperimentArm,
     Explanation,
     Input,
     LedgerInfo,
@@ -31,6 +33,9 @@ from fingerpost.client.types import (
     ModelTrace,
     Options,
     OtherPart,
+    Report,
+    ReportDetails,
+    Reported,
     Requirements,
     RuleTrace,
     ServerInfo,
@@ -39,6 +44,7 @@ from fingerpost.client.types import (
     Turn,
 )
 from fingerpost.v1 import router_service_pb2 as pb
+from fingerpost.v1.outcome_service_pb2_grpc import OutcomeServiceStub
 from fingerpost.v1.router_service_pb2_grpc import RouterServiceStub
 
 __all__ = [
@@ -52,6 +58,7 @@ __all__ = [
     "Client",
     "Decision",
     "Embedding",
+    "ExperimentArm",
     "Explanation",
     "Input",
     "LedgerInfo",
@@ -59,6 +66,9 @@ __all__ = [
     "ModelTrace",
     "Options",
     "OtherPart",
+    "Report",
+    "ReportDetails",
+    "Reported",
     "Requirements",
     "RuleTrace",
     "ServerInfo",
@@ -74,7 +84,7 @@ _STANDARD: dict[str, Any] = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
-            "name": [{"service": "fingerpost.v1.RouterService"}],
+            "name": [{"service": "fingerpost.v1.RouterService"}, {"service": "fingerpost.v1.OutcomeService"}],
             "retryPolicy": {
                 "maxAttempts": 4,
                 "initialBackoff": "0.05s",
@@ -87,8 +97,8 @@ _STANDARD: dict[str, Any] = {
 }
 
 SERVICE_CONFIG = json.dumps(_STANDARD)
-"""The standard service config: calls take turns at the addresses of the target, and every call of RouterService is safe
-to repeat; a stopping server answers calls that race with it CANCELLED."""
+"""The standard service config: calls take turns at the addresses of the target, and every call of RouterService and
+OutcomeService is safe to repeat; a stopping server answers calls that race with it CANCELLED."""
 
 REPLICAS_SERVICE_CONFIG = json.dumps({**_STANDARD, "healthCheckConfig": {"serviceName": "fingerpost.v1.RouterService"}})
 """The standard one, which moreover watches the health of each address and leaves out what does not serve."""
@@ -126,6 +136,7 @@ class Client:
             grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target, options)
         )
         self._stub = RouterServiceStub(self._channel)
+        self._outcomes = OutcomeServiceStub(self._channel)
         self._timeout_seconds = timeout_seconds
 
     def route(self, request: Input, options: Options = DEFAULTS, *, timeout_seconds: float | None = None) -> Decision:
@@ -153,6 +164,33 @@ class Client:
     def info(self, *, timeout_seconds: float | None = None) -> ServerInfo:
         """What the server serves."""
         return from_info(self._call(self._stub.GetServerInfo, pb.GetServerInfoRequest(), timeout_seconds))
+
+    def report(
+        self,
+        decision_id: str,
+        model: str,
+        status: str,
+        *,
+        timeout_seconds: float | None = None,
+        **details: Unpack[ReportDetails],
+    ) -> Reported:
+        """Report what came of a decision; safe to repeat until it is acknowledged, and durable from then on.
+
+        Args:
+            decision_id: As the decision tells it.
+            model: That answered or failed.
+            status: How its call ended: "OK", "TIMEOUT", ...
+            timeout_seconds: Deadline of the call.
+            details: What else is known; see `Report`.
+        """
+        message = to_report(Report(decision_id, model, status, **details))
+        return from_reported(self._call(self._outcomes.ReportOutcome, message, timeout_seconds))
+
+    def report_batch(
+        self, reports: Sequence[Report], *, timeout_seconds: float | None = None
+    ) -> list[Reported | errors.FingerpostError]:
+        """Report many; each place holds what became of it or the error that a single call would have raised."""
+        return from_reports(self._call(self._outcomes.ReportOutcomes, to_reports(reports), timeout_seconds))
 
     def close(self) -> None:
         self._channel.close()
@@ -193,6 +231,7 @@ class AsyncClient:
             else grpc.aio.insecure_channel(target, options)
         )
         self._stub: Any = RouterServiceStub(self._channel)
+        self._outcomes: Any = OutcomeServiceStub(self._channel)
         self._timeout_seconds = timeout_seconds
 
     async def route(
@@ -218,6 +257,25 @@ class AsyncClient:
     async def info(self, *, timeout_seconds: float | None = None) -> ServerInfo:
         """As `Client.info`."""
         return from_info(await self._call(self._stub.GetServerInfo, pb.GetServerInfoRequest(), timeout_seconds))
+
+    async def report(
+        self,
+        decision_id: str,
+        model: str,
+        status: str,
+        *,
+        timeout_seconds: float | None = None,
+        **details: Unpack[ReportDetails],
+    ) -> Reported:
+        """As `Client.report`."""
+        message = to_report(Report(decision_id, model, status, **details))
+        return from_reported(await self._call(self._outcomes.ReportOutcome, message, timeout_seconds))
+
+    async def report_batch(
+        self, reports: Sequence[Report], *, timeout_seconds: float | None = None
+    ) -> list[Reported | errors.FingerpostError]:
+        """As `Client.report_batch`."""
+        return from_reports(await self._call(self._outcomes.ReportOutcomes, to_reports(reports), timeout_seconds))
 
     async def close(self) -> None:
         await self._channel.close()

@@ -9,11 +9,13 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from fingerpost import errors
+from fingerpost.client.reading import enum_name, known
 from fingerpost.client.types import (
     Alternative,
     CatalogInfo,
     Decision,
     Embedding,
+    ExperimentArm,
     Explanation,
     Input,
     LedgerInfo,
@@ -99,16 +101,16 @@ def from_response(response: pb.RouteResponse) -> Decision:
     return Decision(
         decision_id=response.decision_id,
         request_id=response.request_id,
-        outcome=_name(decision_pb2.Outcome, "OUTCOME_", response.outcome),
+        outcome=enum_name(decision_pb2.Outcome, "OUTCOME_", response.outcome),
         route=response.route,
         model=response.model,
         upstream_model=response.upstream_model,
-        confidence=_optional(response, "confidence"),
+        confidence=known(response, "confidence"),
         threshold=response.threshold,
-        margin=_optional(response, "margin"),
-        similarity=_optional(response, "similarity"),
-        calibration=_name(decision_pb2.Calibration, "CALIBRATION_", response.calibration),
-        reasons=tuple(_name(decision_pb2.Reason, "REASON_", reason) for reason in response.reasons),
+        margin=known(response, "margin"),
+        similarity=known(response, "similarity"),
+        calibration=enum_name(decision_pb2.Calibration, "CALIBRATION_", response.calibration),
+        reasons=tuple(enum_name(decision_pb2.Reason, "REASON_", reason) for reason in response.reasons),
         fallback_models=tuple(response.fallback_models),
         alternatives=tuple(_alternative(alternative) for alternative in response.alternatives),
         matches=tuple(Match(match.text, match.route, match.similarity) for match in response.matches),
@@ -124,18 +126,24 @@ def from_response(response: pb.RouteResponse) -> Decision:
         joined_turns=response.joined_turns,
         rules=tuple(response.rules),
         skipped_models=tuple(SkippedModel(one.model, _skip(one.reason)) for one in response.skipped_models),
+        experiment=_arm(response.experiment) if response.HasField("experiment") else None,
+        reserved_usd_micros=known(response, "reserved_usd_micros"),
     )
 
 
+def _arm(one: pb.ExperimentArm) -> ExperimentArm:
+    return ExperimentArm(one.name, one.arm, one.propensity)
+
+
 def _skip(reason: int) -> str:
-    return _name(decision_pb2.SkipReason, "SKIP_REASON_", reason) if reason else ""
+    return enum_name(decision_pb2.SkipReason, "SKIP_REASON_", reason) if reason else ""
 
 
 def _alternative(alternative: pb.Alternative) -> Alternative:
     return Alternative(
         alternative.route,
         alternative.model,
-        _optional(alternative, "confidence"),
+        known(alternative, "confidence"),
         alternative.score,
         alternative.similarity,
     )
@@ -145,24 +153,14 @@ def _timing(timing: pb.Timing) -> Timing:
     return Timing(timing.queue_us, timing.embed_us, timing.search_us, timing.decide_us, timing.total_us)
 
 
-def _name(enum: Any, prefix: str, number: int) -> str:  # noqa: ANN401  protobuf's enum wrappers have no common type
-    """The value's name without its prefix; the bare number where a newer server says what this client lacks."""
-    value = enum.DESCRIPTOR.values_by_number.get(number)
-    return value.name.removeprefix(prefix) if value else str(number)
-
-
-def _optional(message: Any, field: str) -> float | None:  # noqa: ANN401
-    return getattr(message, field) if message.HasField(field) else None
-
-
 def from_batch(response: pb.RouteBatchResponse) -> list[Decision | errors.FingerpostError]:
     return [
-        from_response(result.response) if result.WhichOneof("result") == "response" else _item_error(result.error)
+        from_response(result.response) if result.WhichOneof("result") == "response" else item_error(result.error)
         for result in response.results
     ]
 
 
-def _item_error(error: pb.BatchError) -> errors.FingerpostError:
+def item_error(error: pb.BatchError) -> errors.FingerpostError:
     fields = [errors.FieldViolation(v.field, v.description) for v in error.field_violations]
     return _class_of(error.code)(error.message, error.reason, fields=fields, metadata=error.metadata)
 
@@ -182,19 +180,18 @@ def from_explanation(response: pb.ExplainResponse) -> Explanation:
 
 
 def _rule(rule: pb.RuleTrace) -> RuleTrace:
-    verdict = _name(pb.RuleVerdict, "RULE_VERDICT_", rule.verdict)
+    verdict = enum_name(pb.RuleVerdict, "RULE_VERDICT_", rule.verdict)
     return RuleTrace(rule.name, rule.stage, rule.when, verdict, rule.final, rule.took_effect, rule.actions, rule.error)
 
 
 def _model(model: pb.ModelTrace) -> ModelTrace:
-    latency = model.latency_p50_ms if model.HasField("latency_p50_ms") else None
     return ModelTrace(
         model.model,
         model.place,
         _skip(model.skip_reason),
-        _optional(model, "cost_usd_micros"),
-        _optional(model, "quality"),
-        latency,
+        known(model, "cost_usd_micros"),
+        known(model, "quality"),
+        known(model, "latency_p50_ms"),
     )
 
 
@@ -205,8 +202,7 @@ def from_info(response: pb.GetServerInfoResponse) -> ServerInfo:
 
 
 def _ledger(ledger: pb.LedgerInfo) -> LedgerInfo:
-    age = ledger.age_seconds if ledger.HasField("age_seconds") else None
-    return LedgerInfo(age, ledger.stale, ledger.overdue)
+    return LedgerInfo(known(ledger, "age_seconds"), ledger.stale, ledger.overdue)
 
 
 def _catalog(catalog: pb.CatalogInfo) -> CatalogInfo:
@@ -222,7 +218,7 @@ def _catalog(catalog: pb.CatalogInfo) -> CatalogInfo:
         routes=tuple(catalog.routes),
         exemplars_count=catalog.exemplars_count,
         threshold=catalog.threshold,
-        calibration=_name(decision_pb2.Calibration, "CALIBRATION_", catalog.calibration),
+        calibration=enum_name(decision_pb2.Calibration, "CALIBRATION_", catalog.calibration),
         refused_reloads_count=catalog.refused_reloads_count,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,15 @@ class SkippedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class ExperimentArm:
+    """An arm of an experiment that a request is in."""
+
+    name: str  # of the experiment
+    arm: str
+    propensity: float  # probability, (0, 1], with which a request gets this arm
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Which model should answer, and why: as `RouteResponse` of the proto file says."""
 
@@ -74,6 +84,8 @@ class Decision:
     joined_turns: bool = False  # the previous user turn was read too
     rules: tuple[str, ...] = ()  # names of those that took effect
     skipped_models: tuple[SkippedModel, ...] = ()
+    experiment: ExperimentArm | None = None
+    reserved_usd_micros: int | None = None  # that budgets hold back for it until its outcome is reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,3 +225,48 @@ class Options:
 
 
 DEFAULTS = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a decision: as `OutcomeReport` of the proto file says; None: not told."""
+
+    decision_id: str
+    model: str  # that answered or failed, by our name
+    status: str  # "OK", "RATE_LIMITED", "SERVER_ERROR", "TIMEOUT", ...: a name of `CallStatus` in the proto file
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd_micros: int | None = None
+    latency_ms: int | None = None
+    verdict: str | None = None  # "GOOD_FIT", "UNDERPOWERED", "OVERPROVISIONED" or "FAILED"
+    score: float | None = None  # [0, 1]
+    label: str = ""
+    retry_after_ms: int | None = None  # with RATE_LIMITED alone
+    tenant: str = ""  # that the decision was made for
+    request_id: str = ""
+
+
+class ReportDetails(TypedDict, total=False):
+    """What a report may say beside the decision, the model and the status; see `Report`."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd_micros: int | None
+    latency_ms: int | None
+    verdict: str | None
+    score: float | None
+    label: str
+    retry_after_ms: int | None
+    tenant: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What became of a report."""
+
+    repeated: bool  # there was one of the same decision and caller already, and it stands
+    kept: Report  # the one that stands
+    cost_usd_micros: int  # that the decision counts for in budgets
+    cost_source: str  # "REPORTED", "TOKENS" or "RESERVED"
+    request_id: str

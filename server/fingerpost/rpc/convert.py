@@ -3,11 +3,11 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from fingerpost.errors import ErrorReason, FieldViolation, InvalidRequest
+from fingerpost.errors import ErrorReason
+from fingerpost.rpc.faults import Faults
 from fingerpost.serve.conversation import DecidingText, deciding_text
 from fingerpost.serve.runtime import CATALOG_NAME, CATALOG_NAME_RULE, DEFAULT_CATALOG
 from fingerpost.serve.tokens import estimated_tokens
@@ -28,40 +28,13 @@ _ROLES = {
 }
 
 
-@dataclass(slots=True)
-class _Faults:
-    """Collects what is wrong, so that a caller learns all of it at once."""
-
-    violations: list[FieldViolation] = field(default_factory=list)
-    reason: ErrorReason | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
-
-    def add(
-        self,
-        path: str,
-        description: str,
-        reason: ErrorReason = ErrorReason.INVALID_FIELD,
-        metadata: Mapping[str, str] | None = None,
-    ) -> None:
-        self.violations.append(FieldViolation(path, description))
-        self.reason = self.reason or reason
-        self.metadata.update(metadata or {})
-
-    def check(self) -> None:
-        if self.violations:
-            first = self.violations[0]
-            raise InvalidRequest(
-                f"{first.field}: {first.description}", self.reason, fields=self.violations, metadata=self.metadata
-            )
-
-
 def to_query(request: pb.RouteRequest, request_id: str, settings: Settings) -> RouteQuery:
     """A valid query.
 
     Raises:
         InvalidRequest: with a violation for each wrong field.
     """
-    faults = _Faults()
+    faults = Faults()
     vector = _vector(request)
     read = DecidingText("") if vector else _text(request, settings, faults)
     _check_facts(request, settings, faults)
@@ -113,7 +86,7 @@ def _vector(request: pb.RouteRequest) -> GivenVector | None:
     return GivenVector(request.embedding.encoder_digest, values)
 
 
-def _text(request: pb.RouteRequest, settings: Settings, faults: _Faults) -> DecidingText:
+def _text(request: pb.RouteRequest, settings: Settings, faults: Faults) -> DecidingText:
     """The text to route; an empty one where there is a fault."""
     kind = request.WhichOneof("input")
     if kind == "conversation":
@@ -125,13 +98,13 @@ def _text(request: pb.RouteRequest, settings: Settings, faults: _Faults) -> Deci
     return DecidingText(request.text)
 
 
-def _check_text(text: str, path: str, settings: Settings, faults: _Faults) -> None:
+def _check_text(text: str, path: str, settings: Settings, faults: Faults) -> None:
     _check_characters(text, path, settings, faults)
     if not _readable(text):
         _add_empty(path, faults)
 
 
-def _check_characters(text: str, path: str, settings: Settings, faults: _Faults) -> None:
+def _check_characters(text: str, path: str, settings: Settings, faults: Faults) -> None:
     size = _utf8_bytes(text, settings.text_bytes)
     if size > settings.text_bytes:
         faults.add(
@@ -144,7 +117,7 @@ def _check_characters(text: str, path: str, settings: Settings, faults: _Faults)
         faults.add(path, "the text holds a NUL character: remove it")
 
 
-def _add_empty(path: str, faults: _Faults) -> None:
+def _add_empty(path: str, faults: Faults) -> None:
     faults.add(path, "the text has no readable character", ErrorReason.PROMPT_EMPTY)
 
 
@@ -157,7 +130,7 @@ def _readable(text: str) -> bool:
     return any(unicodedata.category(character) not in _UNREADABLE for character in text)
 
 
-def _deciding(conversation: pb.Conversation, settings: Settings, faults: _Faults) -> DecidingText:
+def _deciding(conversation: pb.Conversation, settings: Settings, faults: Faults) -> DecidingText:
     """What the user turns say; an empty text where there is a fault."""
     count = len(conversation.turns)
     if not 1 <= count <= settings.conversation_turns:
@@ -177,7 +150,7 @@ def _deciding(conversation: pb.Conversation, settings: Settings, faults: _Faults
     return deciding or DecidingText("")
 
 
-def _turn(turn: pb.Turn, path: str, settings: Settings, faults: _Faults) -> Turn:
+def _turn(turn: pb.Turn, path: str, settings: Settings, faults: Faults) -> Turn:
     role = _ROLES.get(turn.role)  # an unknown number arrives as a plain int
     if role is None:
         faults.add(f"{path}.role", f"{turn.role} is no known role")
@@ -190,7 +163,7 @@ def _turn(turn: pb.Turn, path: str, settings: Settings, faults: _Faults) -> Turn
     return Turn(role or Role.SYSTEM, text if role is Role.USER and _readable(text) else "", ignored)
 
 
-def _check_parts(turn: pb.Turn, path: str, settings: Settings, faults: _Faults) -> None:
+def _check_parts(turn: pb.Turn, path: str, settings: Settings, faults: Faults) -> None:
     if len(turn.parts) > settings.turn_parts:
         faults.add(f"{path}.parts", f"at most {settings.turn_parts} parts, not {len(turn.parts)}")
         return
@@ -202,7 +175,7 @@ def _check_parts(turn: pb.Turn, path: str, settings: Settings, faults: _Faults) 
             faults.add(f"{path}.parts[{place}].other", "1 to 64 characters of printable ASCII")
 
 
-def _check_facts(request: pb.RouteRequest, settings: Settings, faults: _Faults) -> None:
+def _check_facts(request: pb.RouteRequest, settings: Settings, faults: Faults) -> None:
     for name in ("tenant", "session_id"):
         value: str = getattr(request, name)
         if len(value.encode()) > _NAME_BYTES or "\0" in value:
@@ -214,7 +187,7 @@ def _check_facts(request: pb.RouteRequest, settings: Settings, faults: _Faults) 
     _check_metadata(request.metadata, settings, faults)
 
 
-def _check_requirements(required: pb.Requirements, faults: _Faults) -> None:
+def _check_requirements(required: pb.Requirements, faults: Faults) -> None:
     for name in ("capabilities", "regions", "languages"):
         labels: Sequence[str] = getattr(required, name)
         if len(labels) > _LABELS:
@@ -227,7 +200,7 @@ def _check_requirements(required: pb.Requirements, faults: _Faults) -> None:
             faults.add(f"requirements.{name}", f"0 to {_TOKENS}, not {count}")
 
 
-def _check_metadata(metadata: Mapping[str, str], settings: Settings, faults: _Faults) -> None:
+def _check_metadata(metadata: Mapping[str, str], settings: Settings, faults: Faults) -> None:
     if len(metadata) > settings.metadata_pairs:
         faults.add("metadata", f"at most {settings.metadata_pairs} pairs, not {len(metadata)}")
     size = sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())

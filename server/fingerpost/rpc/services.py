@@ -6,10 +6,11 @@ from typing import Any
 
 import grpc
 
-from fingerpost.errors import ErrorReason, FieldViolation, FingerpostError, InvalidRequest
+from fingerpost.errors import FieldViolation, FingerpostError, InvalidRequest
 from fingerpost.guard.admission import Admission
 from fingerpost.rpc.call import CALL
 from fingerpost.rpc.convert import to_query
+from fingerpost.rpc.faults import check_count
 from fingerpost.rpc.permissions import tenant_of
 from fingerpost.rpc.reply import to_batch_error, to_explanation, to_response, to_server_info
 from fingerpost.serve.follow import Follower
@@ -50,7 +51,8 @@ class RouterService(RouterServiceServicer):
             self._admission.release()
 
     async def RouteBatch(self, request: pb.RouteBatchRequest, context: _Context) -> pb.RouteBatchResponse:  # noqa: N802
-        count = self._checked_count(request)
+        count = len(request.requests)
+        check_count(count, self._settings.batch_items)
         self._admission.admit(count)
         try:
             call = CALL.get()
@@ -97,15 +99,3 @@ class RouterService(RouterServiceServicer):
         except FingerpostError as error:
             CALL.get().errors.append(error)
             return pb.RouteBatchResult(error=to_batch_error(error))
-
-    def _checked_count(self, request: pb.RouteBatchRequest) -> int:
-        count, limit = len(request.requests), self._settings.batch_items
-        if 1 <= count <= limit:
-            return count
-        description = f"1 to {limit} requests, not {count}"
-        raise InvalidRequest(
-            f"requests: {description}",
-            ErrorReason.BATCH_TOO_LARGE if count else ErrorReason.INVALID_FIELD,
-            fields=[FieldViolation("requests", description)],
-            metadata={"limit": str(limit), "actual": str(count)},
-        )

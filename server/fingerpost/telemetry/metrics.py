@@ -119,6 +119,7 @@ class Metrics:
             self._reported_seconds(*labels).observe(report.latency_ms / 1000)
         if report.verdict is not None:
             self._verdicts(*labels, report.verdict.value).inc()
+
     def alerted(self, catalog: str, budget: str, percent: int) -> None:
         """Count an alert of a budget; from any thread."""
         self._budget_alerts.labels(catalog, budget, str(percent)).inc()

@@ -179,7 +179,7 @@ class AuditEntry(_message.Message):
     actor: _builtins.str
     """Who."""
     action: _builtins.str
-    """What: activate, roll_back, import, propose, approve, reject, collect or deny."""
+    """What: activate, roll_back, import, propose, approve, reject, collect, deny, set, reset or stop_arm."""
     catalog: _builtins.str
     """In which catalog; empty where it concerns all."""
     revision: _builtins.str

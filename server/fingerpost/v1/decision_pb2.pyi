@@ -60,9 +60,9 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_OUT_OF_SCOPE: _Reason.ValueType  # 3
     """The request resembles no route's utterances, or resembles an out-of-scope text more."""
     REASON_BREAKER_OPEN: _Reason.ValueType  # 4
-    """The chosen model's circuit breaker is open."""
+    """A model that would have come first is left alone, since its calls fail; `skipped_models` names it."""
     REASON_BUDGET_EXHAUSTED: _Reason.ValueType  # 5
-    """The budget that covers this request is spent."""
+    """A budget that covers this request has nothing left for the model that would have come first."""
     REASON_ENCODER_UNAVAILABLE: _Reason.ValueType  # 6
     """The encoder gave no vector; the answer is degraded."""
     REASON_DEADLINE_SHORT: _Reason.ValueType  # 7
@@ -83,6 +83,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The session keeps its model, since another one gains less than its prompt cache is worth."""
     REASON_RULE_UNJUDGED: _Reason.ValueType  # 15
     """A final rule could not be judged for this request, so its strict reading holds."""
+    REASON_EXPERIMENT: _Reason.ValueType  # 16
+    """The arm of an experiment chose the model, or the revision that decided; `experiment` names it."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a request was decided as it was. Several may stand beside one outcome, most important first."""
@@ -95,9 +97,9 @@ REASON_AMBIGUOUS: Reason.ValueType  # 2
 REASON_OUT_OF_SCOPE: Reason.ValueType  # 3
 """The request resembles no route's utterances, or resembles an out-of-scope text more."""
 REASON_BREAKER_OPEN: Reason.ValueType  # 4
-"""The chosen model's circuit breaker is open."""
+"""A model that would have come first is left alone, since its calls fail; `skipped_models` names it."""
 REASON_BUDGET_EXHAUSTED: Reason.ValueType  # 5
-"""The budget that covers this request is spent."""
+"""A budget that covers this request has nothing left for the model that would have come first."""
 REASON_ENCODER_UNAVAILABLE: Reason.ValueType  # 6
 """The encoder gave no vector; the answer is degraded."""
 REASON_DEADLINE_SHORT: Reason.ValueType  # 7
@@ -118,6 +120,8 @@ REASON_SESSION_MODEL: Reason.ValueType  # 14
 """The session keeps its model, since another one gains less than its prompt cache is worth."""
 REASON_RULE_UNJUDGED: Reason.ValueType  # 15
 """A final rule could not be judged for this request, so its strict reading holds."""
+REASON_EXPERIMENT: Reason.ValueType  # 16
+"""The arm of an experiment chose the model, or the revision that decided; `experiment` names it."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 class _SkipReason:
@@ -145,6 +149,10 @@ class _SkipReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SkipReason
     """Its quality is under the floor that the route sets."""
     SKIP_REASON_ESCALATION_LIMIT: _SkipReason.ValueType  # 9
     """It is of the strong tier, which has had its share of the traffic."""
+    SKIP_REASON_BREAKER_OPEN: _SkipReason.ValueType  # 10
+    """Its circuit breaker is open: its calls fail, or its provider's limit is reached, or a person set it so."""
+    SKIP_REASON_BUDGET: _SkipReason.ValueType  # 11
+    """A budget that covers the request has too little left for it."""
 
 class SkipReason(_SkipReason, metaclass=_SkipReasonEnumTypeWrapper):
     """Why a model was passed over."""
@@ -168,6 +176,10 @@ SKIP_REASON_QUALITY_FLOOR: SkipReason.ValueType  # 8
 """Its quality is under the floor that the route sets."""
 SKIP_REASON_ESCALATION_LIMIT: SkipReason.ValueType  # 9
 """It is of the strong tier, which has had its share of the traffic."""
+SKIP_REASON_BREAKER_OPEN: SkipReason.ValueType  # 10
+"""Its circuit breaker is open: its calls fail, or its provider's limit is reached, or a person set it so."""
+SKIP_REASON_BUDGET: SkipReason.ValueType  # 11
+"""A budget that covers the request has too little left for it."""
 Global___SkipReason: _TypeAlias = SkipReason  # noqa: Y015
 
 class _Calibration:

@@ -103,6 +103,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: the revision has no route of that name."""
     ERROR_REASON_NO_MODEL_FITS: _ErrorReason.ValueType  # 42
     """FAILED_PRECONDITION: no model that is named for the request may and can answer it; why not each is in the metadata."""
+    ERROR_REASON_DECISION_UNKNOWN: _ErrorReason.ValueType  # 43
+    """NOT_FOUND: no server of this ledger gave that decision id, or it was changed on the way."""
+    ERROR_REASON_REPORT_LATE: _ErrorReason.ValueType  # 44
+    """FAILED_PRECONDITION: the decision is longer ago than reports are taken; the longest time is in the metadata."""
+    ERROR_REASON_BUDGET_EXHAUSTED: _ErrorReason.ValueType  # 45
+    """RESOURCE_EXHAUSTED: a hard budget has nothing left for the request; its name and when its window ends are in the metadata."""
+    ERROR_REASON_BUDGET_LEASE_UNAVAILABLE: _ErrorReason.ValueType  # 46
+    """RESOURCE_EXHAUSTED: the store of a hard budget cannot be reached, and what the server may spend without it is spent."""
+    ERROR_REASON_NO_HEALTHY_MODEL: _ErrorReason.ValueType  # 47
+    """UNAVAILABLE: all models that may and can answer are left alone, since their calls fail; retry after the given time."""
+    ERROR_REASON_MODELS_RATE_LIMITED: _ErrorReason.ValueType  # 48
+    """RESOURCE_EXHAUSTED: all models that may and can answer are at the limit of their providers; retry after the given time."""
+    ERROR_REASON_BUDGET_NOT_FOUND: _ErrorReason.ValueType  # 49
+    """NOT_FOUND: the policy in force has no budget of that name, or it has none for that holder."""
+    ERROR_REASON_MODEL_NOT_FOUND: _ErrorReason.ValueType  # 50
+    """NOT_FOUND: the catalog has no model of that name."""
+    ERROR_REASON_EXPERIMENT_NOT_FOUND: _ErrorReason.ValueType  # 51
+    """NOT_FOUND: the policy in force has no experiment, or the experiment no arm, of that name."""
+    ERROR_REASON_SERVER_REQUIRED: _ErrorReason.ValueType  # 52
+    """FAILED_PRECONDITION: what was asked for is in a server's memory alone: ask through its admin listener."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """`google.rpc.ErrorInfo.reason` is a name of this enum without its prefix: "PROMPT_EMPTY". The domain is "fingerpost".
@@ -190,4 +210,24 @@ ERROR_REASON_ROUTE_NOT_FOUND: ErrorReason.ValueType  # 41
 """NOT_FOUND: the revision has no route of that name."""
 ERROR_REASON_NO_MODEL_FITS: ErrorReason.ValueType  # 42
 """FAILED_PRECONDITION: no model that is named for the request may and can answer it; why not each is in the metadata."""
+ERROR_REASON_DECISION_UNKNOWN: ErrorReason.ValueType  # 43
+"""NOT_FOUND: no server of this ledger gave that decision id, or it was changed on the way."""
+ERROR_REASON_REPORT_LATE: ErrorReason.ValueType  # 44
+"""FAILED_PRECONDITION: the decision is longer ago than reports are taken; the longest time is in the metadata."""
+ERROR_REASON_BUDGET_EXHAUSTED: ErrorReason.ValueType  # 45
+"""RESOURCE_EXHAUSTED: a hard budget has nothing left for the request; its name and when its window ends are in the metadata."""
+ERROR_REASON_BUDGET_LEASE_UNAVAILABLE: ErrorReason.ValueType  # 46
+"""RESOURCE_EXHAUSTED: the store of a hard budget cannot be reached, and what the server may spend without it is spent."""
+ERROR_REASON_NO_HEALTHY_MODEL: ErrorReason.ValueType  # 47
+"""UNAVAILABLE: all models that may and can answer are left alone, since their calls fail; retry after the given time."""
+ERROR_REASON_MODELS_RATE_LIMITED: ErrorReason.ValueType  # 48
+"""RESOURCE_EXHAUSTED: all models that may and can answer are at the limit of their providers; retry after the given time."""
+ERROR_REASON_BUDGET_NOT_FOUND: ErrorReason.ValueType  # 49
+"""NOT_FOUND: the policy in force has no budget of that name, or it has none for that holder."""
+ERROR_REASON_MODEL_NOT_FOUND: ErrorReason.ValueType  # 50
+"""NOT_FOUND: the catalog has no model of that name."""
+ERROR_REASON_EXPERIMENT_NOT_FOUND: ErrorReason.ValueType  # 51
+"""NOT_FOUND: the policy in force has no experiment, or the experiment no arm, of that name."""
+ERROR_REASON_SERVER_REQUIRED: ErrorReason.ValueType  # 52
+"""FAILED_PRECONDITION: what was asked for is in a server's memory alone: ask through its admin listener."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

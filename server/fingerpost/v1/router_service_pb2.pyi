@@ -383,6 +383,8 @@ class RouteResponse(_message.Message):
     JOINED_TURNS_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
     SKIPPED_MODELS_FIELD_NUMBER: _builtins.int
+    EXPERIMENT_FIELD_NUMBER: _builtins.int
+    RESERVED_USD_MICROS_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Unique to this decision, cached or not."""
     outcome: _decision_pb2.Outcome.ValueType
@@ -421,6 +423,8 @@ class RouteResponse(_message.Message):
     """The deciding user turn is short or elliptic, so the text of the user turn with text before it was read too: at most
     its last 400 characters, on lines of their own before the deciding turn's.
     """
+    reserved_usd_micros: _builtins.int
+    """Micro-dollars that budgets hold back for this request until its outcome is reported; absent where none does."""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_decision_pb2.Reason.ValueType]:
         """Why, most important first."""
@@ -459,6 +463,10 @@ class RouteResponse(_message.Message):
     def skipped_models(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkippedModel]:
         """Models that would have come before, or next, and why they may not or cannot answer; at most 8."""
 
+    @_builtins.property
+    def experiment(self) -> Global___ExperimentArm:
+        """The arm of an experiment that the request is in; absent where it is in none."""
+
     def __init__(
         self,
         *,
@@ -488,15 +496,19 @@ class RouteResponse(_message.Message):
         joined_turns: _builtins.bool = ...,
         rules: _abc.Iterable[_builtins.str] | None = ...,
         skipped_models: _abc.Iterable[Global___SkippedModel] | None = ...,
+        experiment: Global___ExperimentArm | None = ...,
+        reserved_usd_micros: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_margin", b"_margin", "_similarity", b"_similarity", "confidence", b"confidence", "embedding", b"embedding", "margin", b"margin", "similarity", b"similarity", "timing", b"timing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_margin", b"_margin", "_reserved_usd_micros", b"_reserved_usd_micros", "_similarity", b"_similarity", "confidence", b"confidence", "embedding", b"embedding", "experiment", b"experiment", "margin", b"margin", "reserved_usd_micros", b"reserved_usd_micros", "similarity", b"similarity", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_margin", b"_margin", "_similarity", b"_similarity", "alternatives", b"alternatives", "cached", b"cached", "calibration", b"calibration", "catalog", b"catalog", "confidence", b"confidence", "decision_id", b"decision_id", "degraded", b"degraded", "embedding", b"embedding", "fallback_models", b"fallback_models", "ignored_parts", b"ignored_parts", "joined_turns", b"joined_turns", "margin", b"margin", "matches", b"matches", "model", b"model", "outcome", b"outcome", "reasons", b"reasons", "request_id", b"request_id", "revision", b"revision", "route", b"route", "rules", b"rules", "similarity", b"similarity", "skipped_models", b"skipped_models", "threshold", b"threshold", "timing", b"timing", "truncated", b"truncated", "upstream_model", b"upstream_model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_margin", b"_margin", "_reserved_usd_micros", b"_reserved_usd_micros", "_similarity", b"_similarity", "alternatives", b"alternatives", "cached", b"cached", "calibration", b"calibration", "catalog", b"catalog", "confidence", b"confidence", "decision_id", b"decision_id", "degraded", b"degraded", "embedding", b"embedding", "experiment", b"experiment", "fallback_models", b"fallback_models", "ignored_parts", b"ignored_parts", "joined_turns", b"joined_turns", "margin", b"margin", "matches", b"matches", "model", b"model", "outcome", b"outcome", "reasons", b"reasons", "request_id", b"request_id", "reserved_usd_micros", b"reserved_usd_micros", "revision", b"revision", "route", b"route", "rules", b"rules", "similarity", b"similarity", "skipped_models", b"skipped_models", "threshold", b"threshold", "timing", b"timing", "truncated", b"truncated", "upstream_model", b"upstream_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
     _WhichOneofReturnType__margin: _TypeAlias = _typing.Literal["margin"]  # noqa: Y015
     _WhichOneofArgType__margin: _TypeAlias = _typing.Literal["_margin", b"_margin"]  # noqa: Y015
+    _WhichOneofReturnType__reserved_usd_micros: _TypeAlias = _typing.Literal["reserved_usd_micros"]  # noqa: Y015
+    _WhichOneofArgType__reserved_usd_micros: _TypeAlias = _typing.Literal["_reserved_usd_micros", b"_reserved_usd_micros"]  # noqa: Y015
     _WhichOneofReturnType__similarity: _TypeAlias = _typing.Literal["similarity"]  # noqa: Y015
     _WhichOneofArgType__similarity: _TypeAlias = _typing.Literal["_similarity", b"_similarity"]  # noqa: Y015
     @_typing.overload
@@ -504,9 +516,41 @@ class RouteResponse(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__margin) -> _WhichOneofReturnType__margin | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reserved_usd_micros) -> _WhichOneofReturnType__reserved_usd_micros | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity) -> _WhichOneofReturnType__similarity | None: ...
 
 Global___RouteResponse: _TypeAlias = RouteResponse  # noqa: Y015
+
+@_typing.final
+class ExperimentArm(_message.Message):
+    """An arm of an experiment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    PROPENSITY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the experiment."""
+    arm: _builtins.str
+    """Name of the arm."""
+    propensity: _builtins.float
+    """Probability, above 0 to 1, with which a request gets this arm."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        arm: _builtins.str = ...,
+        propensity: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "name", b"name", "propensity", b"propensity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExperimentArm: _TypeAlias = ExperimentArm  # noqa: Y015
 
 @_typing.final
 class SkippedModel(_message.Message):

@@ -10,6 +10,10 @@ from fingerpost.cli.commands import models  # noqa: F401
 from fingerpost.cli.commands import reporting  # noqa: F401
 from fingerpost.cli.commands import suggesting  # noqa: F401
 from fingerpost.cli.commands import asking  # noqa: F401
+from fingerpost.cli.commands import outcomes  # noqa: F401
+from fingerpost.cli.commands import budgets  # noqa: F401
+from fingerpost.cli.commands import breakers  # noqa: F401
+from fingerpost.cli.commands import experimenting  # noqa: F401
 from fingerpost.cli.commands import carrying  # noqa: F401
 from fingerpost.cli.commands import tokens  # noqa: F401
 from fingerpost.cli.commands.app import app, run

@@ -1,15 +1,16 @@
-"""At a desk: the options that every command has which looks after catalogs, declared once."""
+"""At a desk: the options that every command has which looks after catalogs or what runs, declared once."""
 
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fingerpost.cli.commands.options import Ca, Certificate, Data, Key, Shared, Store, Token
-from fingerpost.cli.desks import Way, open_desk
+from fingerpost.cli.desks import Way, open_breakers, open_controls, open_desk
 from fingerpost.errors import InvalidRequest
 
 _Target = Annotated[
@@ -39,6 +40,20 @@ def at_a_desk(command: Callable[..., None]) -> Callable[..., None]:
 
     As the callback of a group it is what the group does by itself; a command of the group takes its place.
     """
+    return _with(open_desk, command)
+
+
+def at_the_controls(command: Callable[..., None]) -> Callable[..., None]:
+    """Likewise with the controls of budgets and experiments."""
+    return _with(open_controls, command)
+
+
+def at_the_breakers(command: Callable[..., None]) -> Callable[..., None]:
+    """Likewise with the controls of a server that runs."""
+    return _with(open_breakers, command)
+
+
+def _with(opened: Callable[[Way], AbstractContextManager[Any]], command: Callable[..., None]) -> Callable[..., None]:
     common = inspect.signature(_options).parameters
 
     @functools.wraps(command)
@@ -50,7 +65,7 @@ def at_a_desk(command: Callable[..., None]) -> Callable[..., None]:
 
         configure_logs("auto")
         way = _options(**{name: given.pop(name) for name in common})
-        with open_desk(way) as desk:
+        with opened(way) as desk:
             command(desk, **given)
 
     own = list(inspect.signature(command).parameters.values())[1:]

@@ -1,0 +1,80 @@
+"""Between reports as messages and what callers see."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fingerpost import errors
+from fingerpost.client.convert import item_error
+from fingerpost.client.reading import enum_name, known
+from fingerpost.client.types import Report, Reported
+from fingerpost.v1 import outcome_service_pb2 as pb
+
+
+def to_report(report: Report) -> pb.ReportOutcomeRequest:
+    """A message of what a caller reports.
+
+    Raises:
+        errors.InvalidRequest: the status or verdict is none, or a number is beyond all numbers of messages.
+    """
+    try:
+        told = pb.OutcomeReport(
+            decision_id=report.decision_id,
+            model=report.model,
+            status=_value(pb.CallStatus, "CALL_STATUS_", report.status, "status"),
+            input_tokens=report.input_tokens,
+            output_tokens=report.output_tokens,
+            cost_usd_micros=report.cost_usd_micros,
+            latency_ms=report.latency_ms,
+            verdict=_value(pb.Verdict, "VERDICT_", report.verdict or "UNSPECIFIED", "verdict"),
+            score=report.score,
+            label=report.label,
+            retry_after_ms=report.retry_after_ms,
+        )
+    except ValueError as error:
+        raise errors.InvalidRequest(f"a report cannot hold that: {error}") from error
+    return pb.ReportOutcomeRequest(report=told, tenant=report.tenant, request_id=report.request_id)
+
+
+def to_reports(reports: Sequence[Report]) -> pb.ReportOutcomesRequest:
+    return pb.ReportOutcomesRequest(requests=map(to_report, reports))
+
+
+def from_reported(response: pb.ReportOutcomeResponse) -> Reported:
+    return Reported(
+        response.repeated,
+        _report(response.kept),
+        response.cost_usd_micros,
+        enum_name(pb.CostSource, "COST_SOURCE_", response.cost_source),
+        response.request_id,
+    )
+
+
+def from_reports(response: pb.ReportOutcomesResponse) -> list[Reported | errors.FingerpostError]:
+    return [
+        from_reported(result.response) if result.WhichOneof("result") == "response" else item_error(result.error)
+        for result in response.results
+    ]
+
+
+def _value(enum: Any, prefix: str, given: str, field: str) -> Any:  # noqa: ANN401
+    value = enum.DESCRIPTOR.values_by_name.get(f"{prefix}{given.upper()}")
+    if value is None:
+        names = (name.removeprefix(prefix) for name in enum.DESCRIPTOR.values_by_name)
+        raise errors.InvalidRequest(f"{field}: {given} is none of {', '.join(n for n in names if n != 'UNSPECIFIED')}")
+    return value.number
+
+
+def _report(told: pb.OutcomeReport) -> Report:
+    return Report(
+        told.decision_id,
+        told.model,
+        enum_name(pb.CallStatus, "CALL_STATUS_", told.status),
+        known(told, "input_tokens"),
+        known(told, "output_tokens"),
+        known(told, "cost_usd_micros"),
+        known(told, "latency_ms"),
+        enum_name(pb.Verdict, "VERDICT_", told.verdict) if told.verdict else None,
+        known(told, "score"),
+        told.label,
+        known(told, "retry_after_ms"),
+    )
