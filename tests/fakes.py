@@ -13,15 +13,19 @@ import numpy as np
 
 from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.backends.index.flat import FaissFlatEngine
+from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.bootstrap.keeping import Keeping, KeptTreasury
 from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.build.reindex import Workshop
 from fingerpost.ports import Done, Embedder, Loaded, NoProgress, OpenEncoder
+from fingerpost.serve.guards import Guards
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.retrieve import Retriever, attempt
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.serve.search import Space
 from fingerpost.serve.spell import Speller
+from fingerpost.serve.spending import Spending
 from fingerpost.types import (
     OUT_OF_SCOPE,
     Activation,
@@ -217,6 +221,11 @@ ROUTES = {
 }
 
 DEFAULT_MAP = ConfidenceMap(Calibration.POOLED, -4.0, (8.0, 0.3, 2.0), 100, 0.2)
+
+
+def guards() -> Guards:
+    """Those of catalogs without budgets: no ledger is ever asked."""
+    return Guards(Spending(KeptTreasury(Keeping(DataFolder(Path("no-such-folder"))))))
 
 
 def decider(

@@ -1,15 +1,18 @@
 """A real gRPC server in this process, on a free port, with engines of the test's choice."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2_grpc
 
+from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.serving import assemble
 from fingerpost.rpc.server import Server, start
 from fingerpost.serve.runtime import Snapshot
@@ -62,14 +65,16 @@ async def serving(*snapshots: Snapshot, **settings: Any) -> AsyncIterator[Served
     uncached = {"cache_bytes": 0}  # so that each text is embedded, but where a test is about the cache
     crowded = {"connection_streams": 10_000}  # so that one channel can overload the server
     activations = FixedActivations(snapshots)
-    given = Settings(**{**usual, **uncached, **crowded, **settings})
-    server = assemble(given, activations, ThreadEngine(given.embed_threads), activations.open)
-    running = await start(server)
-    try:
-        async with grpc.aio.insecure_channel(running.address) as channel:
-            yield Served(running.address, channel, RouterServiceStub(channel), server, activations)
-    finally:
-        await running.drain(asyncio.Event())
+    with tempfile.TemporaryDirectory(prefix="fingerpost-served-") as folder:
+        given = Settings(**{"data": Path(folder), **usual, **uncached, **crowded, **settings})
+        data = DataFolder(given.data, given.store)
+        server = assemble(given, data, activations, ThreadEngine(given.embed_threads), activations.open)
+        running = await start(server)
+        try:
+            async with grpc.aio.insecure_channel(running.address) as channel:
+                yield Served(running.address, channel, RouterServiceStub(channel), server, activations)
+        finally:
+            await running.drain(asyncio.Event())
 
 
 def health_stub(channel: Any) -> Any:

@@ -26,12 +26,12 @@ from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.build.rules.read import read_condition
 from fingerpost.patterns import compiled
 from fingerpost.serve.decide import decide
-from fingerpost.serve.situation import Situation
 from fingerpost.serve.inventory import Inventory
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.rules import Rulebook, facts_of
 from fingerpost.serve.score import DEFAULT_VOTE
 from fingerpost.serve.select import Asked, Lineup, rank
+from fingerpost.serve.situation import Situation
 from fingerpost.types import (
     Calibration,
     Candidate,

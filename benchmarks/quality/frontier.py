@@ -40,10 +40,10 @@ from fingerpost.build.judging import Opinion
 from fingerpost.cli.progress import progress
 from fingerpost.ports import Progress
 from fingerpost.serve.decide import decide
-from fingerpost.serve.situation import Situation
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.rules import NO_RULING, Ruling
 from fingerpost.serve.select import Asked
+from fingerpost.serve.situation import Situation
 from fingerpost.serve.tokens import estimated_tokens
 from fingerpost.telemetry.logs import configure_logs
 from fingerpost.types import Decider, Demands, Text

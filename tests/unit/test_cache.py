@@ -32,7 +32,7 @@ class Clock:
 
 def active(max_bytes: int = 10**6, ttl: float = 60, clock: Clock | None = None) -> ResultCache:
     cache = ResultCache(max_bytes, ttl, clock or Clock())
-    cache.activate(NOW)
+    cache.activate(NOW.catalog, [NOW.revision])
     return cache
 
 
@@ -66,10 +66,10 @@ def test_half_a_surrogate_pair_is_a_key_too() -> None:
 def test_an_activation_forgets_the_catalog_and_keeps_the_others() -> None:
     """Results of the catalog's old revision go at once; those of another catalog stay."""
     cache, elsewhere = active(), Activation("other", "o" * 64, 1)
-    cache.activate(elsewhere)
+    cache.activate(elsewhere.catalog, [elsewhere.revision])
     cache.put(key_of(NOW, "x"), result())
     cache.put(key_of(elsewhere, "x"), result())
-    cache.activate(Activation("default", "n" * 64, 2))
+    cache.activate("default", ["n" * 64])
     assert (cache.get(key_of(NOW, "x")), len(cache)) == (None, 1)
     assert cache.get(key_of(elsewhere, "x")) is not None
 
@@ -77,7 +77,7 @@ def test_an_activation_forgets_the_catalog_and_keeps_the_others() -> None:
 def test_a_late_result_of_an_old_revision_is_not_kept() -> None:
     """A call that began before an activation and ends after it leaves nothing in the cache."""
     cache = active()
-    cache.activate(Activation("default", "n" * 64, 2))
+    cache.activate("default", ["n" * 64])
     cache.put(key_of(NOW, "x"), result())
     assert len(cache) == 0
 

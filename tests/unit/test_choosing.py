@@ -10,11 +10,11 @@ from hypothesis import given, settings, strategies as st
 
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.serve.decide import decide
-from fingerpost.serve.situation import Situation
 from fingerpost.serve.inventory import Inventory, both, why_not
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.rules import NO_RULING, Ruling
 from fingerpost.serve.select import Asked, Lineup, rank
+from fingerpost.serve.situation import Situation
 from fingerpost.types import (
     Calibration,
     Candidate,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from fingerpost.serve.decide import decide
-from fingerpost.serve.situation import Situation
 from fingerpost.serve.plan import Plan
+from fingerpost.serve.situation import Situation
 from fingerpost.types import Calibration, Candidate, ConfidenceMap, Decision, Judgement, Outcome, Reason
 from tests.fakes import decider
 

@@ -10,6 +10,7 @@ import pytest
 
 from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.calibrate import FOREIGN_LOG_ODDS, judge
+from fingerpost.serve.decision_id import DecisionIds
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.explain import summarise
 from fingerpost.serve.pipeline import Answer, Pipeline
@@ -17,7 +18,7 @@ from fingerpost.serve.plan import Plan
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.score import score
 from fingerpost.types import Calibration, ConfidenceMap, Outcome, Reason, RouteQuery, ScopeMap
-from tests.fakes import DEFAULT_MAP, BrokenEmbedder, ThreadEngine, snapshot
+from tests.fakes import DEFAULT_MAP, BrokenEmbedder, ThreadEngine, guards, snapshot
 
 SCOPE = ScopeMap(-2.0, (4.0, 0.5, 1.0, 0.0, 0.0), 0.15)
 TEXTS = [
@@ -40,9 +41,8 @@ def answered(text: str, shown: Snapshot) -> Answer:
         runtime.swap(shown)
         await engine.start()
         try:
-            return await Pipeline(runtime, queue, uncached).route(
-                RouteQuery("r", "default", text), time.monotonic() + 20
-            )
+            pipeline = Pipeline(runtime, queue, uncached, guards(), DecisionIds())
+            return await pipeline.route(RouteQuery("r", "default", text), time.monotonic() + 20)
         finally:
             queue.close()
             await engine.close()

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from fingerpost.serve.decide import decide
-from fingerpost.serve.situation import Situation
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.session import Sessions, route_within
+from fingerpost.serve.situation import Situation
 from fingerpost.types import Calibration, Candidate, Judgement, Outcome, Reason, RouteQuery
 from tests.fakes import decider
 

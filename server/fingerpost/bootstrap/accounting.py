@@ -1,5 +1,6 @@
-"""Accounting: what stands between decisions and models, wired: guards, purses, reports, and what goes on beside them."""
+"""Accounting: what stands between decisions and models, wired: guards, purses, reports, and what runs beside them."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,7 +17,7 @@ from fingerpost.errors import FingerpostError
 from fingerpost.key_file import key_in, replace_key
 from fingerpost.serve.alerts import Alerts, Counts
 from fingerpost.serve.aside import Aside
-from fingerpost.serve.background import follow_by_hand, forget_reports, once, share_key
+from fingerpost.serve.background import follow_by_hand, forget_reports, share_key, when
 from fingerpost.serve.decision_id import DecisionIds
 from fingerpost.serve.guards import Guards
 from fingerpost.serve.lab import Breach
@@ -27,8 +28,6 @@ from fingerpost.serve.spending import Spending
 from fingerpost.settings import Settings
 
 _log = structlog.get_logger(__name__)
-
-_LOOK_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -77,9 +76,7 @@ def accounting_of(
     alerts = alerts_of(settings, treasury, counts)
     outbox = FileOutbox(data.outbox) if data.store else None
     stopping = _Stopping(data)
-    recorder = Recorder(
-        runtime, guards, ids, reports, outbox, settings.report_window_s, stopping.stop, on_recorded
-    )
+    recorder = Recorder(runtime, guards, ids, reports, outbox, settings.report_window_s, stopping.stop, on_recorded)
 
     def has_budgets() -> bool:
         return any(snapshot.decider.policy.budgets for snapshot in runtime.snapshots.values())
@@ -87,8 +84,8 @@ def accounting_of(
     def background() -> Iterator[Callable[[], Awaitable[None]]]:
         yield guards.spending.run
         yield lambda: follow_by_hand(OverridesFile(data.overrides), guards, settings.reload_poll_ms / 1000)
-        yield lambda: once(has_budgets, alerts.run, _LOOK_SECONDS)
-        yield lambda: once(lambda: recorder.recorded > 0, lambda: forget_reports(reports, settings.report_days), 60.0)
+        yield lambda: when(has_budgets, alerts.run)
+        yield lambda: when(lambda: recorder.recorded > 0, lambda: forget_reports(reports, settings.report_days))
         if outbox is not None:
             yield recorder.run
             yield lambda: share_key(
@@ -107,8 +104,7 @@ def _ids(data: DataFolder) -> DecisionIds:
         _log.warning(
             "decision_key_missing",
             error=type(error).__name__,
-            effect="after a restart nobody can report on decisions from before: let the server's user write in its data "
-            "folder",
+            effect="after a restart nobody can report on earlier decisions: let the server's user write in its folder",
         )
         return DecisionIds()
 
@@ -122,8 +118,6 @@ class _Stopping:
         self._tasks: set[object] = set()
 
     def stop(self, catalog: str, breach: Breach) -> None:
-        import asyncio
-
         _log.warning("arm_stopped", catalog=catalog, experiment=breach.experiment, arm=breach.arm, why=breach.why)
         task = asyncio.create_task(self._written(catalog, breach))
         self._tasks.add(task)

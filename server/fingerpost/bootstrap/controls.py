@@ -17,7 +17,6 @@ from fingerpost.bootstrap.pointing import open_ledger
 from fingerpost.bootstrap.sharing import whole
 from fingerpost.errors import ErrorReason, FailedPrecondition, FieldViolation, InvalidRequest, NotFound
 from fingerpost.ports import Records
-from fingerpost.release.experiment_report import report_of
 from fingerpost.serve.by_hand import BREAKER, BUDGET, EXPERIMENT, by_hand_of, name_of
 from fingerpost.serve.guards import NOTHING_BY_HAND, ByHand
 from fingerpost.serve.lab import AS_THE_POLICY_SAYS
@@ -70,7 +69,9 @@ class FolderControls:
             BudgetState(
                 catalog,
                 budget,
-                tuple((holder, limit) for (name, holder), limit in sorted(by_hand.limits.items()) if name == budget.name),
+                tuple(
+                    (holder, limit) for (name, holder), limit in sorted(by_hand.limits.items()) if name == budget.name
+                ),
                 tuple(one for one in standings if one.key.budget == budget.name),
             )
             for budget in sorted(decider.policy.budgets, key=lambda budget: budget.name)
@@ -115,7 +116,7 @@ class FolderControls:
             )
         return self.live.breakers(catalog)
 
-    def set_breaker(self, by: Author, catalog: str, model: str, *, open: bool, seconds: int | None) -> AuditEntry:  # noqa: A002
+    def set_breaker(self, by: Author, catalog: str, model: str, *, open: bool, seconds: int | None) -> AuditEntry:
         self._check_model(catalog, model)
         if seconds is not None and seconds < 1:
             raise _invalid("seconds", "at least one, or none for ever")
@@ -133,9 +134,7 @@ class FolderControls:
         decider = self._decider(catalog)
         with self._ledger() as (ledger, _, _):
             by_hand = _by_hand(ledger, catalog)
-        return [
-            _state(catalog, one, by_hand) for one in sorted(decider.policy.experiments, key=lambda one: one.name)
-        ]
+        return [_state(catalog, one, by_hand) for one in sorted(decider.policy.experiments, key=lambda one: one.name)]
 
     def set_experiment(
         self, by: Author, catalog: str, name: str, *, running: bool | None, weights: Mapping[str, float]
@@ -161,11 +160,11 @@ class FolderControls:
     def stop_arm(self, catalog: str, experiment: str, arm: str, why: str, key: str) -> AuditEntry:
         """What a guardrail does; once, whichever server says so first."""
         value = {"experiment": experiment, "arm": arm, "stopped": why}
-        return self._set(
-            Author(GUARDRAIL, key), catalog, EXPERIMENT, name_of(experiment, arm), value, Action.STOP_ARM
-        )
+        return self._set(Author(GUARDRAIL, key), catalog, EXPERIMENT, name_of(experiment, arm), value, Action.STOP_ARM)
 
     def report(self, catalog: str, name: str) -> ExperimentReport:
+        from fingerpost.release.experiment_report import report_of  # only now: it reckons
+
         experiment = _experiment(self._decider(catalog), name)
         arms = [f"{name}/{arm.name}" for arm in experiment.arms]
         with self._ledger() as (_, _, reports):
@@ -273,7 +272,9 @@ def _check_weights(experiment: Experiment, weights: Mapping[str, float]) -> None
         return
     names = {arm.name for arm in experiment.arms}
     if weights.keys() - names:
-        raise _invalid("weights", f"{', '.join(sorted(weights.keys() - names))}: the arms are {', '.join(sorted(names))}")
+        raise _invalid(
+            "weights", f"{', '.join(sorted(weights.keys() - names))}: the arms are {', '.join(sorted(names))}"
+        )
     if any(not isfinite(one) or one < 0 for one in weights.values()) or names - weights.keys():
         raise _invalid("weights", f"give each of {', '.join(sorted(names))} a weight from 0 on")
     if abs(fsum(weights.values()) - 100) > 100 * _WEIGHTS_TOLERANCE:

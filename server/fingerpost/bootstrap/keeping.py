@@ -1,4 +1,4 @@
-"""Keeping: the ledger as a server needs it while it serves: opened at the first need, off the event loop, then kept open."""
+"""Keeping: the ledger as a server needs it while it serves: opened at the first need, then kept open."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -74,10 +74,13 @@ class KeptTreasury:
     def due_alerts(self, now_us: int, most: int, again_us: int) -> Sequence[Alert]:
         return self._now().due_alerts(now_us, most, again_us)
 
-    def alert_delivered(self, id: str, now_us: int) -> None:  # noqa: A002
+    def alert_delivered(self, id: str, now_us: int) -> None:
         self._now().alert_delivered(id, now_us)
 
-    def alert_given_up(self, id: str, now_us: int) -> None:  # noqa: A002
+    def alert_put_off(self, id: str, again_us: int) -> None:
+        self._now().alert_put_off(id, again_us)
+
+    def alert_given_up(self, id: str, now_us: int) -> None:
         self._now().alert_given_up(id, now_us)
 
     def _now(self) -> "SqlTreasury":

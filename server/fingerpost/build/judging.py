@@ -8,12 +8,12 @@ from fingerpost.build.report import Near
 from fingerpost.ports import Progress
 from fingerpost.serve.calibrate import judge, surest
 from fingerpost.serve.decide import decide, margin
-from fingerpost.serve.situation import Situation
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.rules import NO_RULING, Ruling, facts_of, scores_of
 from fingerpost.serve.score import score
 from fingerpost.serve.search import Space, find
 from fingerpost.serve.select import Asked
+from fingerpost.serve.situation import Situation
 from fingerpost.serve.spell import Speller
 from fingerpost.serve.tokens import estimated_tokens
 from fingerpost.types import (

@@ -1,8 +1,8 @@
 """Budget: may this much be spent? What one process may spend of an account, slice by slice. Pure: no clock, no store.
 
-A process takes money out of an account of the ledger a slice at a time and spends it here, so that no request waits for a
-store. What is reserved for a decision is spent at once; the report of what it cost settles the account in the ledger, with
-whichever process it comes to. So nothing here need remember a decision.
+A process takes money out of an account of the ledger a slice at a time and spends it here, so that no request waits
+for a store. What is reserved for a decision is spent at once; the report of what it cost settles the account in the
+ledger, with whichever process it comes to. So nothing here need remember a decision.
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ class Purse:
         self.debt += open_
 
     def add(self, slice_: Slice) -> None:
-        """Put a slice in, less what was spent before without one; of a hard account an empty one says that it is spent."""
+        """Put a slice in, less what was spent without one; of a hard account an empty one says that it is spent."""
         self.account = slice_.account
         self.away = False
         if not slice_.usd_micros:

@@ -25,7 +25,7 @@ def window_of(per: BudgetPer, now_s: float) -> tuple[int, int]:
 
 
 class CalendarClock:
-    """Calendar time that never goes back: what a clock that was set back has told already is told until it catches up."""
+    """Calendar time that never goes back: the latest time is told until a clock that was set back catches up."""
 
     def __init__(self) -> None:
         self._latest = 0.0

@@ -59,9 +59,7 @@ def to_response(answer: Answer) -> pb.RouteResponse:
     )
     if decision.arm is not None:
         arm = decision.arm
-        response.experiment.CopyFrom(
-            pb.ExperimentArm(name=arm.experiment, arm=arm.arm, propensity=arm.propensity)
-        )
+        response.experiment.CopyFrom(pb.ExperimentArm(name=arm.experiment, arm=arm.arm, propensity=arm.propensity))
     if answer.decided.reserved_usd_micros is not None:
         response.reserved_usd_micros = answer.decided.reserved_usd_micros
     _add_details(response, answer)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Literal
 from urllib.parse import quote
 
 from fingerpost.serve.guards import BreakerByHand, ByHand
@@ -41,7 +42,11 @@ def by_hand_of(overrides: Iterable[Override]) -> Mapping[str, ByHand]:
 
 def _breaker(one: Override) -> BreakerByHand:
     until = one.value.get("until_s", "")
-    return BreakerByHand(BreakerPosition(one.value["position"]), float(until) if until else None, one.actor)
+    is_open = BreakerPosition(one.value["position"]) is BreakerPosition.OPEN
+    position: Literal[BreakerPosition.OPEN, BreakerPosition.CLOSED] = (
+        BreakerPosition.OPEN if is_open else BreakerPosition.CLOSED
+    )
+    return BreakerByHand(position, float(until) if until else None, one.actor)
 
 
 def _experiment(before: SetByHand, value: Mapping[str, str]) -> SetByHand:

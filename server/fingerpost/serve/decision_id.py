@@ -56,6 +56,11 @@ class DecisionIds:
         """With no key a random one: then no other process, nor this one after a restart, knows these decisions."""
         self._keys = keys or (secrets.token_bytes(SECRET_BYTES),)
 
+    @property
+    def key(self) -> bytes:
+        """That new ids are signed with."""
+        return self._keys[0]
+
     def adopt(self, key: bytes) -> None:
         """Sign with this key from now on; ids of the ones before are still known."""
         if key != self._keys[0]:

@@ -57,7 +57,8 @@ class Considered:
 
 def summarise(answer: Answer) -> str:
     """One paragraph: what was decided, why, what was nearest, and how the text was read if not to the letter."""
-    parts = (_decision(answer), _rules(answer), _arm(answer), _budgets(answer), _why(answer), _skipped(answer), _nearest(answer), _read(answer))
+    told = (_decision, _rules, _arm, _budgets, _why, _skipped, _nearest, _read)
+    parts = (tell(answer) for tell in told)
     return " ".join(part for part in parts if part)
 
 

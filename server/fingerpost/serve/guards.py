@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from fingerpost.guard.breaker import Breakers
 from fingerpost.guard.escalation import EscalationWindow
@@ -17,7 +18,7 @@ from fingerpost.types import BreakerPosition, Decision
 class BreakerByHand:
     """A breaker that somebody set."""
 
-    position: BreakerPosition  # OPEN or CLOSED
+    position: Literal[BreakerPosition.OPEN, BreakerPosition.CLOSED]
     until_s: float | None  # seconds since the epoch; None: until it is reset
     who: str
 

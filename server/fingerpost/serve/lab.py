@@ -4,19 +4,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fingerpost.guard.assignment import arm_of, in_sample
-from fingerpost.guard.guardrail import Watched, breach
+from fingerpost.guard.guardrail import Watched, first_breach
 from fingerpost.serve.decision_id import name_hash
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.shadow import ShadowTally
 from fingerpost.serve.situation import Offer
 from fingerpost.types import (
+    FAILED_CALLS,
     Arm,
     ArmState,
     ArmTaken,
+    CallStatus,
+    CostSource,
     Decision,
     Experiment,
     ExperimentState,
     ExperimentUnit,
+    GuardedMeasure,
     Outcome,
     ReportRow,
     RouteQuery,
@@ -117,7 +121,8 @@ class Lab:
         running = self._running.get(decision.arm.experiment)
         if running is None:
             return None
-        running.watched(decision.arm.arm).decided(fell_back=decision.outcome is Outcome.FALLBACK)
+        fell_back = decision.outcome is Outcome.FALLBACK
+        running.watched(decision.arm.arm).decided(decision.arm.unit, fell_back=fell_back)
         return self._breach(running, decision.arm.arm)
 
     def arm_named(self, hashed: str) -> str:
@@ -138,7 +143,7 @@ class Lab:
         running = self._running.get(experiment)
         if running is None:
             return None
-        running.watched(arm).reported(row.report.status, row.cost_usd_micros)
+        running.watched(arm).reported(row.unit, failed=_failed(row), cost_usd=_cost_usd(row))
         return self._breach(running, arm)
 
     def states(self, served: Snapshot) -> Sequence[ExperimentState]:
@@ -149,12 +154,11 @@ class Lab:
         experiment = running.experiment
         if arm in running.stopped or arm == experiment.arms[0].name:
             return None
-        for guardrail in experiment.guardrails:
-            why = breach(guardrail, running.watched(arm))
-            if why is not None:
-                running.stopped[arm] = why
-                return Breach(experiment.name, arm, why)
-        return None
+        why = first_breach(experiment, running.watched(arm))
+        if why is None:
+            return None
+        running.stopped[arm] = why
+        return Breach(experiment.name, arm, why)
 
     def _stopped(self, running: "_Running", served: Snapshot) -> Mapping[str, str]:
         by_hand = self._by_hand_of(running.experiment.name).stopped
@@ -192,7 +196,7 @@ class _Running:
         self._watched: dict[str, Watched] = {}
 
     def watched(self, arm: str) -> Watched:
-        return self._watched.setdefault(arm, Watched())
+        return self._watched.setdefault(arm, Watched(self.experiment.unit))
 
 
 def revisions_of(experiments: Iterable[Experiment]) -> list[str]:
@@ -212,6 +216,18 @@ def _unit(query: RouteQuery, unit: ExperimentUnit) -> str:
     return keys[unit]
 
 
+def _failed(row: ReportRow) -> bool | None:
+    """None: the report says nothing of the model."""
+    if row.report.status is CallStatus.OK:
+        return False
+    return True if row.report.status in FAILED_CALLS else None
+
+
+def _cost_usd(row: ReportRow) -> float | None:
+    """None: nobody said what it cost, or no model answered."""
+    return row.cost_usd_micros / 1e6 if row.cost_source in (CostSource.REPORTED, CostSource.TOKENS) else None
+
+
 def _arm_state(arm: Arm, weight: float, stopped: str, running: _Running) -> ArmState:
     watched = running.watched(arm.name)
     return ArmState(
@@ -219,8 +235,8 @@ def _arm_state(arm: Arm, weight: float, stopped: str, running: _Running) -> ArmS
         weight,
         stopped,
         watched.decisions,
-        watched.fallback_share,
+        watched.mean(GuardedMeasure.FALLBACK_SHARE),
         watched.reports,
-        watched.error_share,
-        watched.cost_usd,
+        watched.mean(GuardedMeasure.ERROR_SHARE),
+        watched.mean(GuardedMeasure.COST_USD),
     )

@@ -107,12 +107,11 @@ from fingerpost.types.revision import (
 from fingerpost.types.vectors import Vector, Vectors
 
 __all__ = [
-    "UNANSWERED_CALLS",
-    "ArmTaken",
     "FAILED_CALLS",
     "MEASURE_BOUNDS",
     "MOVES",
     "OUT_OF_SCOPE",
+    "UNANSWERED_CALLS",
     "Access",
     "AccessRole",
     "AccountKey",
@@ -123,6 +122,7 @@ __all__ = [
     "Arm",
     "ArmMeasure",
     "ArmState",
+    "ArmTaken",
     "AuditEntry",
     "AuditFault",
     "AuditHead",

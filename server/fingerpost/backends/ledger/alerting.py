@@ -63,6 +63,19 @@ def claim(connection: Connection, call: str, now_us: int, most: int, again_us: i
     return _read(connection, mine)
 
 
+def put_off(connection: Connection, place: tuple[int, int], again_us: int) -> None:
+    """Give an alert out again, but not before `again_us`, microseconds since the epoch.
+
+    Args:
+        connection: In a transaction.
+        place: See `place_of`; an alert that is not there, or is given out no more, is passed over.
+        again_us: Microseconds since the epoch.
+    """
+    account, percent = place
+    where = (alerts.c.account == account, alerts.c.percent == percent)
+    connection.execute(update(alerts).where(*where, *_UNDELIVERED).values(next_try_us=again_us))
+
+
 def close(connection: Connection, place: tuple[int, int], how: Column[Any], now_us: int) -> None:
     """Give an alert out no more, unless that was said before.
 

@@ -52,7 +52,7 @@ def _record(connection: Connection, rows: Sequence[ReportRow]) -> Sequence[Recor
         first.setdefault(_name(row), row)
     new = _insert(connection, first)
     # Only with new reports: a decision whose report is there was settled with it.
-    _settle(connection, [row for name, row in first.items() if name in new and row.debits])
+    _settle(connection, [row for name, row in first.items() if name in new and _settles(row)])
     kept = {**first, **_kept(connection, first.keys() - new)}
     seen: set[_Name] = set()
     told: list[Recorded] = []
@@ -77,6 +77,11 @@ def _kept(connection: Connection, names: Iterable[_Name]) -> dict[_Name, ReportR
         for some in chunks(wanted)
         for row in connection.execute(select(reports).where(place.in_(some)))
     }
+
+
+def _settles(row: ReportRow) -> bool:
+    """Whether it says what its decision cost; where it does not, another caller's may yet."""
+    return bool(row.debits) and row.cost_source is not CostSource.RESERVED
 
 
 def _settle(connection: Connection, rows: Sequence[ReportRow]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, case, delete, insert, select, tuple_, update
 
 from fingerpost.backends.ledger.accounts import LEFT, add, counted, key_of, locked, standing
-from fingerpost.backends.ledger.alerting import claim, close, notice, place_of
+from fingerpost.backends.ledger.alerting import claim, close, notice, place_of, put_off
 from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.schema import accounts, alerts, slices
 from fingerpost.backends.ledger.writing import chunks, insert_new
@@ -49,6 +49,10 @@ class SqlTreasury:
     def alert_delivered(self, id: str, now_us: int) -> None:
         place = place_of(id)
         self._database.change(lambda connection: close(connection, place, alerts.c.delivered_us, now_us))
+
+    def alert_put_off(self, id: str, again_us: int) -> None:
+        place = place_of(id)
+        self._database.change(lambda connection: put_off(connection, place, again_us))
 
     def alert_given_up(self, id: str, now_us: int) -> None:
         place = place_of(id)
