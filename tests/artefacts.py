@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from fingerpost.backends.encoder.source import EncoderSource, Precision, describ
 from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.serve.revision_format import MANIFEST, digest_of, encode
-from fingerpost.types import EncoderId, Exemplar
+from fingerpost.types import EncoderId, Exemplar, Experiment
 from tests.fakes import DIM, HashEmbedder, decider
 
 
@@ -40,12 +41,14 @@ def store_encoder(data: Path) -> str:
     return write_encoder(data / "encoders", manifest, files)
 
 
-def store_revision(data: Path, text: str = "a text") -> str:
+def store_revision(data: Path, text: str = "a text", experiments: tuple[Experiment, ...] = ()) -> str:
     """A revision of one utterance, with its encoder. Gives the digest."""
     encoder = EncoderId(store_encoder(data), "hash", DIM, 256)
     engine = FaissFlatEngine()
     index = engine.build(HashEmbedder().embed([text]))
-    files = encode(encoder, (Exemplar(text, 0),), engine.kind, index, None, decider(), b"{}\n")
+    plain = decider()
+    made = replace(plain, policy=replace(plain.policy, experiments=experiments))
+    files = encode(encoder, (Exemplar(text, 0),), engine.kind, index, None, made, b"{}\n")
     digest = digest_of(files[MANIFEST])
     FileRevisionStore(data / "revisions").publish(digest, files)
     return digest

@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from fingerpost.access.editing import add_token
+from fingerpost.bootstrap.collecting import collect
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import read_audit
 from fingerpost.client.catalogs import CatalogClient
@@ -29,10 +30,12 @@ from fingerpost.errors import (
     Unauthenticated,
 )
 from fingerpost.release.audit import verified
+from fingerpost.release.proposing import propose
 from fingerpost.rpc.permissions import NEEDED
-from fingerpost.types import AccessRole, Action, AuditEntry
+from fingerpost.types import AccessRole, Action, Arm, AuditEntry, Experiment
 from fingerpost.v1 import catalog_service_pb2 as pb
 from fingerpost.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from tests.artefacts import store_revision
 from tests.integration.test_identity import bearer
 from tests.integration.test_tls import on_loop
 from tests.ledgers import pointers_of, told
@@ -397,6 +400,22 @@ async def test_only_what_nobody_needs_is_removed(site: Site) -> None:
                 await in_thread(olga.roll_back, "", served[0])
     last = [one for one in ledger.audit()[0] if one.event.action == "collect"]
     assert [set(one.event.details["revisions"].split()) for one in last] == [goes]
+
+
+def test_what_an_experiment_needs_is_not_removed(tmp_path: Path) -> None:
+    """Arms and shadows of what is in force or proposed stay; of what goes they go with it."""
+    shadow, arm, wanted, old = (store_revision(tmp_path, text) for text in ("shadow", "arm", "wanted", "old"))
+    split = Experiment("split", arms=(Arm("now", 50), Arm("then", 50, revision=arm)))
+    gone = store_revision(tmp_path, "gone", (Experiment("e", shadow=old),))
+    active = store_revision(tmp_path, "active", (split, Experiment("next", shadow=shadow)))
+    proposed = store_revision(tmp_path, "proposed", (Experiment("e", shadow=wanted),))
+    pointers = pointers_of(tmp_path)
+    for digest in (gone, active):
+        pointers.activate("default", digest)
+    propose(pointers.ledger, "ann", "1", "default", proposed, "", 1)
+    aged(tmp_path, *stored(tmp_path))
+    assert set(collect(DataFolder(tmp_path), 1, dry_run=False).revisions) == {gone, old}
+    assert stored(tmp_path) == {shadow, arm, wanted, active, proposed}
 
 
 def test_a_removed_revision_cannot_be_activated_any_more(site: Site) -> None:

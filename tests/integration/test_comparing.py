@@ -22,8 +22,9 @@ from fingerpost.build.study import Study
 from fingerpost.cli.local_desk import LocalDesk
 from fingerpost.cli.revisions import print_json, print_table
 from fingerpost.client.catalog_types import StoredRevision
+from fingerpost.release.comparing import changes
 from fingerpost.serve.revision_format import decode
-from fingerpost.types import Revision, Text
+from fingerpost.types import Arm, Revision, Text
 from tests.fakes import HASH_ENCODER, MemoryCache, workshop
 from tests.ledgers import pointers_of
 from tests.revisions import cases_of, judged_by, revision_of, study_of
@@ -54,6 +55,39 @@ def test_golden_revisions_can_be_compared(earlier: str, later: str) -> None:
     assert diff.better == len(cases) - round(diff.accuracy.before * len(cases))
     assert (diff.changed == 0) == (earlier == later)
     assert all(text.causes for group in diff.groups for text in group.texts)
+
+
+def test_what_guards_is_compared_field_by_field() -> None:
+    """Budgets and experiments by their names, breakers as values of the policy, and nothing twice."""
+    after = golden("schema-3")
+    policy = after.decider.policy
+    budgets = tuple(
+        replace(one, limit_usd_micros=1, only=("acme",)) if one.name == "support" else one for one in policy.budgets[:3]
+    )
+    split = policy.experiments[0]
+    arms = (Arm("control", 80.0), Arm("small", 20.0, "middle"))
+    before = replace(
+        policy,
+        budgets=budgets,
+        breakers=replace(policy.breakers, window_seconds=60),
+        experiments=(replace(split, arms=arms, guardrails=split.guardrails[:1]),),
+    )
+    found = changes(replace(after, decider=replace(after.decider, policy=before)), after)
+    assert [(one.subject, one.name, one.field, one.before, one.after) for one in found] == [
+        ("budget", "dear", "", "", "5000000 micro-dollars per day and model, then refuse"),
+        ("budget", "support", "limit_usd_micros", "1", "25000000"),
+        ("budget", "support", "only", "acme", "acme, globex"),
+        ("experiment", "next", "", "", f"shadow {golden('schema-2').digest}"),
+        ("experiment", "smaller-coder", "arms", "control 80%, small 20% middle", "control 90%, small 10% middle"),
+        (
+            "experiment",
+            "smaller-coder",
+            "guardrails",
+            "error_share at most 0.1",
+            "error_share at most 0.1, cost_usd at least 0.0001 and at most 0.02",
+        ),
+        ("policy", "", "breakers.window_seconds", "60", "30"),
+    ]
 
 
 # --- A reindex -----------------------------------------------------------------------------------------------------

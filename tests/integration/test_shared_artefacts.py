@@ -13,7 +13,7 @@ import pytest
 
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import go_back, move_pointer
-from fingerpost.bootstrap.sharing import Sharing
+from fingerpost.bootstrap.sharing import Sharing, is_known
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError, NotFound, Unavailable
 from tests.artefacts import contents, flip, store_encoder, store_revision
 from tests.ledgers import told
@@ -253,6 +253,19 @@ def test_a_damaged_revision_is_set_aside_once_another_has_come(
     assert index.read_bytes() == whole
     assert damaged in [path.read_bytes() for path in quarantined(replica)]
     assert counts["revision", "quarantined"] == 1
+
+
+def test_a_revision_that_an_experiment_names_is_looked_for_here_and_there(
+    publisher: Path, digest: str, replica: Path, shared: Path
+) -> None:
+    """It is known wherever it lies, and is in both places then; one that is nowhere is not known."""
+    alone, there = DataFolder(publisher), DataFolder(replica, shared=str(shared))
+    assert [is_known(alone, one) for one in (digest, "0" * 64)] == [True, False]
+    assert not is_known(there, digest)
+    assert is_known(DataFolder(publisher, shared=str(shared)), digest)
+    assert is_known(there, digest)
+    assert (replica / "revisions" / digest).is_dir()
+    assert not is_known(there, "0" * 64)
 
 
 def test_what_is_damaged_here_is_not_shared(publisher: Path, digest: str, shared: Path) -> None:

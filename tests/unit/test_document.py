@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from fingerpost.bootstrap.documenting import document
 from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.build.document import document_of
 from fingerpost.cli.document.blocks import Block, Bullets, Code, Heading, Paragraph, Table
 from fingerpost.cli.document.content import content
 from fingerpost.cli.document.html import to_html
@@ -16,6 +17,7 @@ from fingerpost.cli.document.markdown import plain, to_markdown
 from fingerpost.errors import NotFound
 from fingerpost.release.pointing import activate
 from fingerpost.release.proposing import approve, propose
+from tests.integration.test_comparing import golden
 from tests.ledgers import pointers_of
 from tests.unit.test_file_store import put
 
@@ -56,6 +58,28 @@ def test_a_revision_that_nobody_did_anything_with(tmp_path: Path) -> None:
     assert "Nothing was done" in to_markdown(content(page))
     with pytest.raises(NotFound):
         document(DataFolder(tmp_path), "team", "")
+
+
+def test_budgets_breakers_and_experiments_are_told_in_words() -> None:
+    """Amounts to the micro-dollar, who has an account, what happens then; and nothing of what the policy has not."""
+    earlier, revision = golden("schema-2"), golden("schema-3")
+    text = to_markdown(content(document_of("default", revision, None, None, [], earlier)))
+    for told in (
+        "| support | \\$25.00 per day | each of the tenants acme, globex | hard: the cheapest model that fits answers",
+        "| everything | \\$900.000001 per month | the catalog | soft: people are told; requests go on |",
+        "| letters | \\$1.50 per hour | the route letters | soft: the cheapest model that fits answers |",
+        "| dear | \\$5.00 per day | the model strong | hard: requests are refused",
+        "3 reported calls in a row failed, or 25% of at least 10 calls in 30 seconds.",
+        "Requests of the route code are split: those of one session have the same arm.",
+        "| small | 10% | middle answers |",
+        "reported calls that fail: at most 10%; dollars a reported call: at least 0.0001 and at most 0.02.",
+        f"Revision {earlier.digest[:12]} decides 10% of the requests too, and never serves.",
+        "| policy |  | breakers.window\\_seconds | 60 | 30 |",
+    ):
+        assert told in text
+    assert "limit\\_usd\\_micros" not in text
+    plain = to_markdown(content(document_of("default", earlier, None, None, [], None)))
+    assert not any(heading in plain for heading in ("## Budgets", "## Breakers", "## Experiments", "budgets"))
 
 
 class Seen(HTMLParser):

@@ -14,6 +14,7 @@ from fingerpost.build.findings import RouteFilesInvalid
 from fingerpost.build.load import load
 from fingerpost.errors import Conflict, InvalidRequest
 from tests.route_folders import write_folder
+from tests.unit.test_load_guards import MODELS as GUARDED_MODELS, POLICY as GUARDED
 
 FILES = {
     "code.yaml": "model: coder\nutterances:\n  - reverse a linked list\n  - sort a list\n"
@@ -52,6 +53,21 @@ def refused(folder: Path, edit: Callable[[], Edited], error: type[Exception] = I
         edit()
     assert contents(folder) == before
     return str(caught.value)
+
+
+def test_a_folder_with_budgets_and_experiments_is_edited_as_any(tmp_path: Path) -> None:
+    """Texts come, move and go, and routes are made, while the policy's file stays as it is."""
+    folder = write_folder(
+        tmp_path, {**FILES, "_models.yaml": GUARDED_MODELS, "_policy.yaml": GUARDED.replace("coder-small", "strong")}
+    )
+    before = (folder / "_policy.yaml").read_bytes()
+    add_texts(folder, "code", ["merge two branches"])
+    move_texts(folder, ["merge two branches"], "sql")
+    remove_texts(folder, "sql", ["merge two branches"])
+    create_route(folder, "poems", "strong", "", ["write a poem"])
+    assert texts(folder, "poems") == (["write a poem"], [])
+    assert texts(folder) == (["reverse a linked list", "sort a list"], ["turn a list around"])
+    assert (folder / "_policy.yaml").read_bytes() == before
 
 
 # --- Adding -------------------------------------------------------------------------------------------------------

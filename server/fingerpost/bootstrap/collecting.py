@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from fingerpost.backends.file_store import FileActivationStore
@@ -13,9 +14,10 @@ from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.listing import stored_revisions
 from fingerpost.bootstrap.pointing import myself, open_pointers
 from fingerpost.durable import lock
-from fingerpost.errors import Conflict, ErrorReason, InvalidRequest
+from fingerpost.errors import Conflict, DataLoss, ErrorReason, InvalidRequest
 from fingerpost.ports import Records
 from fingerpost.release.collecting import GRACE_SECONDS, collectable
+from fingerpost.serve.revision_format import DECIDER, named_revisions
 from fingerpost.types import Action, Author, Collected, Event
 
 _MOST_KEPT = 10_000
@@ -42,7 +44,8 @@ def _collect(data: DataFolder, keep_last: int, dry_run: bool, author: Author) ->
         entries, head = pointers.ledger.audit()
         stored = {one.digest: one.stored.timestamp() for one in stored_revisions(data.root)}
         told = [one for one in map(FileActivationStore(data.catalogs).read, pointers.catalogs()) if one is not None]
-        digests = collectable(stored, [*pointers.ledger.pointers(), *told], entries, keep_last, time.time())
+        in_force = [*pointers.ledger.pointers(), *told]
+        digests = collectable(stored, in_force, entries, keep_last, time.time(), partial(_named_by, data))
         found = Collected(tuple(digests), _bytes(data, digests), _unused_encoders(data, digests))
         if dry_run or not digests:
             return found
@@ -58,6 +61,14 @@ def _collect(data: DataFolder, keep_last: int, dry_run: bool, author: Author) ->
         pointers.ledger.change(author.key, work)
     _sweep(data)
     return found
+
+
+def _named_by(data: DataFolder, digest: str) -> frozenset[str]:
+    """What its experiments name; of a damaged one nothing."""
+    try:
+        return named_revisions((data.revisions / digest / DECIDER).read_bytes())
+    except (OSError, DataLoss):
+        return frozenset()
 
 
 def _set_out(data: DataFolder, digests: Iterable[str]) -> None:

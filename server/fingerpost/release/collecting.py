@@ -1,6 +1,6 @@
 """Collecting: which stored revisions nobody needs any more. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fingerpost.release.proposing import proposals
 from fingerpost.types import MOVES, Activation, AuditEntry
@@ -15,6 +15,7 @@ def collectable(
     entries: Sequence[AuditEntry],
     keep_last: int,
     now: float,
+    named_by: Callable[[str], Iterable[str]],
 ) -> list[str]:
     """Digests that may go, sorted.
 
@@ -25,10 +26,12 @@ def collectable(
         keep_last: How many of the last served revisions of each catalog are kept, at least 1; the one in force is the
             first of them.
         now: Seconds since the epoch.
+        named_by: Digests that the experiments of a stored revision name: it cannot be served well without them.
     """
     kept = {one.revision for one in pointers}
     kept |= {revision for served in _served(entries).values() for revision in served[-keep_last:]}
     kept |= {one.revision for one in proposals(entries) if one.rejection is None}
+    kept |= {named for digest in kept & stored.keys() for named in named_by(digest)}
     return sorted(digest for digest, when in stored.items() if digest not in kept and now - when >= GRACE_SECONDS)
 
 

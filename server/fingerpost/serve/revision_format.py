@@ -33,7 +33,7 @@ _GUARDED_SCHEMA = 3  # since there are budgets, breakers and experiments
 
 MANIFEST = "manifest.json"
 _EXEMPLARS = "exemplars.jsonl"
-_DECIDER = "decider.json"
+DECIDER = "decider.json"
 _INDEX = "index.faiss"
 REPORT = "report.json"
 _HEAD = {"linear": "head_linear.npy", "metric": "head_metric.npy", "distances": "head_distances.npy"}
@@ -87,7 +87,7 @@ def encode(
     """
     files = {
         _EXEMPLARS: b"".join(_json_line({"text": e.text, "route": e.route}) for e in exemplars),
-        _DECIDER: _decider_bytes(decider),
+        DECIDER: _decider_bytes(decider),
         _INDEX: index_bytes,
         REPORT: report,
         **({file: _array_bytes(getattr(head, name)) for name, file in _HEAD.items()} if head else {}),
@@ -149,12 +149,26 @@ def decode(digest: str, files: Mapping[str, bytes]) -> Revision:
         _verify_file(name, entry, files[name])
     try:
         exemplars = tuple(_exemplar(line) for line in files[_EXEMPLARS].splitlines())
-        decider = _decider.validate_json(files[_DECIDER])
+        decider = _decider.validate_json(files[DECIDER])
         head = _head(manifest, files)
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         raise DataLoss(f"revision {digest[:12]}: its files cannot be read: reindex") from error
     _check_parts(digest, manifest, exemplars, decider)
     return Revision(digest, manifest.encoder, exemplars, manifest.index_kind, files[_INDEX], decider, head)
+
+
+def named_revisions(decider: bytes) -> frozenset[str]:
+    """Digests of the revisions that arms and shadows of a stored decider name.
+
+    Raises:
+        DataLoss: it cannot be read.
+    """
+    try:
+        experiments = _decider.validate_json(decider).policy.experiments
+    except ValidationError as error:
+        raise DataLoss(f"{DECIDER} cannot be read: reindex") from error
+    named = {one.shadow for one in experiments} | {arm.revision for one in experiments for arm in one.arms}
+    return frozenset(digest for digest in named if digest)
 
 
 def read_manifest(digest: str, data: bytes) -> Manifest:

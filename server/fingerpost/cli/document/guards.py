@@ -34,7 +34,7 @@ def budgets(listed: "tuple[Budget, ...]") -> Iterator[Block]:
 
 
 def _budget_row(budget: "Budget") -> tuple[str, ...]:
-    return (budget.name, f"{dollars(budget.limit_usd_micros)} a {budget.per}", _holders(budget), _spent(budget))
+    return (budget.name, f"{dollars(budget.limit_usd_micros)} per {budget.per}", _holders(budget), _spent(budget))
 
 
 def _holders(budget: "Budget") -> str:
@@ -42,7 +42,9 @@ def _holders(budget: "Budget") -> str:
         return "the catalog"
     if not budget.only:
         return f"each {budget.of}"
-    return f"{'each ' * (len(budget.only) > 1)}{budget.of} {' or '.join(budget.only)}"
+    if len(budget.only) == 1:
+        return f"the {budget.of} {budget.only[0]}"
+    return f"each of the {budget.of}s {', '.join(budget.only)}"
 
 
 def _spent(budget: "Budget") -> str:
