@@ -12,12 +12,13 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from fingerpost import errors
-from fingerpost.build.json_schema import json_schemas
+from fingerpost.build.json_schema import json_schemas, schema_of
 from fingerpost.cli import app
 from fingerpost.cli.show import EXIT_CODES
 from fingerpost.rpc.permissions import NEEDED, OPEN
 from fingerpost.rpc.server import METADATA_HARD_BYTES, METADATA_SOFT_BYTES
 from fingerpost.rpc.status import CODES
+from fingerpost.serve.alert_body import BudgetAlert
 from fingerpost.settings import Settings
 from fingerpost.telemetry import names
 from fingerpost.types import AccessRole
@@ -36,6 +37,7 @@ def main() -> None:
         "route-files.md": route_files(),
         "metrics.md": metrics(),
         "permissions.md": permissions(),
+        "budget-alert.schema.json": schema_of(BudgetAlert),
     }
     stale = [name for name, text in pages.items() if not same(REFERENCE / name, text)]
     if "--check" in sys.argv[1:]:

@@ -71,6 +71,12 @@ FAULTS = {
     "U12": ("a price, quality or latency that a choice needs is missing",
             "refused at reindex (FP333 to FP335); never taken for nothing"),
     "T13": ("bad, expired, missing, changed certificates", "no handshake, no way around; the last good files stay"),
+    "W1": ("receiver of alerts down, silent, slow without end, hanging up, overloaded",
+           "bounded time; tried again for a day; noticing, other alerts and the stop of the server wait for nothing"),
+    "W2": ("receiver of alerts not to be trusted: certificates, names that lead to metadata, redirects",
+           "nothing is sent; given up and told"),
+    "W3": ("the ledger away while alerts are noticed or delivered",
+           "noted once; nothing is lost; what has arrived is not sent again while the process lives"),
 }  # fmt: skip
 """Row: the fault, and what must happen."""
 

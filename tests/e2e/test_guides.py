@@ -49,6 +49,8 @@ NOT_RUN = {
     "README, the Node example by test_node_client.py",
     "watch-a-server.md": "serves on fixed ports until it is stopped; what its commands show is checked by "
     "tests/integration/test_telemetry.py",
+    "budget-alerts.md": "serves on fixed ports until it is stopped; its receiver is run by "
+    "tests/integration/test_alert_delivery.py",
     "read-a-decision.md": "tells what replies mean; its one block of commands has a test below",
 }
 """Guides whose blocks are not run one after the other, and why."""

@@ -168,7 +168,6 @@ class Webhook:
 
     def _connected(self, until: float) -> HTTPConnection:
         """To the first address that takes it. What was checked is what is connected to: no name is resolved again."""
-        why = "cannot be reached"
         for address in self._addresses():
             if (left := until - time.monotonic()) <= 0:
                 break
@@ -181,7 +180,7 @@ class Webhook:
                     raise self._hopeless(f"cannot be trusted or understood: {_tls_words(error)}") from error
             else:
                 return connection
-        raise self._unavailable(why)
+        raise self._unavailable("cannot be reached")
 
     def _addresses(self) -> Sequence[str]:
         try:
@@ -190,7 +189,7 @@ class Webhook:
             raise self._unavailable("has a name that cannot be resolved") from error
         allowed = [address for address in found if not _forbidden(_parsed(address))]
         if not self._target.secure:
-            allowed = [address for address in allowed if _parsed(address).is_loopback]
+            allowed = [address for address in allowed if _loops_back(address)]
         if not allowed:
             raise self._hopeless("has no address but such as are never called: link-local ones and those of metadata")
         return allowed[:_MOST_ADDRESSES]
@@ -297,9 +296,11 @@ def _loops_back(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        found = ipaddress.ip_address(host)
     except ValueError:
         return False
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def _is_tls(error: Exception) -> bool:

@@ -30,7 +30,9 @@ class _Generator(GenerateJsonSchema):
 
 def json_schemas() -> dict[str, str]:
     """File name to JSON text, draft 2020-12."""
-    return {
-        name: json.dumps(shape.model_json_schema(schema_generator=_Generator), indent=2) + "\n"
-        for name, shape in _SHAPES.items()
-    }
+    return {name: schema_of(shape) for name, shape in _SHAPES.items()}
+
+
+def schema_of(shape: type[BaseModel]) -> str:
+    """JSON text, draft 2020-12."""
+    return json.dumps(shape.model_json_schema(schema_generator=_Generator), indent=2) + "\n"

@@ -23,8 +23,8 @@ class BudgetAlert(BaseModel):
     type: Annotated[Literal["budget.alert"], Field(description="What this is.")]
     version: Annotated[Literal[1], Field(description="Another one where a key changes its meaning.")]
     id: Annotated[str, Field(description="Of the alert, the same in each attempt, as in the header webhook-id.")]
-    catalog: str
-    budget: Annotated[str, Field(description="Its name in the catalog.")]
+    catalog: Annotated[str, Field(description="Its name.")]
+    budget: Annotated[str, Field(description="Its name in the policy.")]
     holder: Annotated[str, Field(description="Route, model or tenant whose account it is; empty: the whole catalog.")]
     percent: Annotated[Literal[50, 80, 100], Field(description="Share of the limit that was reached.")]
     used_usd: Annotated[_Usd, Field(description="Spent and reserved when that was noticed, US dollars, exactly.")]

@@ -32,6 +32,7 @@ _SEND_WITHIN_SECONDS = 60.0
 """So long after it was given out sending may begin; clocks of two machines may differ by what is left, without what
 sending takes."""
 
+_BURST_SECONDS = 0.1
 _ORPHAN_SECONDS = 60.0
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 5.0, 900.0
 _LONGEST_ASKED_SECONDS = 3_600.0
@@ -103,42 +104,54 @@ class Alerts:
         self._interval_seconds = interval_seconds
         self._world = world or World()
         self._looks, self._sends = Aside("alerts"), Aside("alert-webhook", _SENDS)
-        self._under_way: set[asyncio.Task[None]] = set()
+        self.under_way: set[asyncio.Task[None]] = set()  # what is being sent
         self._owed: dict[str, Callable[[], None]] = {}  # by alert: what is yet to be put on record
         self._trouble: str | None = None
+        self._more = False  # there was more to send than could be sent at once
 
     async def run(self) -> None:
         """Look for ever. When cancelled it waits for nothing: what is being sent arrives and is put on record still."""
         try:
             while True:
                 await self.look()
-                await asyncio.sleep(self._interval_seconds)
+                await self._pause()
         finally:
-            for task in self._under_way:
+            for task in self.under_way:
                 task.cancel()
 
     async def look(self) -> None:
         """Look once, tell what is new, and begin to deliver what is due; a failure is noted, once until it is over."""
+        free, began = _SENDS - len(self.under_way), self._world.clock()
         try:
             # Only as many as can be sent at once are taken: of the others another process may take care.
-            due = await self._looks.run(partial(self._look, _SENDS - len(self._under_way)), _ASK_SECONDS)
+            due = await self._looks.run(partial(self._look, free), _ASK_SECONDS)
         except Exception as error:  # noqa: BLE001  whatever it is, the next look tries again
             self._note_failure(error)
             return
         if self._trouble is not None:
             self._trouble = None
             _log.info("alerts_looked_for")
-        until = self._world.clock() + _SEND_WITHIN_SECONDS
+        self._more = 0 < free == len(due)
         for alert in due:
-            task = asyncio.create_task(self._sends.run(partial(self._deliver, alert, until)))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            task = asyncio.create_task(self._sends.run(partial(self.deliver, alert, began + _SEND_WITHIN_SECONDS)))
+            self.under_way.add(task)
+            task.add_done_callback(self.under_way.discard)
+
+    async def _pause(self) -> None:
+        """Until the next look; where more is due than could be sent at once, as soon as that is on its way."""
+        if not self._more:
+            await asyncio.sleep(self._interval_seconds)
+            return
+        await asyncio.sleep(min(_BURST_SECONDS, self._interval_seconds))
+        if self.under_way:
+            await asyncio.wait(self.under_way, timeout=self._interval_seconds)
 
     def _note_failure(self, error: Exception) -> None:
         trouble = str(error.reason) if isinstance(error, FingerpostError) else type(error).__name__
         if trouble != self._trouble:
             self._trouble = trouble
-            _log.error("alerts_not_looked_for", reason=trouble, error=str(error) or "the ledger does not answer")
+            words = "the ledger does not answer" if isinstance(error, TimeoutError) else _why(error)
+            _log.error("alerts_not_looked_for", reason=trouble, error=words)
 
     # --- In threads, which finish what they began even when nobody waits for them any more ---------------------------
 
@@ -170,7 +183,8 @@ class Alerts:
             if alert.id not in self._owed:
                 self._tell(alert)
 
-    def _deliver(self, alert: Alert, until: float) -> None:
+    def deliver(self, alert: Alert, until: float) -> None:
+        """Send it, unless that would begin after `until`, and put on record what became of it; blocks."""
         now = self._world.clock()
         if self._sender is None or now > until:  # this process stood still, and it may be another one's by now
             return
