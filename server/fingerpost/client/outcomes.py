@@ -25,7 +25,7 @@ def to_report(report: Report) -> pb.ReportOutcomeRequest:
             output_tokens=report.output_tokens,
             cost_usd_micros=report.cost_usd_micros,
             latency_ms=report.latency_ms,
-            verdict=_value(pb.Verdict, "VERDICT_", report.verdict or "UNSPECIFIED", "verdict"),
+            verdict=_verdict(report.verdict),
             score=report.score,
             label=report.label,
             retry_after_ms=report.retry_after_ms,
@@ -56,12 +56,15 @@ def from_reports(response: pb.ReportOutcomesResponse) -> list[Reported | errors.
     ]
 
 
+def _verdict(given: str | None) -> pb.Verdict.ValueType:
+    return _value(pb.Verdict, "VERDICT_", given, "verdict") if given else pb.VERDICT_UNSPECIFIED
+
+
 def _value(enum: Any, prefix: str, given: str, field: str) -> Any:  # noqa: ANN401
-    value = enum.DESCRIPTOR.values_by_name.get(f"{prefix}{given.upper()}")
-    if value is None:
-        names = (name.removeprefix(prefix) for name in enum.DESCRIPTOR.values_by_name)
-        raise errors.InvalidRequest(f"{field}: {given} is none of {', '.join(n for n in names if n != 'UNSPECIFIED')}")
-    return value.number
+    values = {value.name.removeprefix(prefix): value.number for value in enum.DESCRIPTOR.values if value.number}
+    if given.upper() not in values:
+        raise errors.InvalidRequest(f"{field}: {given} is none of {', '.join(values)}")
+    return values[given.upper()]
 
 
 def _report(told: pb.OutcomeReport) -> Report:
