@@ -3,10 +3,11 @@
 import re
 
 from fingerpost.rpc.faults import Faults
+from fingerpost.serve.decision_id import MAX_DIGITS, MIN_DIGITS
 from fingerpost.types import CallStatus, CostSource, Recorded, Report, ReportRow, Verdict
 from fingerpost.v1 import outcome_service_pb2 as pb
 
-_DECISION_ID = re.compile(r"[0-9a-f]{34,128}")
+_DECISION_ID = re.compile(f"[0-9a-f]{{{MIN_DIGITS},{MAX_DIGITS}}}")
 _NAME_CHARACTERS = 128
 _BYTES = 128  # of a tenant and a label
 _COUNT = 1_000_000_000
@@ -70,7 +71,10 @@ def to_recorded(recorded: Recorded, request_id: str) -> pb.ReportOutcomeResponse
 
 def _check_words(told: pb.OutcomeReport, faults: Faults) -> None:
     if not _DECISION_ID.fullmatch(told.decision_id):
-        faults.add("report.decision_id", "34 to 128 lower-case hexadecimal digits, as the decision tells it")
+        faults.add(
+            "report.decision_id",
+            f"{MIN_DIGITS} to {MAX_DIGITS} lower-case hexadecimal digits, as the decision tells it",
+        )
     if not (0 < len(told.model) <= _NAME_CHARACTERS and told.model.isprintable()):
         faults.add("report.model", f"the model that answered: 1 to {_NAME_CHARACTERS} printable characters")
     if told.status not in _STATUSES:  # an unknown number arrives as a plain int

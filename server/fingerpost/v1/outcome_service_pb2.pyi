@@ -112,7 +112,11 @@ class _CostSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CostSource
     COST_SOURCE_TOKENS: _CostSource.ValueType  # 2
     """From the tokens that the report told and the model's prices."""
     COST_SOURCE_RESERVED: _CostSource.ValueType  # 3
-    """The report told neither, or the model has no prices: what was held back for the decision, if anything was."""
+    """The report told neither, or the model has no prices: what was held back for the decision, if anything was. Another
+    caller's report may still tell it.
+    """
+    COST_SOURCE_NO_ANSWER: _CostSource.ValueType  # 4
+    """Nothing: the status says that no model answered, and the report tells no cost."""
 
 class CostSource(_CostSource, metaclass=_CostSourceEnumTypeWrapper):
     """Where the cost of a report comes from."""
@@ -123,7 +127,11 @@ COST_SOURCE_REPORTED: CostSource.ValueType  # 1
 COST_SOURCE_TOKENS: CostSource.ValueType  # 2
 """From the tokens that the report told and the model's prices."""
 COST_SOURCE_RESERVED: CostSource.ValueType  # 3
-"""The report told neither, or the model has no prices: what was held back for the decision, if anything was."""
+"""The report told neither, or the model has no prices: what was held back for the decision, if anything was. Another
+caller's report may still tell it.
+"""
+COST_SOURCE_NO_ANSWER: CostSource.ValueType  # 4
+"""Nothing: the status says that no model answered, and the report tells no cost."""
 Global___CostSource: _TypeAlias = CostSource  # noqa: Y015
 
 @_typing.final
