@@ -102,7 +102,12 @@ def assemble(
         carried: Artefacts by kind and what became of them, as they are fetched from the shared place.
     """
     cache = ResultCache(settings.cache_bytes, settings.cache_ttl_s, time.monotonic)
-    runtime = Runtime(cache.activate)
+
+    def on_swap(snapshot: Snapshot) -> None:
+        cache.activate(snapshot.catalog, (snapshot.revision, *snapshot.others))
+        accounting.guards.of(snapshot)
+
+    runtime = Runtime(on_swap)
     queue = EmbedQueue(engine.lanes, settings.queue_standing_ms / 1000, settings.queue_burst_ms / 1000)
     admission = Admission(settings.in_flight_calls)
     watch = Watch(

@@ -222,6 +222,10 @@ class Breakers:
             by_hand=breaker.who if now < breaker.hand_until else "",
         )
 
+    def positions(self, now: float) -> dict[str, BreakerPosition]:
+        """Of all models; only looks, so that any thread may ask."""
+        return {model: self._shown(breaker, now)[0] for model, breaker in list(self._breakers.items())}
+
     def retry_in(self, models: Iterable[str], now: float) -> float | None:
         """Seconds until the first of them may be called, 0 if one may be now; None if none will by itself."""
         now = self._tell(now)

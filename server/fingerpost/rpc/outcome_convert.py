@@ -71,10 +71,8 @@ def to_recorded(recorded: Recorded, request_id: str) -> pb.ReportOutcomeResponse
 
 def _check_words(told: pb.OutcomeReport, faults: Faults) -> None:
     if not _DECISION_ID.fullmatch(told.decision_id):
-        faults.add(
-            "report.decision_id",
-            f"{MIN_DIGITS} to {MAX_DIGITS} lower-case hexadecimal digits, as the decision tells it",
-        )
+        digits = f"{MIN_DIGITS} to {MAX_DIGITS} lower-case hexadecimal digits"
+        faults.add("report.decision_id", f"{digits}, as the decision tells it")
     if not (0 < len(told.model) <= _NAME_CHARACTERS and told.model.isprintable()):
         faults.add("report.model", f"the model that answered: 1 to {_NAME_CHARACTERS} printable characters")
     if told.status not in _STATUSES:  # an unknown number arrives as a plain int

@@ -76,11 +76,12 @@ class Lab:
 
     def adopt(self, experiments: Iterable[Experiment]) -> None:
         """Those of a new revision; one that is as before goes on with its counts."""
-        before, self._running = self._running, {}
+        running: dict[str, _Running] = {}
         for experiment in experiments:
-            known = before.get(experiment.name)
-            kept = known is not None and known.experiment == experiment
-            self._running[experiment.name] = known if kept and known else _Running(experiment)
+            known = self._running.get(experiment.name)
+            same = known is not None and known.experiment == experiment
+            running[experiment.name] = known if known is not None and same else _Running(experiment)
+        self._running = running  # at once: others may look from another thread
 
     def set_by_hand(self, by_hand: Mapping[str, SetByHand]) -> None:
         """Take over what is set, by experiment, in the place of what was set before."""

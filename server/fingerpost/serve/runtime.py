@@ -1,7 +1,7 @@
 """Runtime: which revision is active? References swapped whole; a call keeps the snapshot that it began with."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -62,8 +62,8 @@ class Snapshot:
 class Runtime:
     """The snapshots in force, by catalog. Written by the event loop alone."""
 
-    def __init__(self, on_swap: Callable[[str, Iterable[str]], None] = lambda catalog, revisions: None) -> None:
-        """Nothing in force yet; `on_swap` is told a catalog and the revisions that decide from now on."""
+    def __init__(self, on_swap: "Callable[[Snapshot], None]" = lambda _: None) -> None:
+        """Nothing in force yet; `on_swap` is told each snapshot as it comes into force."""
         self._on_swap = on_swap
         self._snapshots: Mapping[str, Snapshot] = MappingProxyType({})
         self.refused_reloads: dict[str, int] = {}
@@ -91,7 +91,7 @@ class Runtime:
     def swap(self, snapshot: Snapshot) -> None:
         """Put a snapshot in force; calls that began with the old one finish with it."""
         self._snapshots = MappingProxyType({**self._snapshots, snapshot.catalog: snapshot})
-        self._on_swap(snapshot.catalog, (snapshot.revision, *snapshot.others))
+        self._on_swap(snapshot)
 
     def refuse(self, catalog: str) -> None:
         """Count an activation that could not be served; the last good revision stays."""

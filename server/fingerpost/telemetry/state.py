@@ -1,6 +1,7 @@
 """State: what the server is like just now, as metrics that are read when somebody asks."""
 
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -11,7 +12,6 @@ from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.follow import Follower
 from fingerpost.serve.guards import Guards
-from fingerpost.serve.live import Live
 from fingerpost.serve.reports import Recorder
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.telemetry import names
@@ -27,9 +27,6 @@ class Accounted(Protocol):
 
     @property
     def recorder(self) -> Recorder: ...
-
-    @property
-    def live(self) -> Live: ...
 
 
 def read_state(
@@ -55,21 +52,23 @@ def read_state(
         yield names.REFUSED_RELOADS, (catalog,), count
     for labels, count in list(carried.items()):
         yield names.SHARED_ARTEFACTS, labels, count
-    yield from _of_accounting(accounting, list(runtime.snapshots))
+    yield from _of_accounting(accounting)
     if follower is not None:
         yield names.LEDGER_AGE, (), math.inf if follower.age_seconds is None else follower.age_seconds
         yield names.LEDGER_STALE, (), int(follower.stale)
         yield names.LEDGER_FAILURES, (), follower.failures
 
 
-def _of_accounting(accounting: Accounted, catalogs: Iterable[str]) -> Iterator[Sample]:
+def _of_accounting(accounting: Accounted) -> Iterator[Sample]:
     yield names.REPORTS_IN_LINE, (), accounting.recorder.in_line
     yield names.OUTBOX_ROWS, (), accounting.recorder.outbox_rows
     yield from _budgets(accounting.guards.spending.purses)
-    for catalog in catalogs:
-        for breaker in accounting.live.breakers(catalog):
-            yield names.BREAKERS, (catalog, breaker.model), _POSITIONS[breaker.position]
-        for running in accounting.live.experiments(catalog):
+    now = time.monotonic()
+    for guards in accounting.guards.known():
+        catalog = guards.snapshot.catalog
+        for model, position in guards.breakers.positions(now).items():
+            yield names.BREAKERS, (catalog, model), _POSITIONS[position]
+        for running in guards.lab.states(guards.snapshot):
             yield from _experiment(catalog, running)
 
 
