@@ -26,7 +26,7 @@ from fingerpost.errors import (
     NotFound,
     StorageFull,
 )
-from fingerpost.serve.revision_format import MANIFEST, decode, digest_of, encode
+from fingerpost.serve.revision_format import MANIFEST, SCHEMA_VERSION, decode, digest_of, encode
 from fingerpost.types import Activation, EncoderId, Exemplar, Head
 from tests.fakes import DIGEST, DIM, HashEmbedder, decider
 from tests.ledgers import pointers_of
@@ -181,7 +181,7 @@ def test_files_and_manifest_must_agree() -> None:
     good = files("a")
     digest = digest_of(good[MANIFEST])
     without = {name: data for name, data in good.items() if name != "report.json"}
-    newer = good[MANIFEST].replace(b'"schema_version": 1', b'"schema_version": 3')
+    newer = good[MANIFEST].replace(b'"schema_version": 1', b'"schema_version": %d' % (SCHEMA_VERSION + 1))
     assert newer != good[MANIFEST]
     cases = [
         (digest, without, "report.json"),
