@@ -92,9 +92,7 @@ def accounting_of(
                 ids, lambda: keeping.secret("decisions", ids.key), lambda key: replace_key(data.decision_key, key)
             )
 
-    return Accounting(
-        guards, ids, recorder, Live(runtime, guards, time.monotonic), tuple(background()), keeping, alerts
-    )
+    return Accounting(guards, ids, recorder, Live(runtime, guards), tuple(background()), keeping, alerts)
 
 
 def _ids(data: DataFolder) -> DecisionIds:

@@ -14,7 +14,7 @@ from fingerpost.types import BreakerRules
 MAX_TEXTS = 100_000
 MAX_MODELS = 10_000  # that a list of them names
 MAX_RULES = 200  # of a stage
-MAX_BUDGETS = 64
+MAX_BUDGETS = 15  # as many as the id of a decision can name
 MAX_HOLDERS = 256  # that a budget names
 MAX_EXPERIMENTS = 32
 MAX_ARMS = 16  # of an experiment

@@ -1,6 +1,5 @@
 """Deciding: a decision made, paid for and given its name. Made again where a budget had to be asked for more first."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -62,7 +61,7 @@ class Deciding:
         self._guards = guards
         self._ids = ids
         self._sessions = Sessions()
-        self._repeats = Repeats(time.monotonic)
+        self._repeats = Repeats(guards.now)
 
     async def decide(self, case: Case, deadline: float) -> Decided:
         """Decide a request; waits for nothing but a budget that is short.
@@ -93,7 +92,7 @@ class Deciding:
 
     def _situation(self, case: Case, *, paid: bool) -> Situation:
         """What the decision rests on beside the scores; what is `paid` already needs no budget."""
-        query, snapshot, guards, now = case.query, case.snapshot, case.guards, time.monotonic()
+        query, snapshot, guards, now = case.query, case.snapshot, case.guards, self._guards.now()
         taken = self._sessions.last(query)
         accounts = NO_ACCOUNTS
         if not paid:
@@ -122,7 +121,7 @@ class Deciding:
             self._guards.spending.fill_ahead(purses)
         id_ = self._ids.name(self._claims(case, decision, debits[:MAX_DEBITS]), case.query.tenant)
         self._repeats.remember(case.query, Before(id_, decision.route, decision.model, reserved))
-        now = time.monotonic()
+        now = self._guards.now()
         self._sessions.remember(case.query, decision, now)
         case.guards.decided(decision, case.snapshot.decider.models[decision.model].tier, now)
         return Decided(decision, situation, id_, reserved)

@@ -1,7 +1,7 @@
 """Guards: what stands between a decision and its model, by catalog: breakers, experiments, the strong tier's share."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -101,9 +101,10 @@ class CatalogGuards:
 class Guards:
     """Those of all catalogs, and the purses that they share."""
 
-    def __init__(self, spending: Spending) -> None:
-        """None yet."""
+    def __init__(self, spending: Spending, now: Callable[[], float] = time.monotonic) -> None:
+        """None yet; `now` gives seconds of a clock that never goes back."""
         self.spending = spending
+        self.now = now
         self._of: dict[str, CatalogGuards] = {}
         self._by_hand: Mapping[str, ByHand] = {}
 
@@ -134,7 +135,7 @@ class Guards:
     def _apply(self, catalog: str, guards: CatalogGuards, before: ByHand) -> None:
         by_hand = self._set_in(catalog)
         guards.lab.set_by_hand(by_hand.experiments)
-        guards.set_breakers(before.breakers, by_hand.breakers, time.monotonic(), self.spending.now_s())
+        guards.set_breakers(before.breakers, by_hand.breakers, self.now(), self.spending.now_s())
 
     def _set_in(self, catalog: str) -> ByHand:
         return self._by_hand.get(catalog, NOTHING_BY_HAND)

@@ -16,11 +16,10 @@ _SECONDS = 5.0
 class Live:
     """Of a server that runs; blocks, and may be called from any thread but the loop's."""
 
-    def __init__(self, runtime: Runtime, guards: Guards, now: Callable[[], float]) -> None:
-        """Nothing is told before `start`; `now` gives seconds of a clock that never goes back."""
+    def __init__(self, runtime: Runtime, guards: Guards) -> None:
+        """Nothing is told before `start`."""
         self._runtime = runtime
         self._guards = guards
-        self._now = now
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
@@ -33,7 +32,7 @@ class Live:
         Raises:
             NotFound, FailedPrecondition: it is not served.
         """
-        return self._asked(lambda: self._guards.of(self._runtime.get(catalog)).breakers.states(self._now()))
+        return self._asked(lambda: self._guards.of(self._runtime.get(catalog)).breakers.states(self._guards.now()))
 
     def experiments(self, catalog: str) -> Sequence[ExperimentState]:
         """Of the catalog, by name; raises likewise."""

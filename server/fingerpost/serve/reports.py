@@ -5,7 +5,6 @@ is an outbox, that keeps them, and they go to the store when it is back; the sto
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -221,7 +220,7 @@ class Recorder:
             catalog=guards.snapshot.catalog,
             report=report,
             decided_s=claims.decided_s,
-            reported_us=time.time_ns() // 1000,
+            reported_us=int(now_s * 1e6),
             cost_usd_micros=cost,
             cost_source=source,
             route=_route_of(claims, guards),
@@ -246,7 +245,7 @@ class Recorder:
         self._on_recorded(row, report.model if report.model in snapshot.decider.models else "other")
         guards = self._guards.of(snapshot)
         retry_after = None if report.retry_after_ms is None else report.retry_after_ms / 1000
-        guards.breakers.report(report.model, report.status, time.monotonic(), retry_after)
+        guards.breakers.report(report.model, report.status, self._guards.now(), retry_after)
         self._guards.spending.refunded(debit.account for debit in row.debits)
         breach = guards.lab.reported(row) if row.arm else None
         if breach is not None:
