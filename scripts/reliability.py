@@ -20,8 +20,8 @@ HEAD = """\
 
 # Reliability of what is kept
 
-What happens to revisions, pointers, approvals and the audit when something goes wrong, and where rules and prices are
-wrong, with the test that proves it. A test whose fault did not happen fails. What goes wrong on the way to a decision
+What happens to revisions, pointers, approvals, the audit and money when something goes wrong, and where rules and prices
+are wrong, with the test that proves it. A test whose fault did not happen fails. What goes wrong on the way to a decision
 has [a page of its own](reference/faults.md).
 
 The suite runs all of them, the store's on SQLite and, where that can differ, on a real PostgreSQL.
@@ -63,11 +63,15 @@ FAULTS = {
     "X4": ("tokens that begin alike", "two principals"),
     "X5": ("characters that mean something elsewhere", "mean nothing"),
     "X6": ("guessing tokens", "bounded attempts a source; known tokens go on"),
+    "X7": ("many spend from one budget at once", "never more than a hard limit, and all of it"),
+    "X8": ("killed between taking money and giving back the rest", "what it held stays charged, once"),
+    "X9": ("a budget's window ends while many spend", "each window has what its own decisions cost"),
     "X10": ("audit cannot be written", "the change is refused; routing goes on"),
     "X11": ("audit entry altered or removed", "the first bad one is named"),
     "I16": ("patterns of rules that explode elsewhere, or are not regular",
             "matched in linear time, or refused at reindex with what is wrong (FP324)"),
     "I17": ("numbers out of range in what a request requires", "INVALID_ARGUMENT with the field"),
+    "I18": ("the same report twice, in parallel, after a restart", "the first one stands; a decision is settled once"),
     "U12": ("a price, quality or latency that a choice needs is missing",
             "refused at reindex (FP333 to FP335); never taken for nothing"),
     "T13": ("bad, expired, missing, changed certificates", "no handshake, no way around; the last good files stay"),

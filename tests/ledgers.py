@@ -16,6 +16,7 @@ from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import Pointers, open_pointers
 from fingerpost.release.audit import sealed
 from tests.postgres import Postgres
+from tests.tcp_proxy import Proxy, running_proxy
 
 
 def pointers_of(folder: Path) -> Pointers:
@@ -128,6 +129,13 @@ def postgres_store(
     """In a schema of its own, or in one that another machine uses already."""
     with ExitStack() as closing_later:
         yield PostgresStore(root, postgres, schema or postgres.new_schema(), closing_later, port)
+
+
+@contextmanager
+def far_store(root: Path, postgres: Postgres) -> Iterator[tuple[PostgresStore, Proxy]]:
+    """One that reaches the database by way of a proxy."""
+    with running_proxy(postgres.port) as proxy, postgres_store(root, postgres, port=proxy.port) as made:
+        yield made, proxy
 
 
 def told(folder: Path, catalog: str = "default") -> tuple[str, int] | None:

@@ -6,8 +6,10 @@ import random
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -30,8 +32,8 @@ from fingerpost.errors import (
 from fingerpost.ports import Records
 from fingerpost.release.audit import first_fault, verified
 from fingerpost.release.pointing import activate
-from fingerpost.types import Action, Activation, AuditEntry, Event
-from tests.ledgers import Clock, PostgresStore, SqliteStore, Store, pointers_of, told
+from fingerpost.types import Action, Activation, AuditEntry, Event, Override
+from tests.ledgers import Clock, PostgresStore, SqliteStore, Store, pointers_of, sqlite_store, told
 from tests.unit.test_file_store import put
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -322,6 +324,69 @@ def test_a_ledger_that_a_later_version_has_added_to(store: Store) -> None:
     assert [str(entry.event.action) for entry in history(store.data, "default")] == ["activate", "teleport", "activate"]
     assert verified(*read_audit(store.data)).sequence == 3
     assert store.run("SELECT version_num FROM alembic_version") == [(later_layout,)]
+
+
+def _setting(*overrides: Override) -> Callable[[Records], Event]:
+    def work(records: Records) -> Event:
+        for override in overrides:
+            records.put_override(override)
+        return Event("os:x", Action.SET, "default", "")
+
+    return work
+
+
+def test_what_is_set_by_hand(store: Store) -> None:
+    """It is found by its names, in the place of what was set before, until it is dropped; by catalog, kind and name."""
+    ledger = store.ledger()
+    limit = Override("team", "budget", "daily/käufer", {"limit_usd_micros": "5"}, "os:x", 1)
+    opened = Override("default", "breaker", "coder", {"open": "true"}, "os:x", 2)
+    ledger.change("one", _setting(limit, opened, replace(opened, name="another")))
+    again = replace(limit, value={"limit_usd_micros": "7"}, actor="os:y", time_us=3)
+
+    def work(records: Records) -> Event:
+        records.put_override(again)
+        assert records.override("team", "budget", "daily/käufer") == again
+        records.drop_override("default", "breaker", "another")
+        records.drop_override("default", "breaker", "none")
+        assert records.override("default", "breaker", "another") is None
+        return Event("os:x", Action.SET, "default", "")
+
+    ledger.change("two", work)
+    assert ledger.overrides() == store.ledger().overrides() == [opened, again]
+    with pytest.raises(NotFound):
+        ledger.change("three", lambda records: _setting(limit)(records) and _fail())
+    assert ledger.overrides() == [opened, again]
+    assert verified(*ledger.audit()).sequence == 2
+
+
+def _fail() -> Event:
+    raise NotFound("no")
+
+
+def test_a_secret_is_the_first_one(store: Store) -> None:
+    """All that propose one at the same time get the same; reading it writes nothing."""
+    ledgers = [store.ledger() for _ in range(4)]
+    proposed = [bytes([number]) * 32 for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(lambda ledger, secret: ledger.secret("decisions", secret), ledgers, proposed))
+    assert len(found) == 1
+    assert found < set(proposed)
+    assert {ledgers[0].secret("other", b"\0\xff")} | {ledgers[1].secret("other", b"x")} == {b"\0\xff"}
+
+
+@pytest.mark.fault("S14")
+def test_reading_waits_for_nobody(tmp_path: Path) -> None:
+    """Another process that changes the ledger keeps nobody from reading what was there before."""
+    with sqlite_store(tmp_path) as store:
+        ledger = store.ledger()
+        activate(ledger, "os:x", "key", "default", "a")
+        ledger.secret("decisions", b"x")
+        with closing(sqlite3.connect(store.data.ledger, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            holder.execute("UPDATE pointers SET revision = 'b'")
+            assert ledger.pointers() == [Activation("default", "a", 1)]
+            assert ledger.secret("decisions", b"y") == b"x"
+            holder.execute("ROLLBACK")
 
 
 @pytest.mark.fault("S15")

@@ -6,7 +6,7 @@ Whoever changes several locks them in the order of their numbers, so that no two
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, bindparam, case, cast, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Update, bindparam, case, cast, func, select, update
 
 from fingerpost.backends.ledger.schema import accounts, slices
 from fingerpost.backends.ledger.writing import chunks
@@ -34,8 +34,11 @@ _UNREPORTED = accounts.c.sliced_usd_micros - accounts.c.settled_reserved_usd_mic
 
 def used(left: ColumnElement[int] | int) -> ColumnElement[int]:
     """`Standing.used_usd_micros` of an account, for the database to compare; no more than with nothing left."""
-    reserved = case((left < _UNREPORTED, _UNREPORTED - left), else_=0)
-    return reserved + accounts.c.settled_usd_micros - accounts.c.cleared_usd_micros
+    return (
+        case((left < _UNREPORTED, _UNREPORTED - left), else_=0)
+        + accounts.c.settled_usd_micros
+        - accounts.c.cleared_usd_micros
+    )
 
 
 def key_of(row: Row[Any]) -> AccountKey:
@@ -83,17 +86,45 @@ def clear(connection: Connection, account: int) -> Standing:
     return standing(*_with_left(connection, row.id))
 
 
-def add(connection: Connection, changes: Mapping[int, Mapping[str, int]], columns: Collection[str]) -> None:
-    """Add to columns of accounts, by their numbers; one that is not there is passed over."""
+def slice_more(connection: Connection, more: Mapping[int, int]) -> None:
+    """Add to what is sliced of accounts, by their numbers, or (below 0) put that much back.
+
+    What reported decisions had reserved stays sliced, whatever somebody gives back.
+    """
+    sliced = accounts.c.sliced_usd_micros + bindparam("more", type_=BigInteger)
+    reserved = accounts.c.settled_reserved_usd_micros
     statement = (
         update(accounts)
-        .where(accounts.c.id == bindparam("account", type_=BigInteger))
-        .values({name: accounts.c[name] + bindparam(f"more_{name}") for name in columns})
+        .where(accounts.c.id == bindparam("account"))
+        .values(sliced_usd_micros=case((sliced > reserved, sliced), else_=reserved))
     )
-    rows = [
-        {"account": account, **{f"more_{name}": change.get(name, 0) for name in columns}}
-        for account, change in sorted(changes.items())
-    ]
+    _each(connection, statement, [{"account": one, "more": usd_micros} for one, usd_micros in sorted(more.items())])
+
+
+def settle(connection: Connection, more: Mapping[int, tuple[int, int]]) -> None:
+    """Put what decisions cost in the place of what they had reserved.
+
+    No more than is sliced was reserved, whatever somebody reports.
+
+    Args:
+        connection: In a transaction.
+        more: Reserved and cost, by the accounts' numbers; one that is not there is passed over.
+    """
+    reserved = accounts.c.settled_reserved_usd_micros + bindparam("reserved", type_=BigInteger)
+    sliced = accounts.c.sliced_usd_micros
+    statement = (
+        update(accounts)
+        .where(accounts.c.id == bindparam("account", type_=BigInteger))  # one from elsewhere may be larger than ours
+        .values(
+            settled_reserved_usd_micros=case((reserved < sliced, reserved), else_=sliced),
+            settled_usd_micros=accounts.c.settled_usd_micros + bindparam("cost", type_=BigInteger),
+        )
+    )
+    rows = [{"account": one, "reserved": reserved, "cost": cost} for one, (reserved, cost) in sorted(more.items())]
+    _each(connection, statement, rows)
+
+
+def _each(connection: Connection, statement: Update, rows: Sequence[Mapping[str, int]]) -> None:
     for some in chunks(rows):
         connection.execute(statement, list(some))
 
@@ -104,8 +135,7 @@ def _with_left(connection: Connection, account: int) -> tuple[Row[Any], int]:
 
 
 def _unreported(row: Row[Any]) -> int:
-    """Of slices that were taken: not below zero, whatever somebody claims to have reserved."""
-    return max(0, int(row.sliced_usd_micros) - int(row.settled_reserved_usd_micros))
+    return int(row.sliced_usd_micros) - int(row.settled_reserved_usd_micros)
 
 
 def _gross(row: Row[Any]) -> int:

@@ -1,13 +1,12 @@
 """Reports: what callers say of decisions, kept once a decision and caller, and settled once a decision."""
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, tuple_
 
-from fingerpost.backends.ledger.accounts import add
+from fingerpost.backends.ledger.accounts import settle
 from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.schema import reports, settlements
 from fingerpost.backends.ledger.writing import chunks, insert_new
@@ -90,17 +89,14 @@ def _settle(connection: Connection, rows: Sequence[ReportRow]) -> None:
     for row in rows:
         settling.setdefault(row.key, row)
     values = [{"key": key, "caller": settling[key].caller} for key in sorted(settling)]
-    more: dict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_SUMS, 0))
+    more: dict[int, tuple[int, int]] = {}
     for settled in insert_new(connection, settlements, values, settlements.c.key):
         row = settling[settled.key]
-        for debit in row.debits:
-            more[debit.account]["settled_reserved_usd_micros"] += debit.usd_micros
         for account in {debit.account for debit in row.debits}:
-            more[account]["settled_usd_micros"] += row.cost_usd_micros
-    add(connection, more, _SUMS)
-
-
-_SUMS = ("settled_reserved_usd_micros", "settled_usd_micros")
+            reserved, cost = more.get(account, (0, 0))
+            reserved += sum(debit.usd_micros for debit in row.debits if debit.account == account)
+            more[account] = (reserved, cost + row.cost_usd_micros)
+    settle(connection, more)
 
 
 # --- Reading and removing ------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, insert, select, tuple_, update
 
-from fingerpost.backends.ledger.accounts import LEFT, add, counted, key_of, locked, standing
+from fingerpost.backends.ledger.accounts import LEFT, counted, key_of, locked, slice_more, standing
 from fingerpost.backends.ledger.alerting import claim, close, notice, place_of, put_off
 from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.schema import accounts, alerts, slices
@@ -78,7 +78,7 @@ def _lease(connection: Connection, owner: str, wants: Sequence[Want]) -> Sequenc
             out[want.id] = (owner, account.id, usd_micros)
             new.append({"id": want.id, "account": account.id, "owner": owner, "usd_micros": usd_micros})
     _agree(connection, wants, opened)
-    add(connection, {number: {"sliced_usd_micros": more} for number, more in taken.items()}, ["sliced_usd_micros"])
+    slice_more(connection, taken)
     if new:
         connection.execute(insert(slices), sorted(new, key=lambda row: str(row["id"])))
     return given
@@ -164,7 +164,7 @@ def _give_back(connection: Connection, owner: str, left: Mapping[str, int]) -> N
         gone = delete(slices).where(slices.c.id.in_(some), slices.c.owner == owner)
         for row in connection.execute(gone.returning(slices.c.id, slices.c.account, slices.c.usd_micros)):
             back[row.account] -= min(max(0, left[row.id]), row.usd_micros)
-    add(connection, {number: {"sliced_usd_micros": less} for number, less in back.items()}, ["sliced_usd_micros"])
+    slice_more(connection, back)
 
 
 def _standings(connection: Connection, catalog: str, since_s: int) -> Sequence[Standing]:
