@@ -3,14 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from fingerpost.guard.breaker import Breakers
+from fingerpost.guard.breaker import Breakers, ByHand
 from fingerpost.types import FAILED_CALLS, BreakerPosition, BreakerRules, BreakerState, CallStatus
 
-OPEN, CLOSED, HALF_OPEN = BreakerPosition.OPEN, BreakerPosition.CLOSED, BreakerPosition.HALF_OPEN
+OPEN: Final = BreakerPosition.OPEN
+CLOSED: Final = BreakerPosition.CLOSED
+HALF_OPEN: Final = BreakerPosition.HALF_OPEN
 MODELS = ("a", "b", "c", "d", "e")
 
 
@@ -31,7 +34,7 @@ class Reported:
 @dataclass(frozen=True)
 class SetByHand:
     model: str
-    position: BreakerPosition
+    position: ByHand
     until: float | None
     who: str
     time: float
@@ -47,6 +50,7 @@ class ByItself:
 class Adopted:
     rules: BreakerRules
     models: tuple[str, ...]
+    time: float
 
 
 Event = Took | Reported | SetByHand | ByItself | Adopted
@@ -73,6 +77,7 @@ class Twin:
 
     def __init__(self, history: Sequence[Event]) -> None:
         self.told: dict[str, Told] = {}
+        self.rules = BreakerRules()
         for event in history:
             self._play(event)
 
@@ -93,9 +98,9 @@ class Twin:
     def _adopt(self, event: Adopted) -> None:
         self.told = {model: self.told.get(model, Told()) for model in event.models}
         for told in self.told.values():
-            if hasattr(self, "rules"):
-                old = self.rules.window_seconds
-                told.calls = [(slot * old // event.rules.window_seconds, failed) for slot, failed in told.calls]
+            old, new = self.rules.window_seconds, event.rules.window_seconds
+            oldest = self._slot(event.time) - 20
+            told.calls = [(slot * old // new, failed) for slot, failed in told.calls if slot > oldest]
         self.rules = event.rules
 
     def _set(self, event: SetByHand) -> None:
@@ -265,13 +270,14 @@ class Histories(RuleBasedStateMachine):
         self.history: list[Event] = []
         self.now = 100.0  # of the clock, which may go back
         self.latest = 100.0
-        self.shrunk = False  # the seats, while models were open
+        self.too_many = False  # are left alone, since a revision has fewer seats
 
     @initialize(rules=RULES, models=CATALOGS)
     def begin(self, rules: BreakerRules, models: tuple[str, ...]) -> None:
         self.breakers = Breakers("main", rules, models)
         self.breakers.blocked(self.now)
-        self.history.append(Adopted(rules, models))
+        self.models = models
+        self.history.append(Adopted(rules, models, self.latest))
 
     @rule(seconds=SECONDS)
     def time_goes_on(self, seconds: float) -> None:
@@ -312,49 +318,42 @@ class Histories(RuleBasedStateMachine):
 
     @rule(model=NAMES, opened=st.booleans(), seconds=st.none() | QUARTERS)
     def one_is_set_by_hand(self, model: str, opened: bool, seconds: float | None) -> None:
-        if model in Twin(self.history).told:
+        if model in self.models:
             until = None if seconds is None else self.latest + seconds
-            self.breakers.set_by_hand(model, OPEN if opened else CLOSED, until, "olga")
-            self.history.append(SetByHand(model, OPEN if opened else CLOSED, until, "olga", self.latest))
+            position: ByHand = OPEN if opened else CLOSED
+            self.breakers.set_by_hand(model, position, until, "olga")
+            self.history.append(SetByHand(model, position, until, "olga", self.latest))
 
     @rule(model=NAMES)
     def one_is_by_itself_again(self, model: str) -> None:
-        if model in Twin(self.history).told:
+        if model in self.models:
             self.breakers.by_itself(model, self.now)
             self.history.append(ByItself(model, self.latest))
 
     @rule(rules=RULES, models=CATALOGS)
     def another_revision(self, rules: BreakerRules, models: tuple[str, ...]) -> None:
         self.breakers.adopt(rules, models)
-        self.history.append(Adopted(rules, models))
-        twin = Twin(self.history)
-        self.shrunk = twin.ejected(self.latest) > twin.seats()
+        self.models = models
+        self.history.append(Adopted(rules, models, self.latest))
+        self.too_many = True  # perhaps: the invariant looks
 
     @invariant()
     def both_say_the_same(self) -> None:
+        """And no more than the share is left alone for failing, but where a revision took seats away."""
         if not self.history:
             return
-        twin = Twin(self.history)
-        assert self.breakers.blocked(self.now) == {model for model in twin.told if twin.is_blocked(model, self.latest)}
-        assert self.breakers.states(self.now) == [twin.state(model, self.latest) for model in sorted(twin.told)]
+        twin, now = Twin(self.history), self.latest
+        assert self.breakers.blocked(self.now) == {model for model in twin.told if twin.is_blocked(model, now)}
+        assert self.breakers.states(self.now) == [twin.state(model, now) for model in sorted(twin.told)]
         for model in twin.told:
-            free = twin.free_at(model, self.latest)
-            assert self.breakers.retry_in([model, "unknown"], self.now) == (
-                None if free == math.inf else free - self.latest
-            )
+            free = twin.free_at(model, now)
+            assert self.breakers.retry_in([model, "unknown"], self.now) == (None if free == math.inf else free - now)
+        self.too_many = self.too_many and twin.ejected(now) > twin.seats()
+        assert self.too_many or self.left_alone() <= twin.seats()
 
-    @invariant()
-    def no_more_than_the_share_is_left_alone_for_failing(self) -> None:
-        if not self.history:
-            return
-        twin = Twin(self.history)
-        self.shrunk = self.shrunk and twin.ejected(self.latest) > twin.seats()
-        left_alone = [
-            state
-            for state in self.breakers.states(self.now)
-            if state.cause in ("consecutive", "rate") and state.seconds_left
-        ]
-        assert self.shrunk or len(left_alone) <= twin.seats()
+    def left_alone(self) -> int:
+        failing = [state for state in self.breakers.states(self.now) if state.cause in ("consecutive", "rate")]
+        return sum(bool(state.seconds_left) for state in failing)
 
 
 TestHistories = Histories.TestCase

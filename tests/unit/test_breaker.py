@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from fingerpost.guard.breaker import Breakers
 from fingerpost.types import FAILED_CALLS, BreakerPosition, BreakerRules, BreakerState, CallStatus
 
-OPEN, CLOSED, HALF_OPEN = BreakerPosition.OPEN, BreakerPosition.CLOSED, BreakerPosition.HALF_OPEN
+OPEN: Final = BreakerPosition.OPEN
+CLOSED: Final = BreakerPosition.CLOSED
+HALF_OPEN: Final = BreakerPosition.HALF_OPEN
 OK, ERROR, LIMITED = CallStatus.OK, CallStatus.SERVER_ERROR, CallStatus.RATE_LIMITED
 NEUTRAL = sorted(set(CallStatus) - FAILED_CALLS - {OK})
 

@@ -11,6 +11,9 @@ from fingerpost.types import FAILED_CALLS, BreakerPosition, BreakerRules, Breake
 
 _NEVER, _ALWAYS = -math.inf, math.inf
 
+ByHand = Literal[BreakerPosition.OPEN, BreakerPosition.CLOSED]
+"""What a person may set a breaker to."""
+
 
 class Cause(StrEnum):
     """Why a model is left alone; the texts are those of `BreakerState.cause`."""
@@ -40,7 +43,7 @@ class _Breaker:
     open_until: float = _NEVER
     trial_until: float = _NEVER
     limited_until: float = _NEVER
-    hand: Literal[BreakerPosition.OPEN, BreakerPosition.CLOSED] | None = None  # until then
+    hand: ByHand | None = None  # until then
     hand_until: float = _NEVER
     who: str = ""
 
@@ -107,7 +110,7 @@ class Breakers:
         self._breakers = {name: known.get(name) or self._new() for name in models}
         self._marked = {name: one for name, one in self._marked.items() if name in self._breakers}
         for breaker in self._breakers.values():
-            breaker.window.resize(rules.window_seconds)
+            breaker.window.resize(rules.window_seconds, self._now)
         # A hair more, since 0.29 of 100 is 28.999999999999996.
         self._seats = max(1, math.floor(rules.max_ejected_share * len(self._breakers) + 1e-9))
         self._most_ejections = 1
@@ -160,13 +163,7 @@ class Breakers:
         else:
             self._end_trial(model, breaker)
 
-    def set_by_hand(
-        self,
-        model: str,
-        position: Literal[BreakerPosition.OPEN, BreakerPosition.CLOSED],
-        until: float | None,
-        who: str,
-    ) -> None:
+    def set_by_hand(self, model: str, position: ByHand, until: float | None, who: str) -> None:
         """Leave a model alone, or have it called, whatever happens: until then or, with None, for ever.
 
         What opens and closes by itself goes on behind OPEN. CLOSED closes it; calls are counted, so that afterwards the

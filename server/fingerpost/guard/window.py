@@ -54,10 +54,10 @@ class ShareWindow:
         self._slots.clear()
         self.events = self.hits = 0
 
-    def resize(self, seconds: int) -> None:
+    def resize(self, seconds: int, now: float) -> None:
         """Go on with another length: what was counted in a slot counts as of the slot's beginning."""
-        if seconds == self._seconds:
-            return
+        if self._slots:
+            self.forget(now)  # a longer window must not bring back what was over
         slots: dict[int, _Slot] = {}
         for old in self._slots:
             number = old.number * self._seconds // seconds
