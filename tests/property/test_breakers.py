@@ -213,11 +213,16 @@ class Twin:
 
     def free_at(self, model: str, now: float) -> float:
         """When it may be called: of the times at which anything ends the first at which nothing blocks it."""
-        told = self.told[model]
-        ends = [now, told.open_until, told.trial_until, *told.limits]
-        if told.hand is not None and told.hand.until is not None:
-            ends.append(told.hand.until)
+        ends = [now, *self._ends(self.told[model])]
         return min((end for end in ends if end >= now and not self.is_blocked(model, end)), default=math.inf)
+
+    def next_end(self, now: float) -> float:
+        """When the next of all the times that run is over; now, if none runs."""
+        return min((end for told in self.told.values() for end in self._ends(told) if end > now), default=now)
+
+    def _ends(self, told: Told) -> list[float]:
+        by_hand = [told.hand.until] if told.hand is not None and told.hand.until is not None else []
+        return [told.open_until, told.trial_until, *told.limits, *by_hand]
 
     def state(self, model: str, now: float) -> BreakerState:
         told = self.told[model]
@@ -285,6 +290,11 @@ class Histories(RuleBasedStateMachine):
         self.latest = max(self.latest, self.now)
         self.breakers.blocked(self.now)
 
+    @rule()
+    def something_is_just_over(self) -> None:
+        self.now = self.latest
+        self.time_goes_on(Twin(self.history).next_end(self.now) - self.now)
+
     @rule(seconds=QUARTERS)
     def the_clock_goes_back(self, seconds: float) -> None:
         self.now -= seconds
@@ -340,8 +350,6 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def both_say_the_same(self) -> None:
         """And no more than the share is left alone for failing, but where a revision took seats away."""
-        if not self.history:
-            return
         twin, now = Twin(self.history), self.latest
         assert self.breakers.blocked(self.now) == {model for model in twin.told if twin.is_blocked(model, now)}
         assert self.breakers.states(self.now) == [twin.state(model, now) for model in sorted(twin.told)]

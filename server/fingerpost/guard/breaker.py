@@ -51,7 +51,9 @@ class _Breaker:
         """Whether it may not be called, and when that may change by itself."""
         if now < self.hand_until:
             return self.hand is BreakerPosition.OPEN, self.hand_until
-        until = self._blocked_until()
+        until = self.open_until if self.open_until > self.limited_until else self.limited_until
+        if self.trial_until > until:
+            until = self.trial_until
         return (True, until) if now < until else (False, _ALWAYS)
 
     def free_at(self, now: float) -> float:
@@ -154,10 +156,10 @@ class Breakers:
         breaker = self._breakers.get(model)
         if breaker is None:
             return
-        if status is CallStatus.RATE_LIMITED and retry_after_seconds is not None and retry_after_seconds > 0:
-            self._limit(model, breaker, now, retry_after_seconds)
-        elif status is CallStatus.OK:
+        if status is CallStatus.OK:
             self._good(model, breaker, now)
+        elif retry_after_seconds is not None and retry_after_seconds > 0 and status is CallStatus.RATE_LIMITED:
+            self._limit(model, breaker, now, retry_after_seconds)
         elif status in FAILED_CALLS:
             self._bad(model, breaker, status, now)
         else:
@@ -242,15 +244,18 @@ class Breakers:
 
     def _look(self) -> frozenset[str]:
         """What is blocked, anew; what needs no watching any more is let go."""
-        blocked, self._holds_until = [], _ALWAYS
-        for model, breaker in list(self._marked.items()):
-            held, until = breaker.standing(self._now)
+        now, blocked, settled, holds_until = self._now, [], [], _ALWAYS
+        for model, breaker in self._marked.items():
+            held, until = breaker.standing(now)
             if held:
                 blocked.append(model)
             elif until == _ALWAYS:
-                del self._marked[model]
-            self._holds_until = min(self._holds_until, until)
-        self._blocked = frozenset(blocked)
+                settled.append(model)
+            if until < holds_until:
+                holds_until = until
+        for model in settled:
+            del self._marked[model]
+        self._blocked, self._holds_until = frozenset(blocked), holds_until
         return self._blocked
 
     def _limit(self, model: str, breaker: _Breaker, now: float, seconds: float) -> None:
