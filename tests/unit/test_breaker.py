@@ -498,4 +498,7 @@ def test_nothing_changed_costs_nothing() -> None:
         of.report("c", OK, 10.0 + step / 10)
         of.report("c", OK, 10.0 + step / 10)
         assert of.blocked(10.0 + step / 10) is blocked
+    of.report("a", LIMITED, 20.0, 1.0)
+    assert of.blocked(20.0) is blocked
+    assert of.blocked(22.0) is blocked
     assert of.blocked(40.0) == frozenset()

@@ -121,7 +121,7 @@ class Breakers:
         self._holds_until = _NEVER
 
     def blocked(self, now: float) -> frozenset[str]:
-        """The models that may not be called; the same object as long as nothing changes.
+        """The models that may not be called; the same object as long as they are the same.
 
         Args:
             now: Seconds of a clock that never goes back.
@@ -255,7 +255,9 @@ class Breakers:
                 holds_until = until
         for model in settled:
             del self._marked[model]
-        self._blocked, self._holds_until = frozenset(blocked), holds_until
+        self._holds_until = holds_until
+        if self._blocked != set(blocked):  # else the same object, by which callers see that nothing changed
+            self._blocked = frozenset(blocked)
         return self._blocked
 
     def _limit(self, model: str, breaker: _Breaker, now: float, seconds: float) -> None:
