@@ -23,6 +23,9 @@ HEAD = """\
 What happens to revisions, pointers, approvals, the audit and money when something goes wrong, and where rules and prices
 are wrong, with the test that proves it. A test whose fault did not happen fails. What goes wrong on the way to a decision
 has [a page of its own](reference/faults.md).
+What happens to revisions, pointers, approvals and the audit when something goes wrong, where rules and prices are
+wrong, and where models fail, with the test that proves it. A test whose fault did not happen fails. What goes wrong on
+the way to a decision has [a page of its own](reference/faults.md).
 
 The suite runs all of them, the store's on SQLite and, where that can differ, on a real PostgreSQL.
 """
@@ -72,6 +75,14 @@ FAULTS = {
             "matched in linear time, or refused at reindex with what is wrong (FP324)"),
     "I17": ("numbers out of range in what a request requires", "INVALID_ARGUMENT with the field"),
     "I18": ("the same report twice, in parallel, after a restart", "the first one stands; a decision is settled once"),
+    "O8": ("a clock that goes back", "stands still for breakers: nothing opens, closes or is counted anew"),
+    "U1": ("500, 502, 503, refused connections", "a model is left alone after so many in a row"),
+    "U2": ("429 with Retry-After, or without one that can be read",
+           "left alone exactly so long, at most the longest cool-down; without, a failure like others"),
+    "U3": ("401, 403, 404", "left alone at once, as misconfigured, for the longest cool-down"),
+    "U8": ("half of the calls fail",
+           "left alone by the share of failures, longer each time; one call at a time tries it"),
+    "U9": ("all models fail", "at most the share that may be is left alone, the others are called on"),
     "U12": ("a price, quality or latency that a choice needs is missing",
             "refused at reindex (FP333 to FP335); never taken for nothing"),
     "T13": ("bad, expired, missing, changed certificates", "no handshake, no way around; the last good files stay"),

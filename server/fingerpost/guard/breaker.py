@@ -11,6 +11,9 @@ from fingerpost.types import FAILED_CALLS, BreakerPosition, BreakerRules, Breake
 
 _NEVER, _ALWAYS = -math.inf, math.inf
 
+ByHand = Literal[BreakerPosition.OPEN, BreakerPosition.CLOSED]
+"""What a person may set a breaker to."""
+
 
 class Cause(StrEnum):
     """Why a model is left alone; the texts are those of `BreakerState.cause`."""
@@ -40,7 +43,7 @@ class _Breaker:
     open_until: float = _NEVER
     trial_until: float = _NEVER
     limited_until: float = _NEVER
-    hand: Literal[BreakerPosition.OPEN, BreakerPosition.CLOSED] | None = None  # until then
+    hand: ByHand | None = None  # until then
     hand_until: float = _NEVER
     who: str = ""
 
@@ -48,7 +51,9 @@ class _Breaker:
         """Whether it may not be called, and when that may change by itself."""
         if now < self.hand_until:
             return self.hand is BreakerPosition.OPEN, self.hand_until
-        until = self._blocked_until()
+        until = self.open_until if self.open_until > self.limited_until else self.limited_until
+        if self.trial_until > until:
+            until = self.trial_until
         return (True, until) if now < until else (False, _ALWAYS)
 
     def free_at(self, now: float) -> float:
@@ -107,7 +112,7 @@ class Breakers:
         self._breakers = {name: known.get(name) or self._new() for name in models}
         self._marked = {name: one for name, one in self._marked.items() if name in self._breakers}
         for breaker in self._breakers.values():
-            breaker.window.resize(rules.window_seconds)
+            breaker.window.resize(rules.window_seconds, self._now)
         # A hair more, since 0.29 of 100 is 28.999999999999996.
         self._seats = max(1, math.floor(rules.max_ejected_share * len(self._breakers) + 1e-9))
         self._most_ejections = 1
@@ -116,14 +121,14 @@ class Breakers:
         self._holds_until = _NEVER
 
     def blocked(self, now: float) -> frozenset[str]:
-        """The models that may not be called; the same object as long as nothing changes.
+        """The models that may not be called; the same object as long as they are the same.
 
         Args:
             now: Seconds of a clock that never goes back.
         """
         if now > self._now:
             self._now = now
-        if self._now <= self._holds_until:
+        if self._now < self._holds_until:
             return self._blocked
         return self._look()
 
@@ -151,22 +156,16 @@ class Breakers:
         breaker = self._breakers.get(model)
         if breaker is None:
             return
-        if status is CallStatus.RATE_LIMITED and retry_after_seconds is not None and retry_after_seconds > 0:
-            self._limit(model, breaker, now, retry_after_seconds)
-        elif status is CallStatus.OK:
+        if status is CallStatus.OK:
             self._good(model, breaker, now)
+        elif retry_after_seconds is not None and retry_after_seconds > 0 and status is CallStatus.RATE_LIMITED:
+            self._limit(model, breaker, now, retry_after_seconds)
         elif status in FAILED_CALLS:
             self._bad(model, breaker, status, now)
         else:
             self._end_trial(model, breaker)
 
-    def set_by_hand(
-        self,
-        model: str,
-        position: Literal[BreakerPosition.OPEN, BreakerPosition.CLOSED],
-        until: float | None,
-        who: str,
-    ) -> None:
+    def set_by_hand(self, model: str, position: ByHand, until: float | None, who: str) -> None:
         """Leave a model alone, or have it called, whatever happens: until then or, with None, for ever.
 
         What opens and closes by itself goes on behind OPEN. CLOSED closes it; calls are counted, so that afterwards the
@@ -249,15 +248,20 @@ class Breakers:
 
     def _look(self) -> frozenset[str]:
         """What is blocked, anew; what needs no watching any more is let go."""
-        blocked, self._holds_until = [], _ALWAYS
-        for model, breaker in list(self._marked.items()):
-            held, until = breaker.standing(self._now)
+        now, blocked, settled, holds_until = self._now, [], [], _ALWAYS
+        for model, breaker in self._marked.items():
+            held, until = breaker.standing(now)
             if held:
                 blocked.append(model)
             elif until == _ALWAYS:
-                del self._marked[model]
-            self._holds_until = min(self._holds_until, until)
-        self._blocked = frozenset(blocked)
+                settled.append(model)
+            if until < holds_until:
+                holds_until = until
+        for model in settled:
+            del self._marked[model]
+        self._holds_until = holds_until
+        if self._blocked != set(blocked):  # else the same object, by which callers see that nothing changed
+            self._blocked = frozenset(blocked)
         return self._blocked
 
     def _limit(self, model: str, breaker: _Breaker, now: float, seconds: float) -> None:

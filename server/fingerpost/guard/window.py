@@ -32,32 +32,31 @@ class ShareWindow:
 
     def count(self, *, hit: bool, now: float) -> None:
         """Note an event at `now`, in seconds of a clock that never goes back."""
-        self.forget(now)
         number = self._number(now)
         if not self._slots or self._slots[-1].number != number:
+            self._drop(number)
             self._slots.append(_Slot(number))
-        self._slots[-1].events += 1
-        self._slots[-1].hits += hit
+        slot = self._slots[-1]
+        slot.events += 1
+        slot.hits += hit
         self.events += 1
         self.hits += hit
 
     def forget(self, now: float) -> None:
         """Let go of what is over."""
-        oldest = self._number(now) - _SLOTS
-        while self._slots and self._slots[0].number <= oldest:
-            gone = self._slots.popleft()
-            self.events -= gone.events
-            self.hits -= gone.hits
+        self._drop(self._number(now))
 
     def clear(self) -> None:
         """Begin anew."""
         self._slots.clear()
         self.events = self.hits = 0
 
-    def resize(self, seconds: int) -> None:
+    def resize(self, seconds: int, now: float) -> None:
         """Go on with another length: what was counted in a slot counts as of the slot's beginning."""
-        if seconds == self._seconds:
+        if not self._slots:
+            self._seconds = seconds
             return
+        self.forget(now)  # a longer window must not bring back what was over
         slots: dict[int, _Slot] = {}
         for old in self._slots:
             number = old.number * self._seconds // seconds
@@ -65,6 +64,14 @@ class ShareWindow:
             slot.events += old.events
             slot.hits += old.hits
         self._seconds, self._slots = seconds, deque(slots.values())
+        self.forget(now)
 
     def _number(self, now: float) -> int:
         return int(now * _SLOTS / self._seconds)
+
+    def _drop(self, number: int) -> None:
+        """What is over in that slot."""
+        while self._slots and self._slots[0].number <= number - _SLOTS:
+            gone = self._slots.popleft()
+            self.events -= gone.events
+            self.hits -= gone.hits

@@ -98,9 +98,11 @@ class BreakerState:
     catalog: str
     model: str
     position: BreakerPosition
-    cause: str  # of its being open: consecutive, rate, rate_limited, misconfigured, by_hand; empty when closed
-    seconds_left: float | None  # until a trial call; None: not by itself
-    calls: int  # reported in the window
+    # Of its being open or half-open: consecutive, rate, rate_limited, misconfigured, by_hand; when closed: spared, if
+    # its calls fail too but as many as may be are left alone already, else empty.
+    cause: str
+    seconds_left: float | None  # until it may be called, or tried; None: not by itself, or it is closed
+    calls: int  # reported in the window, without those that say nothing of the model
     failures: int  # of these
     ejections: int  # in a row: the cool-down grows with them
     by_hand: str  # who set it; empty: nobody
