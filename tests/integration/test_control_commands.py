@@ -38,18 +38,8 @@ async def test_budgets(tmp_path: Path) -> None:
         one = await shown("budget", "show", "team", "--target", door)
         assert "Budget team: $10.00 a day of each tenant: acme, bolt; when spent: refuse." in one
         assert "Set by hand: $12.50 for acme." in one
-        assert [
-            "bolt",
-            "2026-09-22",
-            "14:13",
-            "$10.00",
-            "$9.00",
-            "90%",
-            "$9.00",
-            "$0.000123",
-            "$0.000003",
-            "$0.00",
-        ] in rows(one)
+        bolt = "bolt 2026-09-22 14:13 $10.00 $9.00 90% $9.00 $0.0001 <$0.0001 $0.00"
+        assert bolt.split() in rows(one)
         [monthly, team] = json.loads(await shown("budget", "--json", "--target", door))
         assert monthly["limits_by_hand"] == [{"holder": "", "limit_usd_micros": 400_000_000}]
         assert team == json.loads(await shown("budget", "show", "team", "--json", "--target", door))
