@@ -20,10 +20,7 @@ HEAD = """\
 
 # Reliability of what is kept
 
-What happens to revisions, pointers, approvals, the audit and money when something goes wrong, and where rules and prices
-are wrong, with the test that proves it. A test whose fault did not happen fails. What goes wrong on the way to a decision
-has [a page of its own](reference/faults.md).
-What happens to revisions, pointers, approvals and the audit when something goes wrong, where rules and prices are
+What happens to revisions, pointers, approvals, the audit and money when something goes wrong, where rules and prices are
 wrong, and where models fail, with the test that proves it. A test whose fault did not happen fails. What goes wrong on
 the way to a decision has [a page of its own](reference/faults.md).
 

@@ -1,6 +1,7 @@
 """Stand-ins of what keeps reports and of the desk of budgets, breakers and experiments, behind real listeners."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from fingerpost.rpc.admin_service import AdminService
 from fingerpost.rpc.authentication import Gate, Proofs
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.interceptors import Boundary
+from fingerpost.rpc.local_door import user_name
 from fingerpost.rpc.outcome_service import OutcomeService
 from fingerpost.settings import Settings
 from fingerpost.types import (
@@ -254,7 +256,7 @@ async def desk_served(
     settings = Settings(**given)
     door = door_of(settings)
     known = None if access is None else AccessOnFile(access, time.monotonic)
-    proofs = Proofs(known, door.users if door else {}, "" if known else "root")
+    proofs = Proofs(known, door.users if door else {}, "" if known else user_name(os.getuid()))
     admin = Admin(settings, Gate(proofs, _ignore), door, (AdminService(lambda: desk, folder).add_to,))
     await admin.start(Health(()))
     assert admin.address

@@ -1,8 +1,9 @@
 /**
  * A thin client: typed calls with a deadline on each and the standard retries.
  *
- * It loads the proto files as they are, so there is nothing to generate. Names are those of `router_service.proto` in
- * camelCase, enums are strings without their prefix ("MATCHED"), and what a reply leaves out is undefined.
+ * It loads the proto files as they are, so there is nothing to generate. Names are those of `router_service.proto` and
+ * `outcome_service.proto` in camelCase, enums are strings without their prefix ("MATCHED"), and what a reply leaves out
+ * is undefined.
  */
 import { fileURLToPath } from "node:url";
 
@@ -24,7 +25,7 @@ export const SERVICE_CONFIG = JSON.stringify({
   loadBalancingConfig: [{ round_robin: {} }],
   methodConfig: [
     {
-      name: [{ service: "fingerpost.v1.RouterService" }],
+      name: [{ service: "fingerpost.v1.RouterService" }, { service: "fingerpost.v1.OutcomeService" }],
       retryPolicy: {
         maxAttempts: 4,
         initialBackoff: "0.05s",
@@ -36,9 +37,9 @@ export const SERVICE_CONFIG = JSON.stringify({
   ],
 });
 
-const { RouterService } = /** @type {any} */ (
+const { RouterService, OutcomeService } = /** @type {any} */ (
   grpc.loadPackageDefinition(
-    loadSync("fingerpost/v1/router_service.proto", {
+    loadSync(["fingerpost/v1/router_service.proto", "fingerpost/v1/outcome_service.proto"], {
       includeDirs: [fileURLToPath(new URL("../../proto", import.meta.url))],
       defaults: true,
       enums: String,
@@ -96,6 +97,27 @@ const { RouterService } = /** @type {any} */ (
  * @property {boolean} joinedTurns The previous user turn was read too.
  * @property {{queueUs: number, embedUs: number, searchUs: number, decideUs: number, totalUs: number}} timing
  *
+ * @typedef {object} Report What came of a decision.
+ * @property {string} decisionId
+ * @property {string} model The model that answered or failed.
+ * @property {string} status "OK", "RATE_LIMITED", "SERVER_ERROR", "TIMEOUT", "UNREACHABLE", "MISCONFIGURED",
+ *   "INVALID_REQUEST", "CONTENT_FILTERED" or "CANCELLED".
+ * @property {number} [inputTokens]
+ * @property {number} [outputTokens]
+ * @property {number} [costUsdMicros]
+ * @property {number} [latencyMs]
+ * @property {string} [verdict] "GOOD_FIT", "UNDERPOWERED", "OVERPROVISIONED" or "FAILED".
+ * @property {number} [score] How good the answer was, 0 to 1.
+ * @property {string} [label] The route that would have been right.
+ * @property {number} [retryAfterMs] What the provider asked for; with RATE_LIMITED alone.
+ *
+ * @typedef {object} Reported
+ * @property {boolean} repeated The decision was reported already, and that report stands.
+ * @property {Report} kept The report that stands.
+ * @property {number} costUsdMicros What the decision counts for in budgets.
+ * @property {string} costSource "REPORTED", "TOKENS" or "RESERVED".
+ * @property {string} requestId
+ *
  * @typedef {object} Explanation
  * @property {Decision} decision
  * @property {string} summary One paragraph for people.
@@ -128,6 +150,7 @@ const { RouterService } = /** @type {any} */ (
 /** Calls a server. Make one, share it, and `close` it at the end; it connects at the first call. */
 export class Fingerpost {
   #stub;
+  #outcomes;
   #timeoutMs;
 
   /**
@@ -142,6 +165,7 @@ export class Fingerpost {
   ) {
     this.#timeoutMs = positive(timeoutMs);
     this.#stub = new RouterService(target, credentials, { "grpc.service_config": SERVICE_CONFIG });
+    this.#outcomes = new OutcomeService(target, credentials, { channelOverride: this.#stub.getChannel() });
   }
 
   /**
@@ -153,7 +177,21 @@ export class Fingerpost {
    * @throws {FingerpostError}
    */
   async route(input, options = {}) {
-    return toDecision(await this.#call("route", toRequest(input, options), options));
+    return toDecision(await this.#call(this.#stub, "route", toRequest(input, options), options));
+  }
+
+  /**
+   * Report what came of a decision; safe to repeat until it is acknowledged, and durable from then on.
+   *
+   * @param {Report} report
+   * @param {CallOptions & {tenant?: string}} [options] The tenant is the one that the decision was made for.
+   * @returns {Promise<Reported>}
+   * @throws {FingerpostError}
+   */
+  async report(report, options = {}) {
+    const { tenant, requestId } = options;
+    const request = { report: toReport(report), tenant, requestId };
+    return toReported(await this.#call(this.#outcomes, "reportOutcome", request, options));
   }
 
   /**
@@ -165,7 +203,7 @@ export class Fingerpost {
    * @throws {FingerpostError}
    */
   async explain(input, options = {}) {
-    const reply = await this.#call("explain", { request: toRequest(input, options) }, options);
+    const reply = await this.#call(this.#stub, "explain", { request: toRequest(input, options) }, options);
     return { ...reply, decision: toDecision(reply.decision) };
   }
 
@@ -177,7 +215,7 @@ export class Fingerpost {
    * @throws {FingerpostError}
    */
   async info(options = {}) {
-    const reply = await this.#call("getServerInfo", { requestId: options.requestId }, options);
+    const reply = await this.#call(this.#stub, "getServerInfo", { requestId: options.requestId }, options);
     return { ...reply, startTime: toDate(reply.startTime), catalogs: reply.catalogs.map(toCatalog) };
   }
 
@@ -186,15 +224,16 @@ export class Fingerpost {
   }
 
   /**
+   * @param {any} stub
    * @param {string} method
    * @param {object} request
    * @param {CallOptions} options
    * @returns {Promise<any>}
    */
-  #call(method, request, { timeoutMs = this.#timeoutMs, waitForReady = false }) {
+  #call(stub, method, request, { timeoutMs = this.#timeoutMs, waitForReady = false }) {
     const deadline = Date.now() + positive(timeoutMs);
     return new Promise((resolve, reject) => {
-      this.#stub[method](
+      stub[method](
         request,
         new grpc.Metadata({ waitForReady }),
         { deadline },
@@ -229,6 +268,24 @@ const toDecision = (reply) => ({
   calibration: bare("CALIBRATION_", reply.calibration),
   reasons: reply.reasons.map((/** @type {string} */ reason) => bare("REASON_", reason)),
   embedding: reply.embedding ?? undefined,
+});
+
+/** @param {Report} report */
+const toReport = ({ status, verdict, ...report }) => ({
+  ...report,
+  status: `CALL_STATUS_${status.toUpperCase()}`,
+  verdict: verdict && `VERDICT_${verdict.toUpperCase()}`,
+});
+
+/** @param {any} reply @returns {Reported} */
+const toReported = ({ kept: { status, verdict, ...kept }, ...reply }) => ({
+  ...reply,
+  costSource: bare("COST_SOURCE_", reply.costSource),
+  kept: {
+    ...kept,
+    status: bare("CALL_STATUS_", status),
+    verdict: verdict === "VERDICT_UNSPECIFIED" ? undefined : bare("VERDICT_", verdict),
+  },
 });
 
 /** @param {any} catalog @returns {CatalogInfo} */

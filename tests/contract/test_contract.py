@@ -2,22 +2,32 @@
 
 import inspect
 import re
+from dataclasses import fields
+from enum import Enum
 from pathlib import Path
 
 import grpc
 import pytest
 from google.rpc import status_pb2
 
-from fingerpost import client, errors
+from fingerpost import client, errors, types
+from fingerpost.cli.desks import Controls
+from fingerpost.cli.local_controls import LocalControls
 from fingerpost.client import AsyncClient, Client
+from fingerpost.client.controls import ControlClient
+from fingerpost.control_ports import ControlDesk
+from fingerpost.rpc.admin_service import AdminService
+from fingerpost.rpc.outcome_service import OutcomeService
 from fingerpost.rpc.services import RouterService
 from fingerpost.rpc.status import CODES, code_of, to_status
-from fingerpost.serve.explain import _REASONS
+from fingerpost.serve.explain import _REASONS, _SKIPS
 from fingerpost.types import Calibration, Outcome, Reason
-from fingerpost.v1 import decision_pb2, error_reason_pb2, router_service_pb2
+from fingerpost.v1 import admin_service_pb2, decision_pb2, error_reason_pb2, outcome_service_pb2, router_service_pb2
 
 PROTO = Path(__file__).parents[2] / "proto"
 METHODS = [m.name for m in router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].methods]
+REPORTS = [m.name for m in outcome_service_pb2.DESCRIPTOR.services_by_name["OutcomeService"].methods]
+CONTROLS = [m.name for m in admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].methods]
 
 
 def tree(kind: type[errors.FingerpostError]) -> list[type[errors.FingerpostError]]:
@@ -29,6 +39,34 @@ def tree(kind: type[errors.FingerpostError]) -> list[type[errors.FingerpostError
 def test_the_service_has_the_four_calls() -> None:
     """RouterService holds exactly the calls that the contract names."""
     assert METHODS == ["Route", "RouteBatch", "Explain", "GetServerInfo"]
+
+
+@pytest.mark.parametrize("method", REPORTS)
+def test_every_report_has_a_handler_and_client_methods(method: str) -> None:
+    """Each call of OutcomeService likewise."""
+    own = {"ReportOutcome": "report", "ReportOutcomes": "report_batch"}[method]
+    assert method in vars(OutcomeService)
+    assert inspect.iscoroutinefunction(getattr(AsyncClient, own))
+    assert inspect.signature(getattr(Client, own)) == inspect.signature(getattr(AsyncClient, own))
+
+
+def test_a_report_tells_the_same_everywhere() -> None:
+    """What the message holds, the client's report and its keyword arguments hold too, and ours as well."""
+    told = [field.name for field in outcome_service_pb2.OutcomeReport.DESCRIPTOR.fields]
+    assert [field.name for field in fields(types.Report)] == told
+    assert [field.name for field in fields(client.Report)] == [*told, "tenant", "request_id"]
+    assert list(client.ReportDetails.__annotations__) == [*told[3:], "tenant", "request_id"]
+
+
+@pytest.mark.parametrize("method", CONTROLS)
+def test_every_control_has_a_handler_and_a_command_both_ways(method: str) -> None:
+    """Each call of AdminService is implemented by the server, its client and the controls of a folder."""
+    verb, subject = re.findall("[A-Z][a-z]+", method)
+    own = subject.lower() if verb == "List" else "report" if verb == "Report" else f"{verb}_{subject}".lower()
+    assert method in vars(AdminService)
+    assert inspect.signature(getattr(ControlClient, own)) == inspect.signature(getattr(LocalControls, own))
+    assert own in vars(Controls)
+    assert own in vars(ControlDesk)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -55,9 +93,34 @@ def test_enums_agree_with_the_proto_files(ours: type, enum: object, prefix: str)
     assert names == {f"{prefix}{value}" for value in ours} | {f"{prefix}UNSPECIFIED"}  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("ours", "enum", "prefix"),
+    [
+        (types.SkipReason, decision_pb2.SkipReason, "SKIP_REASON_"),
+        (types.CallStatus, outcome_service_pb2.CallStatus, "CALL_STATUS_"),
+        (types.Verdict, outcome_service_pb2.Verdict, "VERDICT_"),
+        (types.CostSource, outcome_service_pb2.CostSource, "COST_SOURCE_"),
+        (types.BudgetOf, admin_service_pb2.BudgetOf, "BUDGET_OF_"),
+        (types.BudgetPer, admin_service_pb2.BudgetPer, "BUDGET_PER_"),
+        (types.WhenSpent, admin_service_pb2.WhenSpent, "WHEN_SPENT_"),
+        (types.BreakerPosition, admin_service_pb2.BreakerPosition, "BREAKER_POSITION_"),
+        (types.ExperimentUnit, admin_service_pb2.ExperimentUnit, "EXPERIMENT_UNIT_"),
+        (types.GuardedMeasure, admin_service_pb2.GuardedMeasure, "GUARDED_MEASURE_"),
+        (types.Measure, admin_service_pb2.Measure, "MEASURE_"),
+        (types.Direction, admin_service_pb2.Direction, "DIRECTION_"),
+    ],
+)
+def test_enums_agree_with_the_proto_files_by_name(ours: type[Enum], enum: object, prefix: str) -> None:
+    """Likewise where Python's values are for people: clients tell them as the names in lower case."""
+    names = {value.name for value in enum.DESCRIPTOR.values}  # type: ignore[attr-defined]
+    assert names == {f"{prefix}{one.name}" for one in ours} | {f"{prefix}UNSPECIFIED"}
+    assert {one.value.lower() for one in ours} == {one.name.lower() for one in ours}
+
+
 def test_every_reason_has_words() -> None:
     """Explain can put every reason into words."""
     assert set(_REASONS) == set(Reason)
+    assert set(_SKIPS) == set(types.SkipReason)
 
 
 @pytest.mark.parametrize("kind", tree(errors.FingerpostError)[1:])

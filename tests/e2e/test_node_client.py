@@ -17,6 +17,7 @@ from typing import IO, Any, Self
 import pytest
 
 from fingerpost.client import SERVICE_CONFIG
+from tests.controls import MemoryRecorder, outcomes_served
 from tests.fakes import GatedEmbedder, snapshot
 from tests.processes import ServerProcess
 from tests.serving import serving
@@ -180,6 +181,40 @@ def test_a_server_that_is_too_slow(node: str) -> None:
     assert len(line.splitlines()) == 1
     assert embedder.seen == [TEXT]
     assert 1.9 < took < 10
+
+
+def test_an_outcome_is_reported(node: str) -> None:
+    """What came of a decision reaches the server with plain names, and what stands comes back."""
+    recorder, decision = MemoryRecorder(), "ab" * 20
+    script = """
+import { Fingerpost } from "./fingerpost.js";
+const [, target, decisionId] = process.argv;
+const client = new Fingerpost(target);
+const report = { decisionId, model: "coder", status: "rate_limited", retryAfterMs: 30_000, costUsdMicros: 12 };
+const first = await client.report(report, { tenant: "acme", requestId: "mine" });
+const again = await client.report({ decisionId, model: "big", status: "OK", verdict: "GOOD_FIT" });
+const wrong = await client.report({ ...report, model: "" }).catch(({ code, reason }) => [code, reason]);
+console.log(JSON.stringify([first, again.repeated, again.kept.status, wrong]));
+client.close();
+"""
+
+    async def report() -> str:
+        async with outcomes_served(recorder) as address:
+            return await asyncio.to_thread(run, node, "--input-type=module", "--eval", script, "--", address, decision)
+
+    [first, repeated, status, wrong] = json.loads(asyncio.run(report()))
+    [recorded] = recorder.kept.values()
+    told = recorded.kept.report
+    assert (told.status, told.retry_after_ms, told.cost_usd_micros) == ("RATE_LIMITED", 30_000, 12)
+    assert (told.input_tokens, told.verdict, recorded.kept.tenant) == (None, None, "acme")
+    assert (first["repeated"], first["costUsdMicros"], first["costSource"]) == (False, 12, "REPORTED")
+    assert (first["kept"]["status"], first["requestId"], repeated, status) == (
+        "RATE_LIMITED",
+        "mine",
+        True,
+        "RATE_LIMITED",
+    )
+    assert wrong == ["INVALID_ARGUMENT", "INVALID_FIELD"]
 
 
 def test_the_service_config_is_the_standard_one(node: str) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fingerpost.cli.quantities import dollars
+from fingerpost.cli.quantities import about, dollars
 from fingerpost.cli.show import to_json
 from fingerpost.errors import ErrorReason, NotFound
 
@@ -92,20 +92,20 @@ def show_cleared(cleared: "Cleared", name: str, *, as_json: bool) -> None:
 
 
 def _show_accounts(accounts: "Sequence[BudgetAccount]") -> None:
-    table = _table("holder", "until (UTC)", "limit", "used", "", "reported", "reserved", "with servers", "cleared")
+    table = _table("holder", "until (UTC)", "limit", "used", "", "reported", "reserved", "out", "cleared")
+    table.columns[1].no_wrap = True
     for one in accounts:
+        sums = (one.reported_usd_micros, one.reserved_usd_micros, one.sliced_usd_micros, one.cleared_usd_micros)
         table.add_row(
             escape(one.holder or "(catalog)"),
             one.end.strftime("%Y-%m-%d %H:%M"),
-            dollars(one.limit_usd_micros),
-            dollars(one.used_usd_micros),
+            about(one.limit_usd_micros),
+            about(one.used_usd_micros),
             f"{_share(one):.0%}",
-            dollars(one.reported_usd_micros),
-            dollars(one.reserved_usd_micros),
-            dollars(one.sliced_usd_micros),
-            dollars(one.cleared_usd_micros),
+            *map(about, sums),
         )
     _out.print(table)
+    _out.print("used: reported and reserved without cleared; out: with servers, which have not spent it.")
 
 
 def _of(budget: "Budget") -> str:

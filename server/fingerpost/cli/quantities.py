@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from fingerpost.errors import InvalidRequest
 
 _MICROS = 1_000_000
+_CENT, _LEAST_SHOWN = 10_000, 100
 _MOST_DOLLARS = 1_000_000_000
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LONGEST_SECONDS = 31_536_000
@@ -21,7 +22,7 @@ def micros_of(option: str, given: str) -> int:
     """
     try:
         micros = Decimal(given) * _MICROS
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or one beyond all bounds
         micros = Decimal("NaN")
     if not (micros.is_finite() and 0 <= micros <= _MOST_DOLLARS * _MICROS and micros == int(micros)):
         raise InvalidRequest(f"{option} {given}: dollars with at most six decimals, as 12.50")
@@ -33,6 +34,14 @@ def dollars(micros: int) -> str:
     whole, rest = divmod(abs(micros), _MICROS)
     decimals = f"{rest:06d}".rstrip("0").ljust(2, "0")
     return f"{'-' if micros < 0 else ''}${whole:,}.{decimals}"
+
+
+def about(micros: int) -> str:
+    """As a table shows it: to the cent, below a dollar to a hundredth of one."""
+    if 0 < abs(micros) < _LEAST_SHOWN:
+        return f"<{dollars(_LEAST_SHOWN)}"
+    step = _LEAST_SHOWN if abs(micros) < _MICROS else _CENT
+    return dollars(round(micros / step) * step)
 
 
 def seconds_of(option: str, given: str) -> int | None:

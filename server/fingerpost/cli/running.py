@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from fingerpost.client.control_types import Guardrail, RunningExperiment, Shadow
 
 _DIGEST = 12  # characters
+_MEASURES = {
+    "fallback_share": "share of decisions that fall back",
+    "error_share": "share of calls that fail",
+    "cost_usd": "mean cost, in dollars,",
+}
 
 _out = Console(highlight=False, soft_wrap=True, emoji=False)
 
@@ -63,23 +68,20 @@ def show_experiment(one: "RunningExperiment", *, as_json: bool) -> None:
         typer.echo(to_json(one))
         return
     experiment = one.experiment
-    _out.print(
-        f"Experiment [bold]{escape(experiment.name)}[/] {escape(_state(one))}: requests of "
-        f"{escape(f'route {experiment.route}' if experiment.route else 'the catalog')}, split by {experiment.unit}."
-    )
+    whose = f"route {experiment.route}" if experiment.route else "the catalog"
+    split = f", split by {experiment.unit}" if experiment.arms else ""
+    _out.print(f"Experiment [bold]{escape(experiment.name)}[/] {escape(f'{_state(one)}: requests of {whose}{split}.')}")
     if one.arms:
         _show_arms(one)
     for guardrail in experiment.guardrails:
-        _out.print(f"Each arm's {guardrail.of.replace('_', ' ')} must stay {_band(guardrail)}.")
+        _out.print(f"Each arm's {_MEASURES.get(guardrail.of, guardrail.of)} must stay {_band(guardrail)}.")
     if experiment.shadow is not None:
         _show_shadow(one.shadow, experiment.shadow, experiment.share)
 
 
 def _show_arms(one: "RunningExperiment") -> None:
     arms = {arm.name: arm for arm in one.experiment.arms}
-    table = _table(
-        "arm", "weight", "answers with", "decisions", "fell back", "reports", "failed", "$ a report", "state"
-    )
+    table = _table("arm", "weight", "answers with", "decisions", "fell back", "reports", "failed", "a report")
     for running in one.arms:
         arm = arms.get(running.name)
         table.add_row(
@@ -90,10 +92,12 @@ def _show_arms(one: "RunningExperiment") -> None:
             _percent(running.fallback_share),
             f"{running.reports:,}",
             _percent(running.error_share),
-            "" if running.cost_usd is None else f"{running.cost_usd:.6f}",
-            escape(f"stopped: {running.stopped}" if running.stopped else "runs"),
+            "" if running.cost_usd is None else f"${running.cost_usd:.6f}",
         )
     _out.print(table)
+    for running in one.arms:
+        if running.stopped:
+            _out.print(escape(f"Arm {running.name} is stopped: {running.stopped}."))
 
 
 def _show_shadow(shadow: "Shadow | None", revision: str, share: float) -> None:
@@ -102,10 +106,11 @@ def _show_shadow(shadow: "Shadow | None", revision: str, share: float) -> None:
         return
     if shadow.error:
         _out.print(escape(f"It does not run: {shadow.error}."))
+    more = shadow.cost_difference_usd_micros
     _out.print(
         f"{shadow.decisions:,} decisions, {shadow.dropped:,} dropped; another route {shadow.other_route:,}, model "
-        f"{shadow.other_model:,}, outcome {shadow.other_outcome:,}; expected cost "
-        f"{dollars(shadow.cost_difference_usd_micros)} more in all."
+        f"{shadow.other_model:,}, outcome {shadow.other_outcome:,}; {dollars(abs(more))} "
+        f"{'less' if more < 0 else 'more'} expected in all."
     )
 
 
@@ -122,7 +127,7 @@ def _state(one: "RunningExperiment") -> str:
 def _answers_with(model: str | None, revision: str | None) -> str:
     found = [f"model {model}"] if model else []
     found += [f"revision {revision[:_DIGEST]}"] if revision else []
-    return ", ".join(found) or "(as without it)"
+    return ", ".join(found) or "as usual"
 
 
 def _band(guardrail: "Guardrail") -> str:
