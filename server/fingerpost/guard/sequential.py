@@ -9,7 +9,7 @@ sequences"); with few units nothing is said. docs/decisions/0026-experiments.md 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 ALPHA = 0.05
@@ -20,6 +20,7 @@ MIN_UNITS = 50
 
 _POWER_Z = 0.8416212  # of the normal distribution: 80 % lie below
 _FIXED_Z = 1.9599640  # 95 % lie within
+_SPLIT_PRIOR = 1_000.0  # units' worth: splits that are off by a few in a hundred are looked for
 _PSEUDO_UNITS = 2  # at each end, see `_caution`
 
 
@@ -142,6 +143,27 @@ def difference_interval(first: Estimate, other: Estimate, tau: float, *, share: 
 
 def difference_p_value(first: Estimate, other: Estimate, tau: float) -> float:
     return p_value(other.mean - first.mean, first.variance + other.variance, tau)
+
+
+def split_p_value(counts: Sequence[int], weights: Sequence[float]) -> float:
+    """How well units are split as weights say: the inverse of a likelihood ratio, valid whenever somebody looks.
+
+    The ratio is mixed over other splits (Lindon and Malek 2022, "Anytime-valid inference for multinomial count data"),
+    by a Dirichlet distribution about the weights.
+
+    Args:
+        counts: Of units, by arm.
+        weights: As many, not all 0; a unit in an arm whose weight is 0 has the p-value 0.
+    """
+    shares = [weight / sum(weights) for weight in weights]
+    if any(count and not share for count, share in zip(counts, shares, strict=True)):
+        return 0.0
+    ratio = math.lgamma(_SPLIT_PRIOR) - math.lgamma(_SPLIT_PRIOR + sum(counts))
+    for count, share in zip(counts, shares, strict=True):
+        if count:
+            about = _SPLIT_PRIOR * share
+            ratio += math.lgamma(about + count) - math.lgamma(about) - count * math.log(share)
+    return math.exp(min(0.0, -ratio))
 
 
 def units_needed(first: Estimate, other: Estimate, effect: float) -> int:

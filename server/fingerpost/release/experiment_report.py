@@ -1,5 +1,6 @@
 """Experiment report: what do the reports of an experiment's arms say so far, and how has that come? Pure; one pass."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -195,7 +196,10 @@ class _Run:
         p = self._p_values[other, measure] = min(p, difference_p_value(before, after, tau))
         within = difference_interval(before, after, tau, share=share)
         direction = Direction.MORE if within.low > 0 else Direction.LESS if within.high < 0 else Direction.OPEN
-        needed = units_needed(before, after, tau)
+        alike = max(
+            one.units / before.units, two.units / after.units
+        )  # how many units tell as much as one of even size
+        needed = math.ceil(alike * units_needed(before, after, tau))
         return replace(
             open_effect, low=within.low, high=within.high, p_value=p, direction=direction, units_needed=needed
         )
