@@ -78,7 +78,7 @@ def verdict(report: ExperimentReport, effect: Effect) -> str:
             f"{name}: nothing is sure yet, and a difference of {_amount(effect.measure, least)} would mostly have shown"
         )
     more = f"about {_round(missing):,} more {one if missing == 1 else many} in each arm"
-    return f"{name}: nothing is sure yet, {more} would show a difference of {_amount(effect.measure, least)}"
+    return f"{name}: nothing is sure yet, {more} would mostly show a difference of {_amount(effect.measure, least)}"
 
 
 def sure(effect: Effect, low: float, high: float) -> str:

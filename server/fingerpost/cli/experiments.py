@@ -13,7 +13,7 @@ from fingerpost.cli import experiment_words as words
 from fingerpost.cli.show import to_json
 
 if TYPE_CHECKING:
-    from fingerpost.types import ArmMeasure, Effect, ExperimentReport
+    from fingerpost.types import Effect, ExperimentReport
 
 _out = Console(highlight=False, soft_wrap=True, emoji=False)
 
@@ -46,19 +46,15 @@ def show_experiment_report(report: "ExperimentReport", *, as_json: bool, plot: P
 
 
 def _arms(report: "ExperimentReport") -> Table:
-    """A row for each measure that is told, a column for each arm."""
-    names = [arm.name for arm in report.experiment.arms]
-    table = _table("mean (95 % interval)", *names)
-    told = [arm for arm in report.arms if arm.reports]
-    for measure in dict.fromkeys(arm.measure for arm in told):
-        cells = {arm.arm: words.mean(arm) for arm in told if arm.measure is measure}
-        table.add_row(words.measure_name(measure), *(cells.get(name, "") for name in names))
-    table.add_row(words.units(report), *(f"{_units(report.arms, name):,}" for name in names))
+    """A row for each measure and arm that is told."""
+    table = _table("", "arm", "mean (95 % interval)", "reports", words.units(report))
+    before = None
+    for of in report.arms:
+        if of.reports:
+            name = "" if of.measure is before else words.measure_name(of.measure)
+            table.add_row(name, escape(of.arm), words.mean(of), f"{of.reports:,}", f"{of.units:,}")
+            before = of.measure
     return table
-
-
-def _units(arms: "Sequence[ArmMeasure]", name: str) -> int:
-    return max((arm.units for arm in arms if arm.arm == name), default=0)
 
 
 def _show_arm(report: "ExperimentReport", effects: "Sequence[Effect]") -> None:
