@@ -1,6 +1,6 @@
 """Plots of what the commands report, drawn with matplotlib where it is installed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from fingerpost.errors import FailedPrecondition, InvalidRequest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from fingerpost.build.report import Report
     from fingerpost.build.threshold import Point
@@ -30,23 +31,46 @@ def plot_thresholds(decider: "Decider", report: "Report", out: Path) -> None:
         FailedPrecondition: matplotlib is missing, or the report has no curve.
         OSError: the file cannot be written.
     """
-    ending = out.suffix.lower()
-    if ending not in _ENDINGS:
-        raise InvalidRequest(f"a plot is {' or '.join(_ENDINGS)}, not {out.name}")
+    check_name(out)
     if report.held_out is None or not report.held_out.curve:
         raise FailedPrecondition("the catalog has too few utterances for a curve: add some and reindex")
+    curve = report.held_out.curve
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_subplot()
+        _draw(axes, curve, decider)
+        _name_axes(axes, curve)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)  # below, where it can hide no line
+
+    write_figure(out, (7.5, 5.5), draw)
+
+
+def check_name(out: Path) -> None:
+    """Refuse a file that is no plot by its name.
+
+    Raises:
+        InvalidRequest: it ends otherwise than .svg or .png.
+    """
+    if out.suffix.lower() not in _ENDINGS:
+        raise InvalidRequest(f"a plot is {' or '.join(_ENDINGS)}, not {out.name}")
+
+
+def write_figure(out: Path, inches: tuple[float, float], draw: Callable[["Figure"], None]) -> None:
+    """Write what is drawn on a figure of that size; the same drawing gives the same bytes.
+
+    Raises:
+        FailedPrecondition: matplotlib is missing.
+        OSError: the file cannot be written.
+    """
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise FailedPrecondition("plots need matplotlib: pip install 'fingerpost[plots]'") from error
     with rc_context({"svg.hashsalt": "fingerpost"}):  # without it the ids in an SVG file are drawn at random
-        figure = Figure(figsize=(7.5, 5.5), dpi=120, layout="constrained")
-        axes = figure.add_subplot()
-        _draw(axes, report.held_out.curve, decider)
-        _name_axes(axes, report.held_out.curve)
-        figure.legend(loc="outside lower center", ncols=2, frameon=False)  # below, where it can hide no line
-        figure.savefig(out, metadata={"Date": None} if ending == ".svg" else None)
+        figure = Figure(figsize=inches, dpi=120, layout="constrained")
+        draw(figure)
+        figure.savefig(out, metadata={"Date": None} if out.suffix.lower() == ".svg" else None)
 
 
 def _draw(axes: "Axes", curve: "Sequence[Point]", decider: "Decider") -> None:

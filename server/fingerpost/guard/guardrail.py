@@ -1,14 +1,14 @@
-"""Guardrail: is an arm surely outside the band in which it must stay? Pure counts, asked about as often as one likes.
+"""Guardrail: is an arm surely outside the band in which it must stay? Pure; asked as often as one likes.
 
 A share is tested exactly: its likelihood ratio to the edge of the band, mixed evenly over all shares, is 20 or more at
 some time in at most 5 % of arms at the edge (Ville 1939; Robbins 1970). That takes requests as independent, which those
 of one session are not: so what differs between sessions must say the same (`guard/sequential.py`), and of costs, which
-have no bound, it decides alone. Units are counted in so many buckets by their hash: none is ever split, so that the
-variance between buckets is as good as that between units, in little memory.
+have no bound, it decides alone. Units are counted in a fixed number of buckets by their hash: none is ever split, so
+that the variance between buckets is as good as that between units, in little memory.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fingerpost.guard.sequential import ALPHA, Sums, estimate, p_value
 from fingerpost.types import Experiment, ExperimentUnit, GuardedMeasure, Guardrail
@@ -19,6 +19,7 @@ MIN_OBSERVATIONS = 20
 _BUCKETS = 256
 _FEW_TENANTS = 20  # so few are taken as they are, and their requests as independent
 _LEAST_UNITS = 2.0  # of one alone nobody knows how units differ
+_DEARER = 4.0  # times the dearest so far: what the next one may cost, where costs seem too low
 _TAU = 0.5  # of the edge, or of what is left beyond it: a guardrail is there for what is no small effect
 
 
@@ -29,6 +30,7 @@ class _Tally:
     buckets: dict[int, tuple[float, int]] = field(default_factory=dict)
     together: Sums = field(default_factory=Sums)
     apart: Sums = field(default_factory=Sums)
+    highest: float = 0.0
 
     def add(self, unit: str, value: float) -> None:
         bucket = int(unit, 16) % _BUCKETS
@@ -36,6 +38,18 @@ class _Tally:
         self.buckets[bucket] = (y + value, x + 1)
         self.together.move(y, x, value, 1)
         self.apart.move(0, 0, value, 1)
+        self.highest = max(self.highest, value)
+
+    def with_a_dear_one(self) -> tuple[Sums, Sums]:
+        """The sums as if one dear request came, and one dear unit.
+
+        That a mean is low is no proof where few values make up most of it: the next of them may be still to come.
+        """
+        apart, together = replace(self.apart), replace(self.together)
+        size = together.x / together.units
+        apart.move(0, 0, _DEARER * self.highest, 1)
+        together.move(0, 0, _DEARER * size * max(y / x for y, x in self.buckets.values()), size)
+        return apart, together
 
 
 class Watched:
@@ -79,12 +93,14 @@ class Watched:
             alpha: In how many arms at the edge chance says so at some time, at most, (0, 1).
         """
         tally = self._tallies[of]
+        low, independent = tally.apart.y < edge * tally.apart.x, self._are_independent(tally)
         if of is GuardedMeasure.COST_USD:
-            sums = (tally.apart,) if self._are_independent(tally) else (tally.apart, tally.together)
-            return all(_differs(one, edge, edge, alpha, share=False) for one in sums)
+            apart, together = tally.with_a_dear_one() if low else (tally.apart, tally.together)
+            sums = (apart,) if independent else (apart, together)
+            return all(_is_off(one, edge, edge, alpha, low=low, share=False) for one in sums)
         if _log_ratio(tally.apart, edge) < -math.log(alpha):
             return False
-        return self._are_independent(tally) or _differs(tally.together, edge, min(edge, 1 - edge), alpha, share=True)
+        return independent or _is_off(tally.together, edge, min(edge, 1 - edge), alpha, low=low, share=True)
 
     def _are_independent(self, tally: _Tally) -> bool:
         """Whether each request stands for itself."""
@@ -130,12 +146,12 @@ def _log_ratio(sums: Sums, share: float) -> float:
     return mixed - (held * math.log(share) if held else 0.0) - (failed * math.log1p(-share) if failed else 0.0)
 
 
-def _differs(sums: Sums, edge: float, room: float, alpha: float, *, share: bool) -> bool:
-    """Whether units say that their mean is not the edge; of few, by Student's t made normal (Wallace 1959)."""
+def _is_off(sums: Sums, edge: float, room: float, alpha: float, *, low: bool, share: bool) -> bool:
+    """Whether units say that their mean is beyond the edge; of few, Student's statistic made normal (Wallace 1959)."""
     found = estimate(sums, share=share, least=_LEAST_UNITS)
-    if found is None:
+    if found is None or (found.mean < edge) != low:
         return False
-    if room <= 0:  # nothing can be beyond the edge by chance
+    if room <= 0 or not found.variance:  # nothing gets beyond the edge by chance, or all costs are nothing
         return True
     freedom = found.units - 1
     student = (found.mean - edge) ** 2 / found.variance
@@ -158,8 +174,9 @@ def _words(of: GuardedMeasure, mean: float, count: int, word: str, edge: float) 
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    return f"{100 * share:.3g}%"
 
 
 def _dollars(usd: float) -> str:
-    return f"${usd:.3g}"
+    digits = max(2, 2 - math.floor(math.log10(usd))) if usd > 0 else 2  # three that mean something, or whole cents
+    return f"${usd:,.{digits}f}"

@@ -9,7 +9,7 @@ sequences"); with few units nothing is said. docs/decisions/0026-experiments.md 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 ALPHA = 0.05
@@ -20,6 +20,7 @@ MIN_UNITS = 50
 
 _POWER_Z = 0.8416212  # of the normal distribution: 80 % lie below
 _FIXED_Z = 1.9599640  # 95 % lie within
+_SPLIT_PRIOR = 1_000.0  # units' worth: splits that are off by a few in a hundred are looked for
 _PSEUDO_UNITS = 2  # at each end, see `_caution`
 
 
@@ -144,33 +145,60 @@ def difference_p_value(first: Estimate, other: Estimate, tau: float) -> float:
     return p_value(other.mean - first.mean, first.variance + other.variance, tau)
 
 
+def split_p_value(counts: Sequence[int], weights: Sequence[float]) -> float:
+    """How well units are split as weights say: the inverse of a likelihood ratio, valid whenever somebody looks.
+
+    The ratio is mixed over other splits (Lindon and Malek 2022, "Anytime-valid inference for multinomial count data"),
+    by a Dirichlet distribution about the weights.
+
+    Args:
+        counts: Of units, by arm.
+        weights: As many, not all 0; a unit in an arm whose weight is 0 has the p-value 0.
+    """
+    shares = [weight / sum(weights) for weight in weights]
+    if any(count and not share for count, share in zip(counts, shares, strict=True)):
+        return 0.0
+    ratio = math.lgamma(_SPLIT_PRIOR) - math.lgamma(_SPLIT_PRIOR + sum(counts))
+    for count, share in zip(counts, shares, strict=True):
+        if count:
+            about = _SPLIT_PRIOR * share
+            ratio += math.lgamma(about + count) - math.lgamma(about) - count * math.log(share)
+    return math.exp(min(0.0, -ratio))
+
+
 def units_needed(first: Estimate, other: Estimate, effect: float) -> int:
     """In each arm, so that an effect of that size, also the mixture's tau, is found with a chance of at least 80 %.
 
     With that many units the half width and 0.84 standard errors together are as large as the effect: the interval
     leaves out zero at that very look in 80 % of experiments, and in some more it has done so on the way.
     """
-    return _units(first, other, _variance_for(effect, lambda variance: half_width(variance, effect)))
+    return _units(first, other, effect**2 * _VARIANCE_AT_ANY_TIME)
 
 
 def units_needed_at_once(first: Estimate, other: Estimate, effect: float) -> int:
-    """The same for a test that looks once, with a chance of 80 %: what looking at any time costs is in proportion."""
-    return _units(first, other, _variance_for(effect, lambda variance: _FIXED_Z * math.sqrt(variance)))
+    """The same for a test that looks but once: about half as many."""
+    return _units(first, other, effect**2 * _VARIANCE_AT_ONCE)
 
 
-def _variance_for(effect: float, reach: Callable[[float], float]) -> float:
-    """The largest variance whose reach and 0.84 standard errors are not above the effect; both grow with it."""
-    low, high = 0.0, effect**2  # at the upper end the standard error alone is the effect
+def _largest_variance(reach: Callable[[float], float]) -> float:
+    """At which what a variance reaches and 0.84 standard errors are not above an effect of 1; both grow with it."""
+    low, high = 0.0, 1.0  # at the upper end the standard error alone is the effect
     for _ in range(60):
         middle = (low + high) / 2
-        if reach(middle) + _POWER_Z * math.sqrt(middle) <= effect:
+        if reach(middle) + _POWER_Z * math.sqrt(middle) <= 1.0:
             low = middle
         else:
             high = middle
     return low
 
 
+# For another effect both are as its square: a half width scales as tau and the standard error do.
+_VARIANCE_AT_ANY_TIME = _largest_variance(lambda variance: half_width(variance, tau=1.0))
+_VARIANCE_AT_ONCE = _largest_variance(lambda variance: _FIXED_Z * math.sqrt(variance))
+
+
 def _units(first: Estimate, other: Estimate, variance: float) -> int:
-    """How many in each arm give the difference that variance: spread / n + caution / n^2, solved for n."""
+    """How many in each arm give their difference that variance: spread / n + caution / n^2, solved for n."""
     spread, caution = first.spread + other.spread, first.caution + other.caution
-    return max(MIN_UNITS, math.ceil((spread + math.sqrt(spread**2 + 4 * variance * caution)) / (2 * variance)))
+    units = (spread + math.sqrt(spread**2 + 4 * variance * caution)) / (2 * variance)
+    return max(MIN_UNITS, math.ceil(units))
