@@ -29,8 +29,8 @@ from fingerpost.types import (
     Standing,
     Verdict,
 )
-from tests.ledgers import sqlite_store
 from tests.accounts import report_row, want
+from tests.ledgers import sqlite_store
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden_ledgers"
 

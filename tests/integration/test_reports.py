@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from fingerpost.errors import Unavailable
 from fingerpost.types import CallStatus, CostSource, Debit, Recorded, Report, ReportRow, Verdict
-from tests.ledgers import PostgresStore, Store, far_store
 from tests.accounts import account, patiently, record_in_a_process, report_row, want
+from tests.ledgers import PostgresStore, Store, far_store
 from tests.postgres import Postgres
 from tests.tcp_proxy import Fault, Proxy
 

@@ -17,7 +17,6 @@ from fingerpost.backends.ledger.treasury import SqlTreasury
 from fingerpost.errors import NotFound, Unavailable
 from fingerpost.ports import Records
 from fingerpost.types import AccountKey, Action, Alert, Debit, Event, Standing, Want
-from tests.ledgers import PostgresStore, Store, far_store
 from tests.accounts import (
     HOUR_S,
     Twin,
@@ -29,6 +28,7 @@ from tests.accounts import (
     spend_for_ever,
     want,
 )
+from tests.ledgers import PostgresStore, Store, far_store
 from tests.postgres import Postgres
 from tests.tcp_proxy import Fault, Proxy
 
