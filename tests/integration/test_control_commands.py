@@ -135,7 +135,7 @@ async def test_by_token_and_role(tmp_path: Path) -> None:
 @on_loop
 async def test_an_outcome_by_hand(tmp_path: Path) -> None:
     """Everything that a caller can report; the first stands, and what is refused says why."""
-    recorder = MemoryRecorder(refused={"a" * 40: NotFound("no server gave that id", ErrorReason.DECISION_UNKNOWN)})
+    recorder = MemoryRecorder(refused={"a" * 64: NotFound("no server gave that id", ErrorReason.DECISION_UNKNOWN)})
     async with outcomes_served(recorder) as address:
         told = ("--model", "coder", "--status", "ok", "--cost", "0.0021", "--verdict", "good_fit", "--score", "0.5")
         more = (
@@ -160,10 +160,10 @@ async def test_an_outcome_by_hand(tmp_path: Path) -> None:
         limited = ("--model", "big", "--status", "RATE_LIMITED", "--retry-after-ms", "30000")
         again = await shown("outcome", _ID, *limited, "--target", address)
         assert again.startswith("A report was there already, and stands: coder OK")
-        told_json = json.loads(await shown("outcome", "b" * 40, *limited, "--json", "--target", address))
+        told_json = json.loads(await shown("outcome", "b" * 64, *limited, "--json", "--target", address))
         assert (told_json["kept"]["retry_after_ms"], told_json["cost_source"]) == (30_000, "RESERVED")
         for arguments, words in (
-            (("a" * 40, "--model", "m", "--status", "ok"), "no server gave that id"),
+            (("a" * 64, "--model", "m", "--status", "ok"), "no server gave that id"),
             (("short", "--model", "m", "--status", "ok"), "decision_id"),
             ((_ID, "--model", "m", "--status", "fine"), "none of OK, RATE_LIMITED"),
             ((_ID, "--model", "m", "--status", "ok", "--cost", "1e-7"), "--cost 1e-7: dollars"),

@@ -31,7 +31,11 @@ from tests.integration.test_tls import on_loop
 from tests.serving import Refusal, refusal
 
 _SERVICE = "/fingerpost.v1.OutcomeService/"
-_ID = "0123456789abcdef" * 3
+_ID = "0123456789abcdef" * 4
+
+
+def _attempt(**given: Any) -> pb.FailedAttempt:
+    return pb.FailedAttempt(**{"model": "small", "status": pb.CALL_STATUS_TIMEOUT, **given})
 
 
 def message(**told: Any) -> pb.ReportOutcomeRequest:
@@ -151,11 +155,11 @@ async def test_only_callers_report(access: Path) -> None:
 
 _WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"decision_id": ""}, ["report.decision_id"]),
-    ({"decision_id": "a" * 33}, ["report.decision_id"]),
-    ({"decision_id": "a" * 129}, ["report.decision_id"]),
-    ({"decision_id": "g" * 40}, ["report.decision_id"]),
-    ({"decision_id": "A" * 40}, ["report.decision_id"]),
-    ({"decision_id": "a" * 40 + "\n"}, ["report.decision_id"]),
+    ({"decision_id": "a" * 52}, ["report.decision_id"]),
+    ({"decision_id": "a" * 209}, ["report.decision_id"]),
+    ({"decision_id": "g" * 64}, ["report.decision_id"]),
+    ({"decision_id": "A" * 64}, ["report.decision_id"]),
+    ({"decision_id": "a" * 64 + "\n"}, ["report.decision_id"]),
     ({"model": ""}, ["report.model"]),
     ({"model": "m" * 129}, ["report.model"]),
     ({"model": "a\nb"}, ["report.model"]),
@@ -180,6 +184,12 @@ _WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"label": "é" * 65}, ["report.label"]),
     ({"label": "a\tb"}, ["report.label"]),
     ({"retry_after_ms": 0}, ["report.retry_after_ms"]),
+    ({"failed_attempts": [_attempt()] * 9}, ["report.failed_attempts"]),
+    ({"failed_attempts": [_attempt(), _attempt(model="")]}, ["report.failed_attempts[1].model"]),
+    ({"failed_attempts": [_attempt(status=0)]}, ["report.failed_attempts[0].status"]),
+    ({"failed_attempts": [_attempt(status=pb.CALL_STATUS_OK)]}, ["report.failed_attempts[0].status"]),
+    ({"failed_attempts": [_attempt(latency_ms=-1)]}, ["report.failed_attempts[0].latency_ms"]),
+    ({"failed_attempts": [_attempt(retry_after_ms=1)]}, ["report.failed_attempts[0].retry_after_ms"]),
     ({"status": pb.CALL_STATUS_RATE_LIMITED, "retry_after_ms": -1}, ["report.retry_after_ms"]),
     ({"status": pb.CALL_STATUS_RATE_LIMITED, "retry_after_ms": 1_000_000_001}, ["report.retry_after_ms"]),
     (
@@ -217,7 +227,7 @@ async def test_every_wrong_field_is_named() -> None:
 async def test_a_batch_is_neither_empty_nor_too_large() -> None:
     """0 and one more than the limit are refused as a whole; the limit itself is answered."""
     recorder = MemoryRecorder()
-    ids = [f"{number:040x}" for number in range(5)]
+    ids = [f"{number:064x}" for number in range(5)]
     async with (
         outcomes_served(recorder, batch_items=4) as address,
         grpc.aio.insecure_channel(address) as channel,
@@ -276,7 +286,7 @@ async def test_why_a_report_is_not_kept() -> None:
 @on_loop
 async def test_each_of_a_batch_is_answered_by_itself() -> None:
     """Results in order, each as a single call would have been answered; all are kept side by side."""
-    ids = [f"{number:040x}" for number in range(6)]
+    ids = [f"{number:064x}" for number in range(6)]
     refused: dict[str, Exception] = {
         ids[1]: NotFound("unknown", ErrorReason.DECISION_UNKNOWN),
         ids[4]: FailedPrecondition("late", ErrorReason.REPORT_LATE, metadata={"limit": "3600"}),
@@ -322,13 +332,13 @@ async def test_both_clients_report() -> None:
                 one = client.report(_ID, "coder", "ok", cost_usd_micros=12, verdict="good_fit", tenant="acme")
                 return [
                     one,
-                    *client.report_batch([Report(_ID, "other", "TIMEOUT"), Report("a" * 40, "x", "CANCELLED")]),
+                    *client.report_batch([Report(_ID, "other", "TIMEOUT"), Report("a" * 64, "x", "CANCELLED")]),
                 ]
 
         first, again, second = await asyncio.to_thread(with_client)
         async with AsyncClient(address) as client:
-            third = await client.report("b" * 40, "coder", "RATE_LIMITED", retry_after_ms=5, request_id="mine")
-            [fourth, wrong] = await client.report_batch([Report("c" * 40, "x", "OK"), Report("c", "x", "OK")])
+            third = await client.report("b" * 64, "coder", "RATE_LIMITED", retry_after_ms=5, request_id="mine")
+            [fourth, wrong] = await client.report_batch([Report("c" * 64, "x", "OK"), Report("c", "x", "OK")])
             with pytest.raises(InvalidRequest, match="decision_id"):
                 await client.report("short", "coder", "OK")
     assert isinstance(first, Reported)
@@ -371,7 +381,7 @@ async def test_a_report_is_repeated_until_it_is_kept() -> None:
         recorder.failures += [NotFound("unknown", ErrorReason.DECISION_UNKNOWN)] * 2
         async with AsyncClient(address) as client:
             with pytest.raises(NotFound) as refused:
-                await client.report("a" * 40, "coder", "OK")
+                await client.report("a" * 64, "coder", "OK")
         assert refused.value.reason == ErrorReason.DECISION_UNKNOWN
         assert len(recorder.failures) == 1, "what cannot succeed is not repeated"
 

@@ -78,7 +78,7 @@ _ANYTHING = st.fixed_dictionaries(
 @given(_ANYTHING, st.text(max_size=140), st.booleans())
 def test_anything_else_is_refused_by_name(told: dict[str, Any], tenant: str, good: bool) -> None:
     """A message is read within all limits, or refused with the fields that break one, and never another way."""
-    usual: dict[str, Any] = {"decision_id": "a" * 40, "model": "m", "status": 1} if good else {}
+    usual: dict[str, Any] = {"decision_id": "a" * 64, "model": "m", "status": 1} if good else {}
     request = pb.ReportOutcomeRequest(report=pb.OutcomeReport(**{**usual, **told}), tenant=tenant)
     try:
         report = to_our_report(request)

@@ -6,7 +6,7 @@ from typing import Any
 from fingerpost import errors
 from fingerpost.client.convert import item_error
 from fingerpost.client.reading import enum_name, known
-from fingerpost.client.types import Report, Reported
+from fingerpost.client.types import FailedAttempt, Report, Reported
 from fingerpost.v1 import outcome_service_pb2 as pb
 
 
@@ -29,6 +29,7 @@ def to_report(report: Report) -> pb.ReportOutcomeRequest:
             score=report.score,
             label=report.label,
             retry_after_ms=report.retry_after_ms,
+            failed_attempts=map(_attempt, report.failed_attempts),
         )
     except ValueError as error:
         raise errors.InvalidRequest(f"a report cannot hold that: {error}") from error
@@ -56,6 +57,15 @@ def from_reports(response: pb.ReportOutcomesResponse) -> list[Reported | errors.
     ]
 
 
+def _attempt(one: FailedAttempt) -> pb.FailedAttempt:
+    return pb.FailedAttempt(
+        model=one.model,
+        status=_value(pb.CallStatus, "CALL_STATUS_", one.status, "status"),
+        latency_ms=one.latency_ms,
+        retry_after_ms=one.retry_after_ms,
+    )
+
+
 def _verdict(given: str | None) -> pb.Verdict.ValueType:
     return _value(pb.Verdict, "VERDICT_", given, "verdict") if given else pb.VERDICT_UNSPECIFIED
 
@@ -80,4 +90,13 @@ def _report(told: pb.OutcomeReport) -> Report:
         known(told, "score"),
         told.label,
         known(told, "retry_after_ms"),
+        failed_attempts=tuple(
+            FailedAttempt(
+                one.model,
+                enum_name(pb.CallStatus, "CALL_STATUS_", one.status),
+                known(one, "latency_ms"),
+                known(one, "retry_after_ms"),
+            )
+            for one in told.failed_attempts
+        ),
     )

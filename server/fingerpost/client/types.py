@@ -228,6 +228,16 @@ DEFAULTS = Options()
 
 
 @dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """A call of another model that failed before; as in the proto file."""
+
+    model: str
+    status: str  # a name of `CallStatus`, not "OK"
+    latency_ms: int | None = None
+    retry_after_ms: int | None = None  # with RATE_LIMITED alone
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What came of a decision: as `OutcomeReport` of the proto file says; None: not told."""
 
@@ -244,6 +254,7 @@ class Report:
     retry_after_ms: int | None = None  # with RATE_LIMITED alone
     tenant: str = ""  # that the decision was made for
     request_id: str = ""
+    failed_attempts: tuple[FailedAttempt, ...] = ()  # models that were tried before and failed, in order
 
 
 class ReportDetails(TypedDict, total=False):
@@ -259,6 +270,7 @@ class ReportDetails(TypedDict, total=False):
     retry_after_ms: int | None
     tenant: str
     request_id: str
+    failed_attempts: tuple[FailedAttempt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,5 +280,5 @@ class Reported:
     repeated: bool  # there was one of the same decision and caller already, and it stands
     kept: Report  # the one that stands
     cost_usd_micros: int  # that the decision counts for in budgets
-    cost_source: str  # "REPORTED", "TOKENS" or "RESERVED"
+    cost_source: str  # "REPORTED", "TOKENS", "RESERVED" or "NO_ANSWER"
     request_id: str

@@ -4,7 +4,7 @@ import re
 
 from fingerpost.rpc.faults import Faults
 from fingerpost.serve.decision_id import MAX_DIGITS, MIN_DIGITS
-from fingerpost.types import CallStatus, CostSource, Recorded, Report, ReportRow, Verdict
+from fingerpost.types import Attempt, CallStatus, CostSource, Recorded, Report, ReportRow, Verdict
 from fingerpost.v1 import outcome_service_pb2 as pb
 
 _DECISION_ID = re.compile(f"[0-9a-f]{{{MIN_DIGITS},{MAX_DIGITS}}}")
@@ -19,6 +19,10 @@ _LIMITS = {
     "latency_ms": _COUNT,
     "retry_after_ms": _COUNT,
 }
+
+_ATTEMPTS = 8
+
+_Call = pb.OutcomeReport | pb.FailedAttempt
 
 _TO_STATUS = {status: pb.CallStatus.Value(f"CALL_STATUS_{status}") for status in CallStatus}
 _TO_VERDICT = {verdict: pb.Verdict.Value(f"VERDICT_{verdict}") for verdict in Verdict}
@@ -42,6 +46,7 @@ def to_report(request: pb.ReportOutcomeRequest) -> Report:
     told = request.report
     _check_words(told, faults)
     _check_numbers(told, faults)
+    _check_attempts(told, faults)
     faults.check()
     return Report(
         decision_id=told.decision_id,
@@ -55,6 +60,10 @@ def to_report(request: pb.ReportOutcomeRequest) -> Report:
         score=told.score if told.HasField("score") else None,
         label=told.label,
         retry_after_ms=_count(told, "retry_after_ms"),
+        failed_attempts=tuple(
+            Attempt(one.model, _STATUSES[one.status], _count(one, "latency_ms"), _count(one, "retry_after_ms"))
+            for one in told.failed_attempts
+        ),
     )
 
 
@@ -73,10 +82,7 @@ def _check_words(told: pb.OutcomeReport, faults: Faults) -> None:
     if not _DECISION_ID.fullmatch(told.decision_id):
         digits = f"{MIN_DIGITS} to {MAX_DIGITS} lower-case hexadecimal digits"
         faults.add("report.decision_id", f"{digits}, as the decision tells it")
-    if not (0 < len(told.model) <= _NAME_CHARACTERS and told.model.isprintable()):
-        faults.add("report.model", f"the model that answered: 1 to {_NAME_CHARACTERS} printable characters")
-    if told.status not in _STATUSES:  # an unknown number arrives as a plain int
-        faults.add("report.status", f"{told.status} is no known status" if told.status else "must be set")
+    _check_call(told, "report", faults)
     if told.verdict and told.verdict not in _VERDICTS:
         faults.add("report.verdict", f"{told.verdict} is no known verdict")
     if len(told.label.encode()) > _BYTES or not told.label.isprintable():
@@ -84,17 +90,42 @@ def _check_words(told: pb.OutcomeReport, faults: Faults) -> None:
 
 
 def _check_numbers(told: pb.OutcomeReport, faults: Faults) -> None:
-    for name, limit in _LIMITS.items():
-        number = _count(told, name)
-        if number is not None and not 0 <= number <= limit:
-            faults.add(f"report.{name}", f"0 to {limit}, not {number}")
+    for name in ("input_tokens", "output_tokens", "cost_usd_micros"):
+        _check_count(told, name, "report", faults)
     if told.HasField("score") and not 0 <= told.score <= 1:  # no number either
         faults.add("report.score", f"0 to 1, not {told.score}")
+
+
+def _check_attempts(told: pb.OutcomeReport, faults: Faults) -> None:
+    if len(told.failed_attempts) > _ATTEMPTS:
+        faults.add("report.failed_attempts", f"at most {_ATTEMPTS}, not {len(told.failed_attempts)}")
+        return
+    for place, one in enumerate(told.failed_attempts):
+        field = f"report.failed_attempts[{place}]"
+        _check_call(one, field, faults)
+        if one.status == pb.CALL_STATUS_OK:
+            faults.add(f"{field}.status", "OK is no failure")
+
+
+def _check_call(told: _Call, field: str, faults: Faults) -> None:
+    """What every call of a model tells."""
+    if not (0 < len(told.model) <= _NAME_CHARACTERS and told.model.isprintable()):
+        faults.add(f"{field}.model", f"the model that was called: 1 to {_NAME_CHARACTERS} printable characters")
+    if told.status not in _STATUSES:  # an unknown number arrives as a plain int
+        faults.add(f"{field}.status", f"{told.status} is no known status" if told.status else "must be set")
+    for name in ("latency_ms", "retry_after_ms"):
+        _check_count(told, name, field, faults)
     if told.HasField("retry_after_ms") and told.status != pb.CALL_STATUS_RATE_LIMITED:
-        faults.add("report.retry_after_ms", "with the status RATE_LIMITED alone")
+        faults.add(f"{field}.retry_after_ms", "with the status RATE_LIMITED alone")
 
 
-def _count(told: pb.OutcomeReport, name: str) -> int | None:
+def _check_count(told: _Call, name: str, field: str, faults: Faults) -> None:
+    number, limit = _count(told, name), _LIMITS[name]
+    if number is not None and not 0 <= number <= limit:
+        faults.add(f"{field}.{name}", f"0 to {limit}, not {number}")
+
+
+def _count(told: _Call, name: str) -> int | None:
     return getattr(told, name) if told.HasField(name) else None  # type: ignore[arg-type]
 
 
@@ -112,4 +143,13 @@ def _to_message(kept: ReportRow) -> pb.OutcomeReport:
         score=report.score,
         label=report.label,
         retry_after_ms=report.retry_after_ms,
+        failed_attempts=[
+            pb.FailedAttempt(
+                model=one.model,
+                status=_TO_STATUS[one.status],
+                latency_ms=one.latency_ms,
+                retry_after_ms=one.retry_after_ms,
+            )
+            for one in report.failed_attempts
+        ],
     )

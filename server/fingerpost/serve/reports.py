@@ -26,7 +26,7 @@ from fingerpost.serve.decision_id import Claims, DecisionIds, name_hash
 from fingerpost.serve.guards import CatalogGuards, Guards
 from fingerpost.serve.lab import Breach
 from fingerpost.serve.runtime import Runtime
-from fingerpost.types import UNANSWERED_CALLS, CostSource, Recorded, Report, ReportRow
+from fingerpost.types import UNANSWERED_CALLS, Attempt, CostSource, Recorded, Report, ReportRow
 
 _log = structlog.get_logger(__name__)
 
@@ -244,8 +244,10 @@ class Recorder:
         self.recorded += 1
         self._on_recorded(row, report.model if report.model in snapshot.decider.models else "other")
         guards = self._guards.of(snapshot)
-        retry_after = None if report.retry_after_ms is None else report.retry_after_ms / 1000
-        guards.breakers.report(report.model, report.status, self._guards.now(), retry_after)
+        last = Attempt(report.model, report.status, report.latency_ms, report.retry_after_ms)
+        for call in (*report.failed_attempts, last):
+            retry_after = None if call.retry_after_ms is None else call.retry_after_ms / 1000
+            guards.breakers.report(call.model, call.status, self._guards.now(), retry_after)
         self._guards.spending.refunded(debit.account for debit in row.debits)
         breach = guards.lab.reported(row) if row.arm else None
         if breach is not None:

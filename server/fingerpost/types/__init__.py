@@ -56,6 +56,7 @@ from fingerpost.types.policy import (
 from fingerpost.types.reports import (
     FAILED_CALLS,
     UNANSWERED_CALLS,
+    Attempt,
     CallStatus,
     CostSource,
     Debit,
@@ -123,6 +124,7 @@ __all__ = [
     "ArmMeasure",
     "ArmState",
     "ArmTaken",
+    "Attempt",
     "AuditEntry",
     "AuditFault",
     "AuditHead",

@@ -55,6 +55,16 @@ class CostSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A call of another model that failed before."""
+
+    model: str
+    status: CallStatus
+    latency_ms: int | None = None
+    retry_after_ms: int | None = None  # with RATE_LIMITED: what the provider asked for
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a caller says of one decision; None: not told."""
 
@@ -69,6 +79,7 @@ class Report:
     score: float | None = None  # [0, 1]
     label: str = ""  # the route that would have been right, or whatever the caller calls it
     retry_after_ms: int | None = None  # with RATE_LIMITED: what the provider asked for
+    failed_attempts: tuple[Attempt, ...] = ()  # in order
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from fingerpost.v1 import router_service_pb2 as fingerpost_dot_v1_dot_router__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#fingerpost/v1/outcome_service.proto\x12\rfingerpost.v1\x1a\"fingerpost/v1/router_service.proto\"\x98\x03\n\rOutcomeReport\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.fingerpost.v1.CallStatus\x12\x19\n\x0cinput_tokens\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\routput_tokens\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x1c\n\x0f\x63ost_usd_micros\x18\x06 \x01(\x03H\x02\x88\x01\x01\x12\x17\n\nlatency_ms\x18\x07 \x01(\x03H\x03\x88\x01\x01\x12\'\n\x07verdict\x18\x08 \x01(\x0e\x32\x16.fingerpost.v1.Verdict\x12\x12\n\x05score\x18\t \x01(\x01H\x04\x88\x01\x01\x12\r\n\x05label\x18\n \x01(\t\x12\x1b\n\x0eretry_after_ms\x18\x0b \x01(\x03H\x05\x88\x01\x01\x42\x0f\n\r_input_tokensB\x10\n\x0e_output_tokensB\x12\n\x10_cost_usd_microsB\r\n\x0b_latency_msB\x08\n\x06_scoreB\x11\n\x0f_retry_after_ms\"h\n\x14ReportOutcomeRequest\x12,\n\x06report\x18\x01 \x01(\x0b\x32\x1c.fingerpost.v1.OutcomeReport\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\xb2\x01\n\x15ReportOutcomeResponse\x12\x10\n\x08repeated\x18\x01 \x01(\x08\x12*\n\x04kept\x18\x02 \x01(\x0b\x32\x1c.fingerpost.v1.OutcomeReport\x12\x17\n\x0f\x63ost_usd_micros\x18\x03 \x01(\x03\x12.\n\x0b\x63ost_source\x18\x04 \x01(\x0e\x32\x19.fingerpost.v1.CostSource\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"b\n\x15ReportOutcomesRequest\x12\x35\n\x08requests\x18\x01 \x03(\x0b\x32#.fingerpost.v1.ReportOutcomeRequest\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"b\n\x16ReportOutcomesResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.fingerpost.v1.ReportOutcomesResult\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x86\x01\n\x14ReportOutcomesResult\x12\x38\n\x08response\x18\x01 \x01(\x0b\x32$.fingerpost.v1.ReportOutcomeResponseH\x00\x12*\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x19.fingerpost.v1.BatchErrorH\x00\x42\x08\n\x06result*\xac\x02\n\nCallStatus\x12\x1b\n\x17\x43\x41LL_STATUS_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43\x41LL_STATUS_OK\x10\x01\x12\x1c\n\x18\x43\x41LL_STATUS_RATE_LIMITED\x10\x02\x12\x1c\n\x18\x43\x41LL_STATUS_SERVER_ERROR\x10\x03\x12\x17\n\x13\x43\x41LL_STATUS_TIMEOUT\x10\x04\x12\x1b\n\x17\x43\x41LL_STATUS_UNREACHABLE\x10\x05\x12\x1d\n\x19\x43\x41LL_STATUS_MISCONFIGURED\x10\x06\x12\x1f\n\x1b\x43\x41LL_STATUS_INVALID_REQUEST\x10\x07\x12 \n\x1c\x43\x41LL_STATUS_CONTENT_FILTERED\x10\x08\x12\x19\n\x15\x43\x41LL_STATUS_CANCELLED\x10\t*\x83\x01\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x14\n\x10VERDICT_GOOD_FIT\x10\x01\x12\x18\n\x14VERDICT_UNDERPOWERED\x10\x02\x12\x1b\n\x17VERDICT_OVERPROVISIONED\x10\x03\x12\x12\n\x0eVERDICT_FAILED\x10\x04*\x90\x01\n\nCostSource\x12\x1b\n\x17\x43OST_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OST_SOURCE_REPORTED\x10\x01\x12\x16\n\x12\x43OST_SOURCE_TOKENS\x10\x02\x12\x18\n\x14\x43OST_SOURCE_RESERVED\x10\x03\x12\x19\n\x15\x43OST_SOURCE_NO_ANSWER\x10\x04\x32\xcb\x01\n\x0eOutcomeService\x12Z\n\rReportOutcome\x12#.fingerpost.v1.ReportOutcomeRequest\x1a$.fingerpost.v1.ReportOutcomeResponse\x12]\n\x0eReportOutcomes\x12$.fingerpost.v1.ReportOutcomesRequest\x1a%.fingerpost.v1.ReportOutcomesResponseBl\n\x11\x64\x65v.fingerpost.v1B\x13OutcomeServiceProtoP\x01Z0fingerpost.dev/gen/go/fingerpost/v1;fingerpostv1\xaa\x02\rFingerpost.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#fingerpost/v1/outcome_service.proto\x12\rfingerpost.v1\x1a\"fingerpost/v1/router_service.proto\"\xa1\x01\n\rFailedAttempt\x12\r\n\x05model\x18\x01 \x01(\t\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.fingerpost.v1.CallStatus\x12\x17\n\nlatency_ms\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x1b\n\x0eretry_after_ms\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_latency_msB\x11\n\x0f_retry_after_ms\"\xcf\x03\n\rOutcomeReport\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.fingerpost.v1.CallStatus\x12\x19\n\x0cinput_tokens\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\routput_tokens\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x1c\n\x0f\x63ost_usd_micros\x18\x06 \x01(\x03H\x02\x88\x01\x01\x12\x17\n\nlatency_ms\x18\x07 \x01(\x03H\x03\x88\x01\x01\x12\'\n\x07verdict\x18\x08 \x01(\x0e\x32\x16.fingerpost.v1.Verdict\x12\x12\n\x05score\x18\t \x01(\x01H\x04\x88\x01\x01\x12\r\n\x05label\x18\n \x01(\t\x12\x1b\n\x0eretry_after_ms\x18\x0b \x01(\x03H\x05\x88\x01\x01\x12\x35\n\x0f\x66\x61iled_attempts\x18\x0c \x03(\x0b\x32\x1c.fingerpost.v1.FailedAttemptB\x0f\n\r_input_tokensB\x10\n\x0e_output_tokensB\x12\n\x10_cost_usd_microsB\r\n\x0b_latency_msB\x08\n\x06_scoreB\x11\n\x0f_retry_after_ms\"h\n\x14ReportOutcomeRequest\x12,\n\x06report\x18\x01 \x01(\x0b\x32\x1c.fingerpost.v1.OutcomeReport\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\xb2\x01\n\x15ReportOutcomeResponse\x12\x10\n\x08repeated\x18\x01 \x01(\x08\x12*\n\x04kept\x18\x02 \x01(\x0b\x32\x1c.fingerpost.v1.OutcomeReport\x12\x17\n\x0f\x63ost_usd_micros\x18\x03 \x01(\x03\x12.\n\x0b\x63ost_source\x18\x04 \x01(\x0e\x32\x19.fingerpost.v1.CostSource\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"b\n\x15ReportOutcomesRequest\x12\x35\n\x08requests\x18\x01 \x03(\x0b\x32#.fingerpost.v1.ReportOutcomeRequest\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"b\n\x16ReportOutcomesResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.fingerpost.v1.ReportOutcomesResult\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x86\x01\n\x14ReportOutcomesResult\x12\x38\n\x08response\x18\x01 \x01(\x0b\x32$.fingerpost.v1.ReportOutcomeResponseH\x00\x12*\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x19.fingerpost.v1.BatchErrorH\x00\x42\x08\n\x06result*\xac\x02\n\nCallStatus\x12\x1b\n\x17\x43\x41LL_STATUS_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43\x41LL_STATUS_OK\x10\x01\x12\x1c\n\x18\x43\x41LL_STATUS_RATE_LIMITED\x10\x02\x12\x1c\n\x18\x43\x41LL_STATUS_SERVER_ERROR\x10\x03\x12\x17\n\x13\x43\x41LL_STATUS_TIMEOUT\x10\x04\x12\x1b\n\x17\x43\x41LL_STATUS_UNREACHABLE\x10\x05\x12\x1d\n\x19\x43\x41LL_STATUS_MISCONFIGURED\x10\x06\x12\x1f\n\x1b\x43\x41LL_STATUS_INVALID_REQUEST\x10\x07\x12 \n\x1c\x43\x41LL_STATUS_CONTENT_FILTERED\x10\x08\x12\x19\n\x15\x43\x41LL_STATUS_CANCELLED\x10\t*\x83\x01\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x14\n\x10VERDICT_GOOD_FIT\x10\x01\x12\x18\n\x14VERDICT_UNDERPOWERED\x10\x02\x12\x1b\n\x17VERDICT_OVERPROVISIONED\x10\x03\x12\x12\n\x0eVERDICT_FAILED\x10\x04*\x90\x01\n\nCostSource\x12\x1b\n\x17\x43OST_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OST_SOURCE_REPORTED\x10\x01\x12\x16\n\x12\x43OST_SOURCE_TOKENS\x10\x02\x12\x18\n\x14\x43OST_SOURCE_RESERVED\x10\x03\x12\x19\n\x15\x43OST_SOURCE_NO_ANSWER\x10\x04\x32\xcb\x01\n\x0eOutcomeService\x12Z\n\rReportOutcome\x12#.fingerpost.v1.ReportOutcomeRequest\x1a$.fingerpost.v1.ReportOutcomeResponse\x12]\n\x0eReportOutcomes\x12$.fingerpost.v1.ReportOutcomesRequest\x1a%.fingerpost.v1.ReportOutcomesResponseBl\n\x11\x64\x65v.fingerpost.v1B\x13OutcomeServiceProtoP\x01Z0fingerpost.dev/gen/go/fingerpost/v1;fingerpostv1\xaa\x02\rFingerpost.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,24 +33,26 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fingerpost.v1.outcome_servi
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.fingerpost.v1B\023OutcomeServiceProtoP\001Z0fingerpost.dev/gen/go/fingerpost/v1;fingerpostv1\252\002\rFingerpost.V1'
-  _globals['_CALLSTATUS']._serialized_start=1126
-  _globals['_CALLSTATUS']._serialized_end=1426
-  _globals['_VERDICT']._serialized_start=1429
-  _globals['_VERDICT']._serialized_end=1560
-  _globals['_COSTSOURCE']._serialized_start=1563
-  _globals['_COSTSOURCE']._serialized_end=1707
-  _globals['_OUTCOMEREPORT']._serialized_start=91
-  _globals['_OUTCOMEREPORT']._serialized_end=499
-  _globals['_REPORTOUTCOMEREQUEST']._serialized_start=501
-  _globals['_REPORTOUTCOMEREQUEST']._serialized_end=605
-  _globals['_REPORTOUTCOMERESPONSE']._serialized_start=608
-  _globals['_REPORTOUTCOMERESPONSE']._serialized_end=786
-  _globals['_REPORTOUTCOMESREQUEST']._serialized_start=788
-  _globals['_REPORTOUTCOMESREQUEST']._serialized_end=886
-  _globals['_REPORTOUTCOMESRESPONSE']._serialized_start=888
-  _globals['_REPORTOUTCOMESRESPONSE']._serialized_end=986
-  _globals['_REPORTOUTCOMESRESULT']._serialized_start=989
-  _globals['_REPORTOUTCOMESRESULT']._serialized_end=1123
-  _globals['_OUTCOMESERVICE']._serialized_start=1710
-  _globals['_OUTCOMESERVICE']._serialized_end=1913
+  _globals['_CALLSTATUS']._serialized_start=1345
+  _globals['_CALLSTATUS']._serialized_end=1645
+  _globals['_VERDICT']._serialized_start=1648
+  _globals['_VERDICT']._serialized_end=1779
+  _globals['_COSTSOURCE']._serialized_start=1782
+  _globals['_COSTSOURCE']._serialized_end=1926
+  _globals['_FAILEDATTEMPT']._serialized_start=91
+  _globals['_FAILEDATTEMPT']._serialized_end=252
+  _globals['_OUTCOMEREPORT']._serialized_start=255
+  _globals['_OUTCOMEREPORT']._serialized_end=718
+  _globals['_REPORTOUTCOMEREQUEST']._serialized_start=720
+  _globals['_REPORTOUTCOMEREQUEST']._serialized_end=824
+  _globals['_REPORTOUTCOMERESPONSE']._serialized_start=827
+  _globals['_REPORTOUTCOMERESPONSE']._serialized_end=1005
+  _globals['_REPORTOUTCOMESREQUEST']._serialized_start=1007
+  _globals['_REPORTOUTCOMESREQUEST']._serialized_end=1105
+  _globals['_REPORTOUTCOMESRESPONSE']._serialized_start=1107
+  _globals['_REPORTOUTCOMESRESPONSE']._serialized_end=1205
+  _globals['_REPORTOUTCOMESRESULT']._serialized_start=1208
+  _globals['_REPORTOUTCOMESRESULT']._serialized_end=1342
+  _globals['_OUTCOMESERVICE']._serialized_start=1929
+  _globals['_OUTCOMESERVICE']._serialized_end=2132
 # @@protoc_insertion_point(module_scope)

@@ -135,8 +135,49 @@ COST_SOURCE_NO_ANSWER: CostSource.ValueType  # 4
 Global___CostSource: _TypeAlias = CostSource  # noqa: Y015
 
 @_typing.final
+class FailedAttempt(_message.Message):
+    """A call of another model that failed before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    LATENCY_MS_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model, by our name, 1 to 128 printable characters; must be set."""
+    status: Global___CallStatus.ValueType
+    """How the call of it ended; must be set, and not be OK."""
+    latency_ms: _builtins.int
+    """How long it took, milliseconds, 0 to 1,000,000,000."""
+    retry_after_ms: _builtins.int
+    """What its provider asked for before the next call, milliseconds, 0 to 1,000,000,000; with RATE_LIMITED alone."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        status: Global___CallStatus.ValueType = ...,
+        latency_ms: _builtins.int | None = ...,
+        retry_after_ms: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_latency_ms", b"_latency_ms", "_retry_after_ms", b"_retry_after_ms", "latency_ms", b"latency_ms", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latency_ms", b"_latency_ms", "_retry_after_ms", b"_retry_after_ms", "latency_ms", b"latency_ms", "model", b"model", "retry_after_ms", b"retry_after_ms", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__latency_ms: _TypeAlias = _typing.Literal["latency_ms"]  # noqa: Y015
+    _WhichOneofArgType__latency_ms: _TypeAlias = _typing.Literal["_latency_ms", b"_latency_ms"]  # noqa: Y015
+    _WhichOneofReturnType__retry_after_ms: _TypeAlias = _typing.Literal["retry_after_ms"]  # noqa: Y015
+    _WhichOneofArgType__retry_after_ms: _TypeAlias = _typing.Literal["_retry_after_ms", b"_retry_after_ms"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__latency_ms) -> _WhichOneofReturnType__latency_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retry_after_ms) -> _WhichOneofReturnType__retry_after_ms | None: ...
+
+Global___FailedAttempt: _TypeAlias = FailedAttempt  # noqa: Y015
+
+@_typing.final
 class OutcomeReport(_message.Message):
-    """What a caller says of one decision."""
+    """What a caller says of one decision, when it is done with it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -151,6 +192,7 @@ class OutcomeReport(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
+    FAILED_ATTEMPTS_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """`decision_id` of the decision, as it was told; must be set."""
     model: _builtins.str
@@ -164,7 +206,9 @@ class OutcomeReport(_message.Message):
     output_tokens: _builtins.int
     """Tokens of the answer, 0 to 1,000,000,000."""
     cost_usd_micros: _builtins.int
-    """What the call cost, micro-dollars, 0 to 1,000,000,000,000; default: from the tokens and the model's prices."""
+    """What the request cost, failed attempts included, micro-dollars, 0 to 1,000,000,000,000; default: from the tokens and
+    the model's prices.
+    """
     latency_ms: _builtins.int
     """How long the call took, milliseconds, 0 to 1,000,000,000."""
     verdict: Global___Verdict.ValueType
@@ -175,6 +219,10 @@ class OutcomeReport(_message.Message):
     """The route that would have been right, or whatever the caller calls it: at most 128 bytes of printable characters."""
     retry_after_ms: _builtins.int
     """What the provider asked for before the next call, milliseconds, 0 to 1,000,000,000; with RATE_LIMITED alone."""
+    @_builtins.property
+    def failed_attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailedAttempt]:
+        """Models that were tried before and failed, in order, at most 8; default none."""
+
     def __init__(
         self,
         *,
@@ -189,10 +237,11 @@ class OutcomeReport(_message.Message):
         score: _builtins.float | None = ...,
         label: _builtins.str = ...,
         retry_after_ms: _builtins.int | None = ...,
+        failed_attempts: _abc.Iterable[Global___FailedAttempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros", "_input_tokens", b"_input_tokens", "_latency_ms", b"_latency_ms", "_output_tokens", b"_output_tokens", "_retry_after_ms", b"_retry_after_ms", "_score", b"_score", "cost_usd_micros", b"cost_usd_micros", "input_tokens", b"input_tokens", "latency_ms", b"latency_ms", "output_tokens", b"output_tokens", "retry_after_ms", b"retry_after_ms", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros", "_input_tokens", b"_input_tokens", "_latency_ms", b"_latency_ms", "_output_tokens", b"_output_tokens", "_retry_after_ms", b"_retry_after_ms", "_score", b"_score", "cost_usd_micros", b"cost_usd_micros", "decision_id", b"decision_id", "input_tokens", b"input_tokens", "label", b"label", "latency_ms", b"latency_ms", "model", b"model", "output_tokens", b"output_tokens", "retry_after_ms", b"retry_after_ms", "score", b"score", "status", b"status", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros", "_input_tokens", b"_input_tokens", "_latency_ms", b"_latency_ms", "_output_tokens", b"_output_tokens", "_retry_after_ms", b"_retry_after_ms", "_score", b"_score", "cost_usd_micros", b"cost_usd_micros", "decision_id", b"decision_id", "failed_attempts", b"failed_attempts", "input_tokens", b"input_tokens", "label", b"label", "latency_ms", b"latency_ms", "model", b"model", "output_tokens", b"output_tokens", "retry_after_ms", b"retry_after_ms", "score", b"score", "status", b"status", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cost_usd_micros: _TypeAlias = _typing.Literal["cost_usd_micros"]  # noqa: Y015
     _WhichOneofArgType__cost_usd_micros: _TypeAlias = _typing.Literal["_cost_usd_micros", b"_cost_usd_micros"]  # noqa: Y015

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, tuple_
@@ -10,7 +11,7 @@ from fingerpost.backends.ledger.accounts import settle
 from fingerpost.backends.ledger.database import Database
 from fingerpost.backends.ledger.schema import reports, settlements
 from fingerpost.backends.ledger.writing import chunks, insert_new
-from fingerpost.types import CallStatus, CostSource, Debit, Recorded, Report, ReportRow, Verdict
+from fingerpost.types import Attempt, CallStatus, CostSource, Debit, Recorded, Report, ReportRow, Verdict
 
 _PAGE_REPORTS = 2_000
 _PORTION = 500
@@ -165,6 +166,7 @@ def _values(row: ReportRow) -> dict[str, Any]:
         "cost_source": str(row.cost_source),
         "latency_ms": report.latency_ms,
         "retry_after_ms": report.retry_after_ms,
+        "attempts": json.dumps([list(astuple(one)) for one in report.failed_attempts]),
         "verdict": None if report.verdict is None else str(report.verdict),
         "score": report.score,
         "label": report.label,
@@ -191,6 +193,7 @@ def _report_row(row: Row[Any]) -> ReportRow:
         score=row.score,
         label=row.label,
         retry_after_ms=row.retry_after_ms,
+        failed_attempts=tuple(_attempt(*one) for one in json.loads(row.attempts)),
     )
     return ReportRow(
         key=row.key,
@@ -208,3 +211,7 @@ def _report_row(row: Row[Any]) -> ReportRow:
         unit=row.unit,
         debits=tuple(Debit(account, usd_micros) for account, usd_micros in json.loads(row.debits)),
     )
+
+
+def _attempt(model: str, status: str, latency_ms: int | None, retry_after_ms: int | None) -> Attempt:
+    return Attempt(model, CallStatus(status), latency_ms, retry_after_ms)

@@ -119,6 +119,7 @@ reports = Table(
     Column("cost_source", String(32), nullable=False),
     Column("latency_ms", BigInteger),
     Column("retry_after_ms", BigInteger),
+    Column("attempts", Text, nullable=False),
     Column("verdict", String(32)),
     Column("score", Double),
     Column("label", Text, nullable=False),

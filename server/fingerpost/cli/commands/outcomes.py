@@ -33,6 +33,12 @@ def outcome(
     retry_after_ms: Annotated[
         int | None, typer.Option(help="What the provider asked for, milliseconds; with rate_limited alone.")
     ] = None,
+    failed: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model that was tried before and failed, as MODEL=STATUS; may be repeated.", show_default=False
+        ),
+    ] = None,
     tenant: Annotated[str, typer.Option(help="The tenant that the decision was made for.")] = "",
     target: Target = DEFAULT_TARGET,
     ca: Ca = None,
@@ -43,7 +49,7 @@ def outcome(
 ) -> None:
     """Report by hand what came of a decision; the first report of a decision stands."""
     from fingerpost.cli.connecting import connect
-    from fingerpost.cli.outcomes import show_reported
+    from fingerpost.cli.outcomes import attempts_of, show_reported
     from fingerpost.cli.quantities import micros_of
 
     with connect(target, ca, certificate, key, token) as client:
@@ -59,6 +65,7 @@ def outcome(
             score=score,
             label=label,
             retry_after_ms=retry_after_ms,
+            failed_attempts=attempts_of(failed or ()),
             tenant=tenant,
         )
     show_reported(reported, as_json=json)

@@ -85,6 +85,7 @@ def _reports() -> None:
         sa.Column("cost_source", sa.String(32), nullable=False),
         sa.Column("latency_ms", sa.BigInteger),
         sa.Column("retry_after_ms", sa.BigInteger),
+        sa.Column("attempts", sa.Text, nullable=False),
         sa.Column("verdict", sa.String(32)),
         sa.Column("score", sa.Double),
         sa.Column("label", sa.Text, nullable=False),
