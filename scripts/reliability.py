@@ -20,9 +20,9 @@ HEAD = """\
 
 # Reliability of what is kept
 
-What happens to revisions, pointers, approvals, the audit and money when something goes wrong, and where rules and prices
-are wrong, with the test that proves it. A test whose fault did not happen fails. What goes wrong on the way to a decision
-has [a page of its own](reference/faults.md).
+What happens to revisions, pointers, approvals, the audit and money when something goes wrong, and where rules and
+prices are wrong, with the test that proves it. A test whose fault did not happen fails. What goes wrong on the way to
+a decision has [a page of its own](reference/faults.md).
 
 The suite runs all of them, the store's on SQLite and, where that can differ, on a real PostgreSQL.
 """
