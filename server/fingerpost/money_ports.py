@@ -60,4 +60,7 @@ class ReportStore(Protocol):
         """Reports of a catalog, and of arms where some are named, since a time, oldest first."""
 
     def forget(self, before_us: int, most: int) -> int:
-        """Remove at most so many reports that came before; how many were."""
+        """Remove at most so many reports that came before, with their settlements; how many were, in the last attempt.
+
+        No report of so old a decision may be accepted any more: it would be settled again.
+        """

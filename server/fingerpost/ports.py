@@ -303,6 +303,8 @@ class Records(Protocol):
     def clear_account(self, account: int) -> Standing:
         """Put all that was spent of an account out of the count; slices that are out still count whole.
 
+        Who clears several in one change does so in the order of their numbers.
+
         Raises:
             NotFound: there is no such account.
         """
@@ -363,10 +365,10 @@ class PointerSource(Protocol):
 
 
 class PointerNews(Protocol):
-    """Tells that pointers may have moved, so that nobody need wait for the next poll, which alone is the truth."""
+    """Tells that pointers may have moved, or something was set by hand; the poll alone is the truth."""
 
     def wait(self, timeout_seconds: float) -> None:
-        """Return when a pointer may have moved, or the time is over, or after `close`; it never raises.
+        """Return when something may have changed, or the time is over, or after `close`; it never raises.
 
         One thread at a time. While the database is away it waits in vain, and it returns when it is back.
         """

@@ -11,7 +11,7 @@ from tests.controls import MemoryDesk, MemoryRecorder, desk_served, outcomes_ser
 from tests.integration.test_tls import on_loop
 from tests.processes import fingerpost
 
-_ID = "0123456789abcdef" * 3
+_ID = "0123456789abcdef" * 4
 
 
 async def shown(*arguments: Any, code: int = 0, **environment: str) -> str:

@@ -495,13 +495,13 @@ def doing(store: Store, name: str) -> tuple[Callable[[], object], Callable[[], o
     if name in ("notice", "due_alerts"):
         treasury.tell("one", {"before": 0})
     if name == "due_alerts":
-        treasury.notice([50], 5)
+        treasury.notice([20, 50], 5)
     changes: dict[str, Callable[[], object]] = {
         "lease": lambda: amounts(treasury, want("a", 30), want("b", 30)),
         "tell": lambda: treasury.tell("one", {"before": 20}),
         "give_back": lambda: treasury.give_back("one", {"before": 20}),
         "notice": lambda: [alert(one) for one in treasury.notice([50, 80], 5)],
-        "due_alerts": lambda: [alert(one) for one in treasury.due_alerts(6, 9, 10)],
+        "due_alerts": lambda: [alert(one) for one in treasury.due_alerts(6, 1, 10)],
         "record": lambda: [
             one.repeated for one in reports.record([report_row("d", "ann", 7, Debit(slice_.account, 20))] * 2)
         ],
@@ -511,7 +511,7 @@ def doing(store: Store, name: str) -> tuple[Callable[[], object], Callable[[], o
         "SELECT sliced_usd_micros, settled_reserved_usd_micros, settled_usd_micros, cleared_usd_micros "
         "FROM budget_accounts",
         "SELECT id, usd_micros, left_usd_micros FROM budget_slices ORDER BY id",
-        "SELECT percent, attempts, next_try_us FROM budget_alerts",
+        "SELECT percent, attempts, next_try_us FROM budget_alerts ORDER BY percent",
         "SELECT key, caller FROM reports",
         "SELECT key FROM settlements",
     )
@@ -523,7 +523,7 @@ _RESULTS = {
     "tell": None,
     "give_back": None,
     "notice": [(50, 0)],
-    "due_alerts": [(50, 1)],
+    "due_alerts": [(20, 1)],
     "record": [False, True],
     "clear": 0,
 }

@@ -10,6 +10,7 @@ from fingerpost.client import Report
 from fingerpost.client.outcomes import from_reported, to_report
 from fingerpost.errors import InvalidRequest
 from fingerpost.rpc.outcome_convert import to_recorded, to_report as to_our_report
+from fingerpost.serve.decision_id import MAX_DIGITS, MIN_DIGITS
 from fingerpost.types import CallStatus, CostSource, Recorded, ReportRow, Verdict
 from fingerpost.v1 import outcome_service_pb2 as pb
 
@@ -19,7 +20,7 @@ _PRINTABLE = st.characters(exclude_categories=("C", "Z"))
 
 valid = st.builds(
     Report,
-    decision_id=st.text(_HEX, min_size=34, max_size=128),
+    decision_id=st.text(_HEX, min_size=MIN_DIGITS, max_size=MAX_DIGITS),
     model=st.text(_PRINTABLE, min_size=1, max_size=128),
     status=st.sampled_from([status.value for status in CallStatus if status is not CallStatus.RATE_LIMITED]),
     input_tokens=_COUNTS,
@@ -32,7 +33,7 @@ valid = st.builds(
     tenant=st.text(_PRINTABLE, max_size=32),
 ) | st.builds(
     Report,
-    decision_id=st.text(_HEX, min_size=34, max_size=128),
+    decision_id=st.text(_HEX, min_size=MIN_DIGITS, max_size=MAX_DIGITS),
     model=st.just("big"),
     status=st.just("RATE_LIMITED"),
     retry_after_ms=_COUNTS,
@@ -61,7 +62,7 @@ def test_what_is_said_arrives_and_comes_back(report: Report) -> None:
 _ANYTHING = st.fixed_dictionaries(
     {},
     optional={
-        "decision_id": st.text(max_size=140) | st.text(_HEX, min_size=30, max_size=140),
+        "decision_id": st.text(max_size=220) | st.text(_HEX, min_size=50, max_size=220),
         "model": st.text(max_size=140),
         "status": st.integers(-5, 15),
         "input_tokens": st.integers(-(2**63), 2**63 - 1),
@@ -87,7 +88,7 @@ def test_anything_else_is_refused_by_name(told: dict[str, Any], tenant: str, goo
         assert names
         assert set(names) <= {"tenant", *(f"report.{one.name}" for one in fields(types.Report))}
         return
-    assert 34 <= len(report.decision_id) <= 128
+    assert MIN_DIGITS <= len(report.decision_id) <= MAX_DIGITS
     assert set(report.decision_id) <= set(_HEX)
     assert 1 <= len(report.model) <= 128
     assert report.status in CallStatus

@@ -29,6 +29,8 @@ from fingerpost.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
+_DAY_SECONDS = 86_400
+
 
 @dataclass(slots=True)
 class Accounting:
@@ -85,7 +87,7 @@ def accounting_of(
         yield guards.spending.run
         yield lambda: follow_by_hand(OverridesFile(data.overrides), guards, settings.reload_poll_ms / 1000)
         yield lambda: when(has_budgets, alerts.run)
-        yield lambda: when(lambda: recorder.recorded > 0, lambda: forget_reports(reports, settings.report_days))
+        yield lambda: when(lambda: recorder.recorded > 0, lambda: forget_reports(reports, _kept_seconds(settings)))
         if outbox is not None:
             yield recorder.run
             yield lambda: share_key(
@@ -93,6 +95,11 @@ def accounting_of(
             )
 
     return Accounting(guards, ids, recorder, Live(runtime, guards), tuple(background()), keeping, alerts)
+
+
+def _kept_seconds(settings: Settings) -> int:
+    """How long reports are kept: longer than others may come of their decisions, or those would be settled again."""
+    return max(settings.report_days * _DAY_SECONDS, settings.report_window_s + _DAY_SECONDS)
 
 
 def _ids(data: DataFolder) -> DecisionIds:

@@ -22,7 +22,6 @@ _FORGET_SECONDS = 60.0
 _FORGET_ROWS = 200_000  # a minute at most: more than can come
 _LOOK_SECONDS = 1.0
 _KEY_RETRY_SECONDS = 5.0
-_DAY_US = 86_400_000_000
 
 
 class OverridesReader(Protocol):
@@ -71,12 +70,12 @@ async def share_key(ids: DecisionIds, fetch: Callable[[], bytes], keep: Callable
         return
 
 
-async def forget_reports(store: ReportStore, days: int) -> None:
-    """For ever: remove reports that are older than so many days, so many a minute."""
+async def forget_reports(store: ReportStore, seconds: int) -> None:
+    """For ever: remove reports that are older than so much, some each minute."""
     aside = Aside("forget")
     while True:
         await asyncio.sleep(_FORGET_SECONDS)
-        before_us = time.time_ns() // 1000 - days * _DAY_US
+        before_us = time.time_ns() // 1000 - seconds * 1_000_000
         try:
             await aside.run(partial(store.forget, before_us, _FORGET_ROWS), _FORGET_SECONDS)
         except (FingerpostError, TimeoutError):

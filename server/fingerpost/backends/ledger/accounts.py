@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Update, bindp
 
 from fingerpost.backends.ledger.schema import accounts, slices
 from fingerpost.backends.ledger.writing import chunks
-from fingerpost.errors import NotFound
+from fingerpost.errors import ErrorReason, NotFound
 from fingerpost.types import AccountKey, Standing
 
 LEFT = (
@@ -77,7 +77,7 @@ def clear(connection: Connection, account: int) -> Standing:
     """See `ports.Records.clear_account`."""
     rows = locked(connection, [account])
     if not rows:
-        raise NotFound(f"the ledger has no account {account}", "BUDGET_NOT_FOUND")
+        raise NotFound(f"the ledger has no account {account}", ErrorReason.BUDGET_NOT_FOUND)
     [row] = rows
     whole = cast(func.coalesce(func.sum(slices.c.usd_micros), 0), BigInteger)
     out = connection.execute(select(whole).where(slices.c.account == row.id)).scalar_one()
