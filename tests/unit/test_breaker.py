@@ -296,6 +296,8 @@ def test_a_rate_limit_is_no_failure_and_takes_no_seat() -> None:
     fail(of, "b", 15.0)
     assert of.blocked(15.0) == {"a", "b"}
     try_it(of, "a", 45.0, ERROR)
+    of.report("a", LIMITED, 45.0, 10.0)
+    assert of.why("a", 46.0).cause == "consecutive", "which lasts longer"
     of.report("a", LIMITED, 46.0, 200.0)
     assert of.why("a", 46.0) == BreakerState("default", "a", OPEN, "rate_limited", 200.0, 4, 4, 2, "")
     of.took("a", 246.0)
@@ -361,6 +363,11 @@ def test_a_spared_one_opens_when_another_recovers() -> None:
     assert of.why("a", 41.0).cause == "spared"
     of.report("a", OK, 41.0)
     assert of.why("a", 41.0).cause == ""
+    for status in (ERROR, ERROR, OK, OK, ERROR, OK):
+        of.report("a", status, 41.0)
+    assert of.why("a", 41.0) == BreakerState("default", "a", CLOSED, "", None, 10, 6, 1, ""), (
+        "nothing was refused since"
+    )
 
 
 def test_one_that_nobody_tries_keeps_no_other_from_opening() -> None:
@@ -443,6 +450,7 @@ def test_closed_by_hand() -> None:
     assert of.retry_in(["a"], 50.0) == 0.0
     assert of.blocked(99.9) == frozenset()
     assert of.why("a", 100.0).cause == "rate_limited", "the provider's wish is still known"
+    assert of.blocked(100.0) == {"a"}
     assert of.blocked(110.0) == frozenset()
     fail(of, "a", 110.0, 1)
     assert of.blocked(110.0) == {"a"}
