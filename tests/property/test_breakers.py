@@ -264,7 +264,7 @@ CATALOGS = st.lists(st.sampled_from(MODELS), min_size=1, unique=True).map(tuple)
 NAMES = st.sampled_from((*MODELS, "unknown"))
 QUARTERS = st.integers(0, 200).map(lambda quarters: quarters / 4)  # exact, so that both sides reckon the same
 SECONDS = st.one_of(st.just(0.0), st.just(0.25), QUARTERS)
-STATUSES = st.one_of(st.just(CallStatus.SERVER_ERROR), st.sampled_from(CallStatus))
+STATUSES = st.one_of(st.just(CallStatus.SERVER_ERROR), st.just(CallStatus.OK), st.sampled_from(CallStatus))
 
 
 class Histories(RuleBasedStateMachine):
@@ -321,10 +321,23 @@ class Histories(RuleBasedStateMachine):
             self.breakers.report(model, status, self.now, retry_after)
             self.history.append(Reported(model, status, self.latest, retry_after))
 
-    @rule(status=st.sampled_from(sorted(FAILED_CALLS)), times=st.integers(1, 4))
-    def all_fail(self, status: CallStatus, times: int) -> None:
-        for model in MODELS:
+    @rule(
+        models=st.permutations(MODELS),
+        status=st.sampled_from([CallStatus.SERVER_ERROR, CallStatus.TIMEOUT, CallStatus.MISCONFIGURED]),
+        times=st.integers(1, 4),
+    )
+    def all_fail(self, models: list[str], status: CallStatus, times: int) -> None:
+        for model in models:
             self.calls_are_reported(model, status, None, times)
+
+    @rule(status=st.none() | STATUSES, times=st.integers(1, 3))
+    def half_open_ones_are_tried(self, status: CallStatus | None, times: int) -> None:
+        """When the next time is over, which may be a cool-down; without a status nothing is heard of the calls yet."""
+        self.something_is_just_over()
+        for model in [state.model for state in self.breakers.states(self.now) if state.position is HALF_OPEN]:
+            self.one_is_chosen(model)
+            if status is not None:
+                self.calls_are_reported(model, status, None, times)
 
     @rule(model=NAMES, opened=st.booleans(), seconds=st.none() | QUARTERS)
     def one_is_set_by_hand(self, model: str, opened: bool, seconds: float | None) -> None:

@@ -224,7 +224,8 @@ def test_late_failures_prolong_nothing() -> None:
     of = breakers()
     fail(of, "a", 10.0)
     fail(of, "a", 39.0, 1_000)
-    assert of.why("a", 39.0) == BreakerState("default", "a", OPEN, "consecutive", 1.0, 1_003, 1_003, 1, "")
+    of.report("a", CallStatus.MISCONFIGURED, 39.0)
+    assert of.why("a", 39.0) == BreakerState("default", "a", OPEN, "consecutive", 1.0, 1_004, 1_004, 1, "")
     of.report("a", OK, 39.5)
     assert of.blocked(39.9) == {"a"}, "nor does a late good call shorten it"
     try_it(of, "a", 40.0, OK)
@@ -295,11 +296,13 @@ def test_a_rate_limit_is_no_failure_and_takes_no_seat() -> None:
     fail(of, "b", 15.0)
     assert of.blocked(15.0) == {"a", "b"}
     try_it(of, "a", 45.0, ERROR)
+    of.report("a", LIMITED, 45.0, 10.0)
+    assert of.why("a", 46.0).cause == "consecutive", "which lasts longer"
     of.report("a", LIMITED, 46.0, 200.0)
     assert of.why("a", 46.0) == BreakerState("default", "a", OPEN, "rate_limited", 200.0, 4, 4, 2, "")
     of.took("a", 246.0)
     of.report("a", LIMITED, 247.0, 10.0)
-    assert of.why("a", 257.0).position is HALF_OPEN, "a limited trial is no verdict: after it the next may try"
+    assert "a" not in of.blocked(257.0), "a limited trial is no verdict: after it the next may try"
     try_it(of, "a", 257.0, ERROR)
     assert of.retry_in(["a"], 257.0) == 120.0
 
@@ -360,6 +363,11 @@ def test_a_spared_one_opens_when_another_recovers() -> None:
     assert of.why("a", 41.0).cause == "spared"
     of.report("a", OK, 41.0)
     assert of.why("a", 41.0).cause == ""
+    for status in (ERROR, ERROR, OK, OK, ERROR, OK):
+        of.report("a", status, 41.0)
+    assert of.why("a", 41.0) == BreakerState("default", "a", CLOSED, "", None, 10, 6, 1, ""), (
+        "nothing was refused since"
+    )
 
 
 def test_one_that_nobody_tries_keeps_no_other_from_opening() -> None:
@@ -375,6 +383,18 @@ def test_one_that_nobody_tries_keeps_no_other_from_opening() -> None:
     assert of.why("a", 1_001.0).position is HALF_OPEN
     of.report("a", OK, 1_002.0)
     assert of.why("a", 1_002.0).position is CLOSED
+
+
+def test_one_that_is_tried_is_left_alone_too() -> None:
+    """While the trial is out it counts among those that may be left alone at a time."""
+    of = breakers(["a", "b"])
+    fail(of, "a", 10.0)
+    of.took("a", 40.0)
+    fail(of, "b", 41.0)
+    assert of.blocked(41.0) == {"a"}
+    assert of.why("b", 41.0).cause == "spared"
+    of.report("a", ERROR, 42.0)
+    assert of.blocked(42.0) == {"a"}
 
 
 @pytest.mark.fault("O8")
@@ -430,6 +450,7 @@ def test_closed_by_hand() -> None:
     assert of.retry_in(["a"], 50.0) == 0.0
     assert of.blocked(99.9) == frozenset()
     assert of.why("a", 100.0).cause == "rate_limited", "the provider's wish is still known"
+    assert of.blocked(100.0) == {"a"}
     assert of.blocked(110.0) == frozenset()
     fail(of, "a", 110.0, 1)
     assert of.blocked(110.0) == {"a"}
