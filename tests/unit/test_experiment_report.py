@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -218,13 +219,14 @@ def test_merging_is_as_gathering_all_first(rows: list[ReportRow]) -> None:
 # --- Effects ------------------------------------------------------------------------------------------------------
 
 
-def costly(count: int, seed: int = 1) -> list[ReportRow]:
-    """Sessions of the three arms in turn, three decisions each; `small` costs two thirds, `tiny` as much as usual."""
+def costly(count: int, seed: int = 1, sizes: tuple[int, ...] = (3,)) -> list[ReportRow]:
+    """Sessions of the three arms in turn, of these sizes; `small` costs two thirds, `tiny` as much as usual."""
     chance = np.random.default_rng(seed)
     factors = {"usual": 1.0, "small": 2 / 3, "tiny": 1.0}
     rows = []
-    for key in range(count):
-        session = key // 3
+    lengths = cycle(size for size in sizes for _ in ARMS)
+    sessions = (session for session, size in enumerate(lengths) for _ in range(size))
+    for key, session in zip(range(count), sessions, strict=False):
         arm = ARMS[session % 3].name
         cost = round(factors[arm] * 3_000 * chance.lognormal(0, 0.4))
         rows.append(row(key, arm, unit=session, cost=cost, source=CostSource.REPORTED))
@@ -247,15 +249,19 @@ def test_a_difference_is_found_where_there_is_one() -> None:
     assert effect(report, "small", Measure.LATENCY_MS).difference is None
 
 
-def test_the_units_needed_count_sessions() -> None:
-    """About as many sessions as it says, and no more, make a difference of 5 % sure or unlikely."""
-    needed = effect(reported(costly(3_000)), "tiny", Measure.COST_USD).units_needed
+@pytest.mark.parametrize("sizes", [(3,), (1, 9)], ids=["even", "uneven"])
+def test_the_units_needed_count_sessions(sizes: tuple[int, ...]) -> None:
+    """With so many sessions, of whatever sizes, the range of a difference reaches 0.78 of 5 % to each side."""
+    needed = effect(reported(costly(6_000, sizes=sizes)), "tiny", Measure.COST_USD).units_needed
     assert needed is not None
-    enough = effect(reported(costly(9 * needed)), "tiny", Measure.COST_USD)
+    decisions = round(3 * needed * sum(sizes) / len(sizes))
+    report = reported(costly(decisions, sizes=sizes))
+    assert arm_measure(report, "tiny", Measure.COST_USD).units == pytest.approx(needed, abs=3)
+    enough = effect(report, "tiny", Measure.COST_USD)
     assert enough.low is not None
     assert enough.high is not None
-    matters = 0.05 * 0.00325
-    assert matters / 2 < (enough.high - enough.low) / 2 < matters
+    matters = 0.05 * (arm_measure(report, "usual", Measure.COST_USD).mean or 0.0)
+    assert (enough.high - enough.low) / 2 == pytest.approx(0.78 * matters, rel=0.07)
 
 
 def test_nothing_is_sure_of_five() -> None:
