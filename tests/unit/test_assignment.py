@@ -12,7 +12,7 @@ from fingerpost.guard.assignment import Assigned, arm_of, in_sample
 from fingerpost.types import Arm, Experiment
 
 KEYS = [f"unit-{number}" for number in range(100_000)]
-SOME = KEYS[:500]
+SOME = KEYS[:200]
 
 
 def experiment(weights: Sequence[float], name: str = "cheaper") -> Experiment:
@@ -64,9 +64,7 @@ def test_units_are_where_they_always_were(key: str, two: str, four: str, unit: s
 # --- Shares -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "weights", [[50, 50], [99, 1], [1, 99], [90, 5, 5], [10, 80, 10], [0, 60, 40], [25, 25, 25, 25], [5, 45, 45, 5]]
-)
+@pytest.mark.parametrize("weights", [[50, 50], [99, 1], [0, 60, 40], [5, 45, 45, 5]])
 def test_arms_get_their_shares(weights: list[float]) -> None:
     """Of 100,000 units each arm gets its weight within four standard errors, and says so."""
     of = experiment(weights)
@@ -149,7 +147,8 @@ def test_units_of_a_stopped_arm_are_the_first_ones(weights: list[float], stopped
     for key in SOME[:50]:
         then, now = assigned(of, key), assigned(of, key, stopped="".join(stopped))
         if then.arm.name in stopped or then.arm is of.arms[0]:
-            assert now == Assigned(of.arms[0], pytest.approx(first), then.unit)
+            assert (now.arm, now.unit) == (of.arms[0], then.unit)
+            assert now.propensity == pytest.approx(first)
         else:
             assert now == then
 

@@ -134,12 +134,14 @@ def test_the_first_guardrail_that_is_left() -> None:
 # --- Units that resemble themselves -------------------------------------------------------------------------------
 
 
-def test_one_session_stops_nobody() -> None:
+@pytest.mark.parametrize("of", [ERRORS, COST])
+def test_one_session_stops_nobody(of: GuardedMeasure) -> None:
     """All 100 calls of one session failed: that says a lot of the session. Of 40 sessions it says a lot of the arm."""
-    guardrail = Guardrail(ERRORS, max=0.1)
+    guardrail = Guardrail(of, max=0.1)
     one, many = [("0000000a", 1.0)] * 100, [(f"{number % 40:08x}", 1.0) for number in range(100)]
-    assert breach(guardrail, watched(one, unit=SESSION)) is None
-    assert breach(guardrail, watched(many, unit=SESSION)) is not None
+    assert breach(guardrail, watched(one, of, SESSION)) is None
+    assert breach(guardrail, watched(one, of, REQUEST)) is not None
+    assert breach(guardrail, watched(many, of, SESSION)) is not None
 
 
 def test_the_only_tenant_is_not_left_alone() -> None:

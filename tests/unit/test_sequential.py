@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from benchmarks.quality.experiments import (
     WORLDS,
@@ -88,6 +88,7 @@ def test_a_value_can_be_put_in_the_place_of_another(reports: list[tuple[int, flo
 
 
 @given(st.lists(st.floats(0, 1), min_size=MIN_UNITS, max_size=80))
+@settings(max_examples=30)
 def test_of_single_reports_it_is_the_variance_of_a_mean(values: list[float]) -> None:
     """A unit a report: the sample's variance over the number, and the two cautious units at each end."""
     found = sure_of(values)
@@ -104,7 +105,7 @@ def test_the_variance_is_that_between_units() -> None:
     means, variances, alone = [], [], []
     for _ in range(1_000):
         y, x = world.draw(chance, 400)
-        found = estimate(Sums(400, y.sum(), x.sum(), y @ y, x @ x, x @ y), share=True)
+        found = estimate(Sums(400, *(float(part.sum()) for part in (y, x, y * y, x * x, x * y))), share=True)
         assert found is not None
         means.append(found.mean)
         variances.append(found.spread / found.units)
@@ -184,6 +185,7 @@ VALUES = st.lists(st.floats(0, 1), min_size=MIN_UNITS, max_size=60)
 
 
 @given(VALUES, VALUES, st.floats(0.01, 0.5))
+@settings(max_examples=30)
 def test_intervals_of_differences(one: list[float], other: list[float], tau: float) -> None:
     """They hold the difference, lie within what is possible, turn with the arms, and leave out 0 when p says so."""
     first, second = sure_of(one), sure_of(other)

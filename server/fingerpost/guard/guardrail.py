@@ -147,16 +147,13 @@ def _log_ratio(sums: Sums, share: float) -> float:
 
 
 def _is_off(sums: Sums, edge: float, room: float, alpha: float, *, low: bool, share: bool) -> bool:
-    """Whether units say that their mean is beyond the edge; of few, Student's statistic made normal (Wallace 1959)."""
+    """Whether the units say that their mean is beyond the edge, by more than chance."""
     found = estimate(sums, share=share, least=_LEAST_UNITS)
     if found is None or (found.mean < edge) != low:
         return False
     if room <= 0 or not found.variance:  # nothing gets beyond the edge by chance, or all costs are nothing
         return True
-    freedom = found.units - 1
-    student = (found.mean - edge) ** 2 / found.variance
-    normal = ((8 * freedom + 1) / (8 * freedom + 3)) ** 2 * freedom * math.log1p(student / freedom)
-    return p_value(math.sqrt(normal * found.variance), found.variance, _TAU * room) < alpha
+    return p_value(found.mean - edge, found.variance, _TAU * room) < alpha
 
 
 _UNITS = {

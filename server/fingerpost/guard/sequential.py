@@ -99,7 +99,7 @@ def _caution(mean: float, *, share: bool) -> float:
     """The squares that two units more at each end would add, so that equal values are never taken for a law.
 
     Five of five are no proof, nor are fifty of fifty: the variance that was found is 0 and the true one is not. The
-    ends are 0 and 1 for a share (Agresti and Caffo 2000 add as much), and 0 and twice the mean for what has no bound.
+    ends are 0 and 1 for a share (Agresti and Coull 1998 add as many), and 0 and twice the mean for what has no bound.
     """
     distance = mean**2 + (1 - mean) ** 2 if share else 2 * mean**2
     return _PSEUDO_UNITS * distance
