@@ -33,6 +33,10 @@ class Paid:
 def afford(models: Sequence[str], costs: Mapping[str, int | None], route: str | None, accounts: Accounts) -> Paid:
     """The models for whose answer all budgets have enough.
 
+    A budget that refuses does so where it cannot pay what would be tried first. Models that their own budgets cannot
+    pay are passed over, and after them whatever some budget cannot pay. So more in a purse never turns an answer into a
+    refusal.
+
     Args:
         models: That may and can answer, at least one, in the order in which they would be tried.
         costs: What the answer may cost with each, micro-dollars; None: unknown, which no hard budget pays.
@@ -56,7 +60,7 @@ def afford(models: Sequence[str], costs: Mapping[str, int | None], route: str | 
         if not failing:
             raise Short(tuple(missing), cost or 0)
         of_all = [purse for purse in failing if purse.budget.of is not BudgetOf.MODEL]
-        if any(purse.budget.when_spent is WhenSpent.REFUSE for purse in of_all):
+        if not unpaid and any(purse.budget.when_spent is WhenSpent.REFUSE for purse in of_all):
             break
         if of_all and not cheapest:
             cheapest, order = True, _by_cost(order, costs)
