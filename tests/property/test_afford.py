@@ -149,7 +149,7 @@ def test_more_is_never_worse(case: Case, data: st.DataObject) -> None:
     """With more at hand, or with the ledger, whoever was not refused is not refused.
 
     That holds whatever budgets there are; of a soft one that asks for the cheapest model it is what was used that
-    counts, and that stays here. What is chosen comes no later in the order, or is no dearer where the cheapest is wanted.
+    counts, and that stays here. What is chosen comes no later, or is no dearer where the cheapest is wanted.
     """
     before = case.result()
     place = data.draw(st.integers(0, max(0, len(case.purses) - 1)))

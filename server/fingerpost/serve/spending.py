@@ -61,7 +61,7 @@ class Spending:
         self._retired: dict[str, int] = {}  # slices to be given back: what is left of each
         self._asking: dict[Purse, asyncio.Task[None]] = {}
         self._waiting: dict[Purse, Counter[int]] = {}  # micro-dollars that requests wait for: how many for as much
-        self._unanswered: dict[Purse, Want] = {}  # asked, and perhaps given although no answer came
+        self._unanswered: dict[Purse, Want] = {}  # perhaps given, although no answer came: asked again, it is the same
         self._owing: list[Purse] = []  # their windows are over, and they are in debt
         self._by_account: WeakValueDictionary[int, Purse] = WeakValueDictionary()
         self._away_until = 0.0  # time.monotonic seconds
@@ -239,26 +239,23 @@ class Spending:
             purse.away = True
             return
         await asyncio.sleep(0)  # so that all that came at once are counted
-        again, want = purse in self._unanswered, self._want(purse)
+        again = self._unanswered.pop(purse, None)
+        want = self._want(purse) if again is None else replace(again, limit_usd_micros=purse.limit_usd_micros)
         try:
             [given] = await self._aside.run(lambda: self._treasury.lease(self._owner, [want]), _ASK_SECONDS)
         except (FingerpostError, TimeoutError) as error:
             self._note_away(error)
             purse.away, self._unanswered[purse] = True, want
         else:
-            self._unanswered.pop(purse, None)
             self._by_account[given.account] = purse
             purse.add(given, want)
-            if again and purse.debt:  # which has grown since
+            if again is not None and purse.debt:  # which has grown since
                 await self._fill(purse)
         if not self._is_in_use(purse):  # its window has ended meanwhile
             self._retire(purse)
 
     def _want(self, purse: Purse) -> Want:
-        """What those need that wait; where the answer to the last one was lost that again, so that it is given once."""
-        again = self._unanswered.get(purse)
-        if again is not None:
-            return replace(again, limit_usd_micros=purse.limit_usd_micros)
+        """What those need that wait."""
         waiting = self._waiting.get(purse, Counter())
         return Want(
             id=uuid.uuid4().hex,
