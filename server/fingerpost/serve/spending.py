@@ -163,9 +163,10 @@ class Spending:
 
     async def close(self) -> None:
         """Pay debts, and give back everything that is unspent."""
+        await self._answers()
+        self._away_until = 0.0  # it is the last chance
         self.fill_ahead(purse for purse in (*self.purses, *self._owing) if purse.debt)
-        if self._asking:
-            await asyncio.wait(self._asking.values(), timeout=_ASK_SECONDS)
+        await self._answers()
         for purse in self.purses:
             self._retire(purse)
         left = dict(self._retired)
@@ -175,6 +176,11 @@ class Spending:
             await self._aside.run(lambda: self._treasury.give_back(self._owner, left), _ASK_SECONDS)
         except (FingerpostError, TimeoutError) as error:
             _log.warning("slices_not_given_back", error=str(error), effect="they count as spent")
+
+    async def _answers(self) -> None:
+        """Wait for what is asked just now."""
+        if self._asking:
+            await asyncio.wait(self._asking.values(), timeout=_ASK_SECONDS)
 
     def _table(self, catalog: str, decider: Decider, now_s: float) -> "_Table":
         budgets = decider.policy.budgets
