@@ -212,6 +212,16 @@ async def test_a_lost_slice_goes_back_at_the_end() -> None:
     assert (list(treasury.taken.values()), treasury.open_slices) == ([0], 0)
 
 
+@on_loop
+async def test_many_tenants_at_once_are_one_call() -> None:
+    """However many purses are short: the treasury, which answers, is never taken for away."""
+    treasury = MemoryTreasury()
+    payer = Payer(treasury, budget("own", limit=1_000, of=BudgetOf.TENANT), budget(limit=10**6))
+    await asyncio.gather(*(payer.pay(300, tenant=f"tenant {number}") for number in range(100)))
+    assert len(treasury.wants) >= 101
+    assert treasury.asked <= 4, "one for all, and what is asked ahead"
+
+
 # --- Little is left -------------------------------------------------------------------------------------------------
 
 
@@ -487,8 +497,7 @@ async def test_close_gives_all_back() -> None:
     await payer.pay(100)
     treasury.silent.set()
     asking = asyncio.create_task(payer.pay(5_000))
-    for _ in range(2):
-        assert await asyncio.to_thread(treasury.came.acquire, timeout=20)
+    assert await asyncio.to_thread(treasury.came.acquire, timeout=20), "it is asked"
     asking.cancel()
     closing = asyncio.create_task(payer.spending.close())
     await asyncio.sleep(0)

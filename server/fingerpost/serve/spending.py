@@ -7,9 +7,9 @@ a slice, and all that wait for the same wait for one.
 import asyncio
 import time
 import uuid
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import structlog
@@ -20,15 +20,14 @@ from fingerpost.guard.windows import CalendarClock, window_of
 from fingerpost.money_ports import Treasury
 from fingerpost.serve.afford import Short
 from fingerpost.serve.aside import Aside
-from fingerpost.types import AccountKey, Budget, BudgetOf, Decider, Standing, Want
+from fingerpost.serve.leasing import ASK_SECONDS, Leases
+from fingerpost.types import AccountKey, Budget, BudgetOf, Decider, Standing
 
 _log = structlog.get_logger(__name__)
 
 MAX_TENANTS = 20_000
 """Purses of tenants at a time; what is left in the longest unused goes back to its account."""
 
-_ASK_SECONDS = 2.0
-_AWAY_SECONDS = 1.0
 _ROUND_SECONDS = 2.0
 _IDLE_ROUNDS = 15  # after which slices nobody spends go back
 
@@ -59,14 +58,11 @@ class Spending:
         self._tables: dict[str, _Table] = {}  # of each catalog, as long as no window ends
         self._limits: dict[str, Limits] = {}  # by catalog
         self._retired: dict[str, int] = {}  # slices to be given back: what is left of each
-        self._asking: dict[Purse, asyncio.Task[None]] = {}
-        self._waiting: dict[Purse, Counter[int]] = {}  # micro-dollars that requests wait for: how many for as much
-        self._unanswered: dict[Purse, Want] = {}  # perhaps given, although no answer came: asked again, it is the same
         self._owing: list[Purse] = []  # their windows are over, and they are in debt
         self._by_account: WeakValueDictionary[int, Purse] = WeakValueDictionary()
-        self._away_until = 0.0  # time.monotonic seconds
         self._idle: dict[Purse, int] = {}  # rounds without spending
         self._aside = Aside("treasury")
+        self._leases = Leases(treasury, self._owner, self._aside, self._answered)
 
     @property
     def purses(self) -> Sequence[Purse]:
@@ -107,22 +103,15 @@ class Spending:
         Raises:
             TimeoutError: the deadline (`time.monotonic` seconds) came first.
         """
-        for purse in short.purses:
-            self._waiting.setdefault(purse, Counter())[short.usd_micros] += 1
-        try:
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + max(0.0, deadline - time.monotonic())):
-                await asyncio.gather(*(asyncio.shield(self._filling(purse)) for purse in short.purses))
-        finally:
-            for purse in short.purses:
-                self._waiting[purse] -= Counter((short.usd_micros,))
-                if not self._waiting[purse]:
-                    del self._waiting[purse]
+        left = max(0.0, deadline - time.monotonic())
+        async with asyncio.timeout_at(asyncio.get_running_loop().time() + left):
+            await self._leases.ask(short.purses, short.usd_micros)
 
     def fill_ahead(self, purses: Iterable[Purse]) -> None:
         """Have purses filled that run low, before a request must wait for them."""
         for purse in purses:
-            if purse.low and purse not in self._asking and time.monotonic() >= self._away_until:
-                self._filling(purse)
+            if purse.low and not self._leases.are_away:
+                self._leases.begin(purse)
 
     def refunded(self, debits: Iterable[int]) -> None:
         """A report has settled these accounts of the ledger: there may be more again."""
@@ -149,38 +138,33 @@ class Spending:
             purse.touched = False
         now_s = int(self.now_s())
         try:
-            standings = await self._aside.run(lambda: self._told(left, back, now_s), 2 * _ASK_SECONDS)
+            standings = await self._aside.run(lambda: self._told(left, back, now_s), 2 * ASK_SECONDS)
         except (FingerpostError, TimeoutError) as error:
             self._retired = {**back, **self._retired}
             for purse in touched:
                 purse.touched = True
-            self._note_away(error)
+            self._leases.note(error)
             return
-        self._away_until = 0.0
+        self._leases.note(None)
         self._learn(standings, told)
         self._owing = [purse for purse in self._owing if purse.debt]
         self.fill_ahead((*touched, *(purse for purse in told if purse.debt), *self._owing))
 
     async def close(self) -> None:
         """Pay debts, and give back everything that is unspent."""
-        await self._answers()
-        self._away_until = 0.0  # it is the last chance
+        await self._leases.end()
+        self._leases.note(None)  # or who knows: it is the last chance
         self.fill_ahead(purse for purse in (*self.purses, *self._owing) if purse.debt)
-        await self._answers()
+        await self._leases.end()
         for purse in self.purses:
             self._retire(purse)
         left = dict(self._retired)
         if not left:
             return
         try:
-            await self._aside.run(lambda: self._treasury.give_back(self._owner, left), _ASK_SECONDS)
+            await self._aside.run(lambda: self._treasury.give_back(self._owner, left), ASK_SECONDS)
         except (FingerpostError, TimeoutError) as error:
             _log.warning("slices_not_given_back", error=str(error), effect="they count as spent")
-
-    async def _answers(self) -> None:
-        """Wait for what is asked just now."""
-        if self._asking:
-            await asyncio.wait(self._asking.values(), timeout=_ASK_SECONDS)
 
     def _table(self, catalog: str, decider: Decider, now_s: float) -> "_Table":
         budgets = decider.policy.budgets
@@ -232,46 +216,11 @@ class Spending:
         limits = self._limits.get(catalog, {})
         return limits.get((budget.name, holder), limits.get((budget.name, ""), budget.limit_usd_micros))
 
-    def _filling(self, purse: Purse) -> "asyncio.Task[None]":
-        """The one request to the ledger that is under way for a purse, begun now unless it is."""
-        task = self._asking.get(purse)
-        if task is None:
-            task = self._asking[purse] = asyncio.create_task(self._fill(purse))
-            task.add_done_callback(lambda _: self._asking.pop(purse, None))
-        return task
-
-    async def _fill(self, purse: Purse) -> None:
-        if time.monotonic() < self._away_until:
-            purse.away = True
-            return
-        await asyncio.sleep(0)  # so that all that came at once are counted
-        again = self._unanswered.pop(purse, None)
-        want = self._want(purse) if again is None else replace(again, limit_usd_micros=purse.limit_usd_micros)
-        try:
-            [given] = await self._aside.run(lambda: self._treasury.lease(self._owner, [want]), _ASK_SECONDS)
-        except (FingerpostError, TimeoutError) as error:
-            self._note_away(error)
-            purse.away, self._unanswered[purse] = True, want
-        else:
-            self._by_account[given.account] = purse
-            purse.add(given, want)
-            if again is not None and purse.debt:  # which has grown since
-                await self._fill(purse)
+    def _answered(self, purse: Purse) -> None:
+        if purse.account is not None:
+            self._by_account[purse.account] = purse
         if not self._is_in_use(purse):  # its window has ended meanwhile
             self._retire(purse)
-
-    def _want(self, purse: Purse) -> Want:
-        """What those need that wait."""
-        waiting = self._waiting.get(purse, Counter())
-        return Want(
-            id=uuid.uuid4().hex,
-            key=purse.key,
-            end_s=purse.end_s,
-            limit_usd_micros=purse.limit_usd_micros,
-            hard=purse.hard,
-            usd_micros=purse.wish(sum(amount * count for amount, count in waiting.items())),
-            least_usd_micros=purse.least(min(waiting, default=0)),
-        )
 
     def _is_in_use(self, purse: Purse) -> bool:
         purses = self._tenants if purse.budget.of is BudgetOf.TENANT else self._shared
@@ -280,9 +229,7 @@ class Spending:
     def _retire(self, purse: Purse) -> None:
         """Have what it has given back, and what it owes paid."""
         self._retired |= purse.emptied()
-        unanswered = self._unanswered.pop(purse, None)
-        if unanswered is not None:
-            self._retired[unanswered.id] = unanswered.usd_micros
+        self._retired |= self._leases.forget(purse)
         if purse.debt and purse not in self._owing and len(self._owing) < MAX_TENANTS:
             self._owing.append(purse)
 
@@ -294,11 +241,6 @@ class Spending:
                 self._retired |= dict.fromkeys(purse.used_up(), 0)
                 left |= purse.slices
         return left
-
-    def _note_away(self, error: Exception) -> None:
-        if time.monotonic() >= self._away_until:
-            _log.error("treasury_away", error=str(error) or "it does not answer", effect="what is at hand is spent")
-        self._away_until = time.monotonic() + _AWAY_SECONDS
 
     def _told(self, left: Mapping[str, int], back: Mapping[str, int], now_s: int) -> Sequence[Standing]:
         if left:
