@@ -40,6 +40,8 @@ def _put(path: Path, key: bytes, name: Callable[[str, Path], None]) -> None:
     handle, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # for its user alone
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(key.hex())
+        file.flush()
+        os.fsync(file.fileno())  # a name without its content would be in everybody's way
     try:
         with contextlib.suppress(FileExistsError):
             name(made, path)

@@ -1,5 +1,6 @@
 """Outbox: reports kept on this machine while their store is away. A file a portion, whole or not at all."""
 
+import contextlib
 import os
 import threading
 import time
@@ -30,7 +31,7 @@ class FileOutbox:
         self._max_rows = max_rows
         self._counts = {path.name: self._counted(path) for path in folder.glob("*.json")} if folder.is_dir() else {}
         self._putting = threading.Lock()
-        self._last = 0
+        self._last = max((_time_of(name) for name in self._counts), default=0)
 
     @property
     def rows(self) -> int:
@@ -52,7 +53,7 @@ class FileOutbox:
 
     def oldest(self) -> tuple[str, Sequence[ReportRow]] | None:
         while self._counts:
-            name = min(self._counts)
+            name = min(list(self._counts))
             try:
                 return name, _rows.validate_json((self._folder / name).read_bytes())
             except FileNotFoundError:  # another server of the folder has brought it on
@@ -68,7 +69,8 @@ class FileOutbox:
     def _set_aside(self, name: str) -> None:
         """Keep what cannot be read for a person to look at; what comes after it must not wait."""
         _log.error("outbox_unreadable", file=name, effect="set aside in the outbox")
-        (self._folder / name).rename(self._folder / f"{name}.unreadable")
+        with contextlib.suppress(FileNotFoundError):  # another server of the folder has
+            (self._folder / name).rename(self._folder / f"{name}.unreadable")
         del self._counts[name]
 
     @staticmethod
@@ -76,3 +78,9 @@ class FileOutbox:
         """As its name says."""
         count = path.stem.rpartition("-")[2]
         return int(count) if count.isdigit() else 1
+
+
+def _time_of(name: str) -> int:
+    """Nanoseconds since the epoch; 0 for a file of another name than ours."""
+    digits = name.partition("-")[0]
+    return int(digits) if digits.isdecimal() else 0

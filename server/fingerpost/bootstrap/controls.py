@@ -89,7 +89,7 @@ class FolderControls:
         return self._reset(by, catalog, BUDGET, [name_of(name, holder)], {"budget": name, "holder": holder})
 
     def clear_budget(self, by: Author, catalog: str, name: str, holder: str) -> Sequence[Standing]:
-        _budget(self._decider(catalog), name)
+        _check_holder(_budget(self._decider(catalog), name), holder, self._decider(catalog))
         now_s = int(time.time())
         with self._ledger() as (ledger, treasury, _):
             found = [

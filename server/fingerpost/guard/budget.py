@@ -8,13 +8,16 @@ ledger, with whichever process it comes to. So nothing here need remember a deci
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fingerpost.types import AccountKey, Budget, Slice
+from fingerpost.types import AccountKey, Budget, Slice, Want
 
 SHARE_OF_REST = 16
 """A slice is at most this part of what is left of the account, so that slices shrink towards its limit."""
 
+SHARE_OF_LIMIT = 64
+"""Of a soft account it is at least this part of the limit: beyond that, too, not each request needs one of its own."""
 
-@dataclass(slots=True, eq=False)
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Purse:
     """One account of a budget as this process spends it."""
 
@@ -28,7 +31,7 @@ class Purse:
     debt: int = 0  # spent of a soft budget without a slice, to be taken out of its account yet
     used: int = 0  # by all processes, when the ledger was asked last
     used_since: int = 0  # here, from then on
-    may_grow: bool = True  # whether the ledger may have more for a hard one: asked when it is short
+    more: int | None = None  # that the ledger has for a hard one at most, beside the slices here; None: not known
     away: bool = False  # the ledger could not be asked
     touched: bool = False  # something was spent since the ledger was told
 
@@ -52,6 +55,15 @@ class Purse:
             return usd_micros <= self.left
         return self.account is not None or self.away
 
+    def may_get(self, usd_micros: int | None) -> bool:
+        """Whether the ledger may have what is missing for as much; None: nobody knows how much, and it is all too much.
+
+        Of a soft budget it is but the account that is missing.
+        """
+        if self.away or not self.hard:
+            return not self.away
+        return usd_micros is not None and (self.more is None or usd_micros - self.left <= self.more)
+
     def take(self, usd_micros: int) -> None:
         """Spend what `allows` allowed.
 
@@ -72,32 +84,50 @@ class Purse:
         self.left -= usd_micros - open_
         self.debt += open_
 
-    def add(self, slice_: Slice) -> None:
-        """Put a slice in, less what was spent without one; of a hard account an empty one says that it is spent."""
+    def add(self, slice_: Slice, want: Want) -> None:
+        """Put in what was given for a want, less what was spent without it; less than was wished was all there is."""
         self.account = slice_.account
         self.away = False
+        if slice_.usd_micros < want.usd_micros:
+            self.more = 0 if slice_.usd_micros else want.least_usd_micros - 1
+        elif self.more is not None:
+            self.more = max(0, self.more - slice_.usd_micros)
         if not slice_.usd_micros:
-            self.may_grow = False
             return
         paid = min(self.debt, slice_.usd_micros)
         self.debt -= paid
         self.slices[slice_.id] = slice_.usd_micros - paid
         self.left += slice_.usd_micros - paid
-        self.touched = True
+        self.touched = self.touched or paid > 0
 
     def emptied(self) -> dict[str, int]:
         """All slices, taken out, to be given back: what is unspent of each."""
         taken, self.slices, self.left = self.slices, {}, 0
         return taken
 
+    def used_up(self) -> list[str]:
+        """Slices of which nothing is left, taken out: the ledger may close them."""
+        ids = [id_ for id_, left in self.slices.items() if not left]
+        for id_ in ids:
+            del self.slices[id_]
+        return ids
+
     def wish(self, needed: int) -> int:
         """How much to ask the ledger for, so that `needed` can be spent, micro-dollars."""
-        return max(needed, self.rest // SHARE_OF_REST, 1) + self.debt
+        return max(needed - self.left, self._usual) + self.debt
+
+    def least(self, needed: int) -> int:
+        """With how much less than that it would not be enough for `needed`."""
+        return max(needed - self.left, 1) + self.debt
 
     @property
     def low(self) -> bool:
         """Whether to ask for more before it is short."""
-        return self.debt > 0 or (self.may_grow and self.left < self.rest // (2 * SHARE_OF_REST))
+        return self.debt > 0 or (self.more != 0 and not self.away and self.left < self._usual // 2)
+
+    @property
+    def _usual(self) -> int:
+        return max(1, self.rest // SHARE_OF_REST, 0 if self.hard else self.limit_usd_micros // SHARE_OF_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)

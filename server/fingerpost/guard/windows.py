@@ -1,5 +1,6 @@
 """Windows: when does an account of a budget begin and end? Hours, days and months of the calendar, UTC. Pure."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 from fingerpost.types import BudgetPer
@@ -12,7 +13,7 @@ def window_of(per: BudgetPer, now_s: float) -> tuple[int, int]:
         per: How long windows are.
         now_s: Seconds since the epoch, as the rest.
     """
-    start = datetime.fromtimestamp(now_s, tz=UTC).replace(minute=0, second=0, microsecond=0)
+    start = datetime.fromtimestamp(math.floor(now_s), tz=UTC).replace(minute=0, second=0, microsecond=0)
     if per is BudgetPer.HOUR:
         end = start + timedelta(hours=1)
     elif per is BudgetPer.DAY:

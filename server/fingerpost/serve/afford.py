@@ -24,7 +24,7 @@ class Short(Exception):
 class Paid:
     """The models that can be paid for, in the order in which they would be tried."""
 
-    models: tuple[str, ...]
+    models: tuple[str, ...]  # the first one now, the others perhaps out of what the ledger has yet
     purses: tuple[Purse, ...]  # that pay for the first
     unpaid: frozenset[str] = frozenset()  # that came before it, and some budget has nothing left for them
     cheapest: bool = False  # a spent budget put the cheapest first
@@ -32,6 +32,10 @@ class Paid:
 
 def afford(models: Sequence[str], costs: Mapping[str, int | None], route: str | None, accounts: Accounts) -> Paid:
     """The models for whose answer all budgets have enough.
+
+    A budget that refuses does so where it cannot pay what would be tried first. Models that their own budgets cannot
+    pay are passed over, and after them whatever some budget cannot pay. So more in a purse never turns an answer into a
+    refusal.
 
     Args:
         models: That may and can answer, at least one, in the order in which they would be tried.
@@ -46,16 +50,17 @@ def afford(models: Sequence[str], costs: Mapping[str, int | None], route: str | 
     cheapest = any(p.spent and p.budget.when_spent is WhenSpent.DOWNGRADE for p in accounts.of(route, models[0]))
     order, unpaid, failing = list(_by_cost(models, costs) if cheapest else models), list[str](), list[Purse]()
     while order:
-        name = order[0]
-        failing = [purse for purse in accounts.of(route, name) if not _pays(purse, costs[name])]
+        name, cost = order[0], costs[order[0]]
+        purses = accounts.of(route, name)
+        missing = [purse for purse in purses if not _pays(purse, cost)]
+        if not missing:
+            rest = (one for one in order[1:] if all(_may_pay(p, costs[one]) for p in accounts.of(route, one)))
+            return Paid((name, *rest), purses, frozenset(unpaid), cheapest)
+        failing = [purse for purse in missing if not purse.may_get(cost)]
         if not failing:
-            rest = (one for one in order[1:] if all(_pays(p, costs[one]) for p in accounts.of(route, one)))
-            return Paid((name, *rest), accounts.of(route, name), frozenset(unpaid), cheapest)
-        cost = costs[name]
-        if cost is not None and all(purse.may_grow for purse in failing):
-            raise Short(tuple(failing), cost)
+            raise Short(tuple(missing), cost or 0)
         of_all = [purse for purse in failing if purse.budget.of is not BudgetOf.MODEL]
-        if any(purse.budget.when_spent is WhenSpent.REFUSE for purse in of_all):
+        if not unpaid and any(purse.budget.when_spent is WhenSpent.REFUSE for purse in of_all):
             break
         if of_all and not cheapest:
             cheapest, order = True, _by_cost(order, costs)
@@ -71,7 +76,11 @@ def whole_cost(usd_micros: float) -> int | None:
 
 
 def _pays(purse: Purse, cost: int | None) -> bool:
-    return not purse.hard if cost is None else purse.allows(cost)
+    return not purse.hard and purse.allows(0) if cost is None else purse.allows(cost)
+
+
+def _may_pay(purse: Purse, cost: int | None) -> bool:
+    return _pays(purse, cost) or purse.may_get(cost)
 
 
 def _by_cost(models: Sequence[str], costs: Mapping[str, int | None]) -> list[str]:

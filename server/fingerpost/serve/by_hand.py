@@ -52,5 +52,8 @@ def _breaker(one: Override) -> BreakerByHand:
 def _experiment(before: SetByHand, value: Mapping[str, str]) -> SetByHand:
     if "arm" in value:
         return replace(before, stopped={**before.stopped, value["arm"]: value["stopped"]})
-    weights = {str(arm): float(weight) for arm, weight in json.loads(value.get("weights", "{}")).items()}
-    return replace(before, running=value.get("running", "true") == "true", weights=weights)
+    weights = json.loads(value.get("weights", "{}"))
+    if not isinstance(weights, dict):
+        raise ValueError(f"weights are {value['weights']}, not a number by arm")
+    numbers = {arm: float(str(weight)) for arm, weight in weights.items()}
+    return replace(before, running=value.get("running", "true") == "true", weights=numbers)

@@ -25,6 +25,7 @@ from fingerpost.types import Debit
 
 MAX_DEBITS = 15
 MAX_USD_MICROS = 16**10 - 1
+MAX_ACCOUNT = 16**8 - 1
 KEY_DIGITS = 24
 MIN_DIGITS = KEY_DIGITS + 1 + 8 + 8 + 12
 MAX_DIGITS = MIN_DIGITS + 8 + 16 + 11 + 8 * MAX_DEBITS
@@ -105,7 +106,8 @@ def _written(claims: Claims) -> str:
 
 def _debits_written(debits: Sequence[Debit]) -> str:
     amount = debits[0].usd_micros
-    if len(debits) > MAX_DEBITS or not 0 <= amount <= MAX_USD_MICROS or any(d.usd_micros != amount for d in debits):
+    too_many = len(debits) > MAX_DEBITS or not 0 <= amount <= MAX_USD_MICROS
+    if too_many or any(d.usd_micros != amount or not 0 <= d.account <= MAX_ACCOUNT for d in debits):
         raise ValueError(f"{len(debits)} debits of {amount} micro-dollars are more than an id can tell")
     return f"{len(debits):x}{amount:010x}" + "".join(f"{debit.account:08x}" for debit in debits)
 

@@ -24,7 +24,7 @@ from fingerpost.serve.afford import whole_cost
 from fingerpost.serve.aside import Aside
 from fingerpost.serve.decision_id import Claims, DecisionIds, name_hash
 from fingerpost.serve.guards import CatalogGuards, Guards
-from fingerpost.serve.lab import Breach
+from fingerpost.serve.lab import OnBreach
 from fingerpost.serve.runtime import Runtime
 from fingerpost.types import UNANSWERED_CALLS, Attempt, CostSource, Recorded, Report, ReportRow
 
@@ -58,9 +58,6 @@ class Outbox(Protocol):
     def rows(self) -> int:
         """How many are here."""
 
-
-OnBreach = Callable[[str, Breach], None]
-"""Told the catalog and the arm that a guardrail stopped."""
 
 OnRecorded = Callable[[ReportRow, str], None]
 """Told a report that is new, and its model if the catalog knows it, else `other`."""
@@ -108,7 +105,7 @@ class Recorder:
         self._on_recorded = on_recorded
         self._line: list[_InLine] = []
         self._writing: asyncio.Task[None] | None = None
-        self._aside = Aside("reports")
+        self._aside, self._putting = Aside("reports"), Aside("outbox")
         self._away = False
         self.recorded = 0  # reports that were new
 
@@ -139,9 +136,7 @@ class Recorder:
         self._line.append(entry)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
-        recorded = await asyncio.shield(entry.done)
-        self._heard(recorded)
-        return recorded
+        return await asyncio.shield(entry.done)
 
     async def run(self) -> None:
         """For ever: what is in the outbox goes to the store, when there is one."""
@@ -159,6 +154,10 @@ class Recorder:
                 pass
         except (FingerpostError, TimeoutError):
             return  # noted when it went away; what is left stays where it is
+        except OSError as error:
+            effect = "reports wait: let the server's user read and write in its folder"
+            _log.error("outbox_not_read", error=type(error).__name__, effect=effect)
+            return
         if self._away:
             self._away = False
             _log.info("reports_caught_up")
@@ -175,13 +174,14 @@ class Recorder:
             rows = [entry.row for entry in portion]
             try:
                 kept = await self._kept(rows)
-            except FingerpostError as error:
+            except Exception as error:  # noqa: BLE001  whoever waits is told, whatever it is
                 for entry in portion:
-                    _fail(entry, error)
+                    entry.done.set_exception(error)
                 continue
             for entry, recorded in zip(portion, kept, strict=True):
-                if not entry.done.done():
-                    entry.done.set_result(recorded)
+                entry.done.set_result(recorded)
+            for recorded in kept:  # whether or not whoever reported has waited
+                self._heard(recorded)
 
     async def _kept(self, rows: Sequence[ReportRow]) -> Sequence[Recorded]:
         try:
@@ -193,7 +193,7 @@ class Recorder:
                 self._away = True
                 _log.error("report_store_away", error=str(error), effect="reports wait in the outbox of this machine")
         outbox = self._outbox
-        await self._aside.run(lambda: outbox.put(rows))
+        await self._putting.run(lambda: outbox.put(rows))  # which no silent store keeps up
         return [Recorded(repeated=False, kept=row) for row in rows]
 
     def _row(self, report: Report, tenant: str, caller: str) -> ReportRow:
@@ -289,11 +289,6 @@ def _routes(guards: CatalogGuards) -> Iterator[str]:
     yield from guards.snapshot.plan.route_numbers
     for other in guards.snapshot.others.values():
         yield from other.plan.route_numbers
-
-
-def _fail(entry: _InLine, error: FingerpostError) -> None:
-    if not entry.done.done():
-        entry.done.set_exception(error)
 
 
 def _not_kept(error: Exception) -> Unavailable:

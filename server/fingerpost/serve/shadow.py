@@ -75,3 +75,6 @@ class Shadows:
         except FingerpostError as error:
             tally.dropped += 1
             _log.info("shadow_dropped", reason=str(error.reason))
+        except Exception as error:  # noqa: BLE001  a fault of what never serves
+            tally.dropped += 1
+            _log.exception("shadow_failed", error=type(error).__name__)

@@ -10,6 +10,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -19,15 +20,14 @@ from fingerpost.guard.windows import CalendarClock, window_of
 from fingerpost.money_ports import Treasury
 from fingerpost.serve.afford import Short
 from fingerpost.serve.aside import Aside
-from fingerpost.types import AccountKey, Budget, BudgetOf, Decider, Standing, Want
+from fingerpost.serve.leasing import ASK_SECONDS, Leases
+from fingerpost.types import AccountKey, Budget, BudgetOf, Decider, Standing
 
 _log = structlog.get_logger(__name__)
 
 MAX_TENANTS = 20_000
 """Purses of tenants at a time; what is left in the longest unused goes back to its account."""
 
-_ASK_SECONDS = 2.0
-_AWAY_SECONDS = 1.0
 _ROUND_SECONDS = 2.0
 _IDLE_ROUNDS = 15  # after which slices nobody spends go back
 
@@ -58,11 +58,11 @@ class Spending:
         self._tables: dict[str, _Table] = {}  # of each catalog, as long as no window ends
         self._limits: dict[str, Limits] = {}  # by catalog
         self._retired: dict[str, int] = {}  # slices to be given back: what is left of each
-        self._asking: dict[Purse, asyncio.Task[None]] = {}
-        self._waiting: dict[Purse, int] = {}  # micro-dollars that requests wait for
-        self._away_until = 0.0  # time.monotonic seconds
+        self._owing: list[Purse] = []  # their windows are over, and they are in debt
+        self._by_account: WeakValueDictionary[int, Purse] = WeakValueDictionary()
         self._idle: dict[Purse, int] = {}  # rounds without spending
         self._aside = Aside("treasury")
+        self._leases = Leases(treasury, self._owner, self._aside, self._answered)
 
     @property
     def purses(self) -> Sequence[Purse]:
@@ -79,7 +79,7 @@ class Spending:
         for purse in self.purses:
             if purse.key.catalog == catalog:
                 purse.limit_usd_micros = self._limit(catalog, purse.budget, purse.key.holder)
-                purse.may_grow = True
+                purse.more = None
 
     def accounts(self, catalog: str, decider: Decider, tenant: str) -> Accounts:
         """The purses that a request of the tenant may be paid from."""
@@ -98,34 +98,27 @@ class Spending:
         return Accounts(now_s, (*table.common, *own), table.by_route, table.by_model)
 
     async def ask(self, short: Short, deadline: float) -> None:
-        """Have purses filled, or learn that they cannot be: then they may not grow for a while.
+        """Have purses filled, or learn how little more there is: then nothing that needs as much is asked for a while.
 
         Raises:
             TimeoutError: the deadline (`time.monotonic` seconds) came first.
         """
-        for purse in short.purses:
-            self._waiting[purse] = self._waiting.get(purse, 0) + short.usd_micros
-        try:
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + max(0.0, deadline - time.monotonic())):
-                await asyncio.gather(*(asyncio.shield(self._filling(p, short.usd_micros)) for p in short.purses))
-        finally:
-            for purse in short.purses:
-                self._waiting[purse] -= short.usd_micros
-                if not self._waiting[purse]:
-                    del self._waiting[purse]
+        left = max(0.0, deadline - time.monotonic())
+        async with asyncio.timeout_at(asyncio.get_running_loop().time() + left):
+            await self._leases.ask(short.purses, short.usd_micros)
 
     def fill_ahead(self, purses: Iterable[Purse]) -> None:
         """Have purses filled that run low, before a request must wait for them."""
         for purse in purses:
-            if purse.low and purse not in self._asking and time.monotonic() >= self._away_until:
-                self._filling(purse, 1)
+            if purse.low and not self._leases.are_away:
+                self._leases.begin(purse)
 
     def refunded(self, debits: Iterable[int]) -> None:
         """A report has settled these accounts of the ledger: there may be more again."""
-        accounts = set(debits)
-        for purse in self.purses:
-            if purse.account in accounts:
-                purse.may_grow = True
+        for account in debits:
+            purse = self._by_account.get(account)
+            if purse is not None:
+                purse.more = None
 
     async def run(self) -> None:
         """For ever: tell the ledger what is left, hear how accounts stand, give back what is not needed."""
@@ -138,27 +131,38 @@ class Spending:
         """Once; what goes wrong is noted, and tried again the next time."""
         self._retire_ended()
         self._retire_idle()
-        before = {purse: purse.used_since for purse in self.purses}
-        left = {id_: rest for purse in before if purse.touched for id_, rest in purse.slices.items()}
-        back, self._retired = self._retired, {}
+        told = {purse: purse.used_since - purse.debt for purse in self.purses}
+        left, back = self._left(told), self._retired
+        touched, self._retired = [purse for purse in told if purse.touched], {}
+        for purse in touched:
+            purse.touched = False
+        now_s = int(self.now_s())
         try:
-            standings = await self._aside.run(lambda: self._told(left, back), 2 * _ASK_SECONDS)
+            standings = await self._aside.run(lambda: self._told(left, back, now_s), 2 * ASK_SECONDS)
         except (FingerpostError, TimeoutError) as error:
             self._retired = {**back, **self._retired}
-            self._note_away(error)
+            for purse in touched:
+                purse.touched = True
+            self._leases.note(error)
             return
-        self._learn(standings, before)
-        self.fill_ahead(before)
+        self._leases.note(None)
+        self._learn(standings, told)
+        self._owing = [purse for purse in self._owing if purse.debt]
+        self.fill_ahead((*touched, *(purse for purse in told if purse.debt), *self._owing))
 
     async def close(self) -> None:
-        """Give back everything that is unspent."""
-        left = dict(self._retired)
+        """Pay debts, and give back everything that is unspent."""
+        await self._leases.end()
+        self._leases.note(None)  # or who knows: it is the last chance
+        self.fill_ahead(purse for purse in (*self.purses, *self._owing) if purse.debt)
+        await self._leases.end()
         for purse in self.purses:
-            left |= purse.emptied()
+            self._retire(purse)
+        left = dict(self._retired)
         if not left:
             return
         try:
-            await self._aside.run(lambda: self._treasury.give_back(self._owner, left), _ASK_SECONDS)
+            await self._aside.run(lambda: self._treasury.give_back(self._owner, left), ASK_SECONDS)
         except (FingerpostError, TimeoutError) as error:
             _log.warning("slices_not_given_back", error=str(error), effect="they count as spent")
 
@@ -194,88 +198,83 @@ class Spending:
         purses: _Purses = self._tenants if of_tenant else self._shared
         purse = purses.get(name)
         if purse is None or now_s >= purse.end_s or purse.budget != budget:
-            if purse is not None:
-                self._retired |= purse.emptied()
             start_s, end_s = window_of(budget.per, now_s)
             limit = self._limit(catalog, budget, holder)
-            purse = purses[name] = Purse(budget, AccountKey(catalog, budget.name, holder, start_s), end_s, limit)
+            if purse is not None and (purse.key.start_s, purse.end_s) == (start_s, end_s):
+                purse.budget, purse.limit_usd_micros, purse.more = budget, limit, None  # as another revision says
+            else:
+                if purse is not None:
+                    self._retire(purse)
+                purse = purses[name] = Purse(budget, AccountKey(catalog, budget.name, holder, start_s), end_s, limit)
         if of_tenant:
             self._tenants.move_to_end(name)
             if len(self._tenants) > MAX_TENANTS:
-                self._retired |= self._tenants.popitem(last=False)[1].emptied()
+                self._retire(self._tenants.popitem(last=False)[1])
         return purse
 
     def _limit(self, catalog: str, budget: Budget, holder: str) -> int:
         limits = self._limits.get(catalog, {})
         return limits.get((budget.name, holder), limits.get((budget.name, ""), budget.limit_usd_micros))
 
-    def _filling(self, purse: Purse, least: int) -> "asyncio.Task[None]":
-        """The one request to the ledger that is under way for a purse, begun now unless it is."""
-        task = self._asking.get(purse)
-        if task is None:
-            task = self._asking[purse] = asyncio.create_task(self._fill(purse, least))
-            task.add_done_callback(lambda _: self._asking.pop(purse, None))
-        return task
+    def _answered(self, purse: Purse) -> None:
+        if purse.account is not None:
+            self._by_account[purse.account] = purse
+        if not self._is_in_use(purse):  # its window has ended meanwhile
+            self._retire(purse)
 
-    async def _fill(self, purse: Purse, least: int) -> None:
-        if time.monotonic() < self._away_until:
-            self._close_for_now(purse)
-            return
-        await asyncio.sleep(0)  # so that all that came at once are counted
-        wish = purse.wish(max(least, self._waiting.get(purse, 0)))
-        want = Want(
-            uuid.uuid4().hex, purse.key, purse.end_s, purse.limit_usd_micros, purse.hard, wish, least + purse.debt
-        )
-        try:
-            [given] = await self._aside.run(lambda: self._treasury.lease(self._owner, [want]), _ASK_SECONDS)
-        except (FingerpostError, TimeoutError) as error:
-            self._note_away(error)
-            self._close_for_now(purse)
-            return
-        purse.add(given)
-        if purse not in self.purses:  # its window has ended meanwhile
-            self._retired |= purse.emptied()
+    def _is_in_use(self, purse: Purse) -> bool:
+        purses = self._tenants if purse.budget.of is BudgetOf.TENANT else self._shared
+        return purses.get((purse.key.catalog, purse.key.budget, purse.key.holder)) is purse
 
-    def _close_for_now(self, purse: Purse) -> None:
-        purse.may_grow, purse.away = False, True
+    def _retire(self, purse: Purse) -> None:
+        """Have what it has given back, and what it owes paid."""
+        self._retired |= purse.emptied()
+        self._retired |= self._leases.forget(purse)
+        if purse.debt and purse not in self._owing and len(self._owing) < MAX_TENANTS:
+            self._owing.append(purse)
 
-    def _note_away(self, error: Exception) -> None:
-        if time.monotonic() >= self._away_until:
-            _log.error("treasury_away", error=str(error) or "it does not answer", effect="what is at hand is spent")
-        self._away_until = time.monotonic() + _AWAY_SECONDS
+    def _left(self, purses: Iterable[Purse]) -> Mapping[str, int]:
+        """What is unspent of slices, where something was spent; those of which nothing is are given back."""
+        left: dict[str, int] = {}
+        for purse in purses:
+            if purse.touched:
+                self._retired |= dict.fromkeys(purse.used_up(), 0)
+                left |= purse.slices
+        return left
 
-    def _told(self, left: Mapping[str, int], back: Mapping[str, int]) -> Sequence[Standing]:
+    def _told(self, left: Mapping[str, int], back: Mapping[str, int], now_s: int) -> Sequence[Standing]:
         if left:
             self._treasury.tell(self._owner, left)
         if back:
             self._treasury.give_back(self._owner, back)
-        return self._treasury.standings(since_s=int(self.now_s()))
+        return self._treasury.standings(since_s=now_s)
 
-    def _learn(self, standings: Iterable[Standing], before: Mapping[Purse, int]) -> None:
+    def _learn(self, standings: Iterable[Standing], told: Mapping[Purse, int]) -> None:
+        """Take over how accounts stand, which includes what they were told that was spent."""
         known = {standing.key: standing for standing in standings}
-        for purse, spent in before.items():
-            purse.touched = purse.used_since > spent
-            purse.used_since = purse.used_since - spent + purse.debt
+        for purse, spent in told.items():
+            purse.away, purse.more = False, None
             standing = known.get(purse.key)
             if standing is None:
-                purse.may_grow, purse.away = True, False
                 continue
+            purse.account = standing.account
+            self._by_account[standing.account] = purse
             purse.used = standing.used_usd_micros
-            free = purse.limit_usd_micros - standing.used_usd_micros - standing.sliced_usd_micros
-            purse.may_grow, purse.away = free > 0, False
+            purse.used_since -= spent
+            purse.more = max(0, purse.limit_usd_micros - standing.used_usd_micros - standing.sliced_usd_micros)
 
     def _retire_ended(self) -> None:
         now_s = self.now_s()
         for purses in (self._shared, self._tenants):
             for name in [name for name, purse in purses.items() if now_s >= purse.end_s]:
-                self._retired |= purses.pop(name).emptied()
+                self._retire(purses.pop(name))
 
     def _retire_idle(self) -> None:
         idle: dict[Purse, int] = {}
         for purse in self.purses:
             rounds = 0 if purse.touched or not purse.slices else self._idle.get(purse, 0) + 1
             if rounds >= _IDLE_ROUNDS:
-                self._retired |= purse.emptied()
+                self._retire(purse)
             elif rounds:
                 idle[purse] = rounds
         self._idle = idle
