@@ -19,9 +19,7 @@ COST = 300
 
 def priced(name: str) -> Model:
     input_price, output_price = PRICES.get(name, (100_000, 200_000))
-    return Model(
-        name, f"upstream-{name}", input_price_usd_micros=input_price, output_price_usd_micros=output_price
-    )
+    return Model(name, f"upstream-{name}", input_price_usd_micros=input_price, output_price_usd_micros=output_price)
 
 
 def budget(name: str = "all", limit: int = 100 * COST, **given: Any) -> Budget:

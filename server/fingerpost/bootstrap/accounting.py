@@ -72,10 +72,10 @@ def accounting_of(
     keeping = Keeping(data)
     treasury, reports = KeptTreasury(keeping), KeptReports(keeping)
     ids = _ids(data)
-    guards = Guards(Spending(treasury))
+    stopping = _Stopping(data)
+    guards = Guards(Spending(treasury), stopping.stop)
     alerts = alerts_of(settings, treasury, counts)
     outbox = FileOutbox(data.outbox) if data.store else None
-    stopping = _Stopping(data)
     recorder = Recorder(runtime, guards, ids, reports, outbox, settings.report_window_s, stopping.stop, on_recorded)
 
     def has_budgets() -> bool:
@@ -131,5 +131,5 @@ class _Stopping:
         controls = FolderControls(self._data)
         try:
             await self._aside.run(lambda: controls.stop_arm(catalog, breach.experiment, breach.arm, breach.why, key))
-        except FingerpostError as error:
-            _log.error("arm_stop_not_written", error=error.message, effect="the arm is stopped on this server alone")
+        except (FingerpostError, TimeoutError) as error:
+            _log.error("arm_stop_not_written", error=str(error), effect="the arm is stopped on this server alone")

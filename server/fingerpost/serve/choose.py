@@ -148,6 +148,8 @@ def _working(choice: _Choice, blocked: Blocked) -> tuple[str, ...]:
 
 
 def _paid(working: tuple[str, ...], way: Way, plan: Plan, situation: Situation) -> Paid:
+    if situation.paid in working:
+        return Paid(tuple(sorted(working, key=lambda name: name != situation.paid)), ())
     if situation.accounts.are_none:
         return Paid(working, ())
     costs = {name: _expected_cost(name, way, plan, situation) for name in working}

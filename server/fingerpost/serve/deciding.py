@@ -71,9 +71,12 @@ class Deciding:
             DeadlineExceeded: a budget did not come before `deadline`, `time.monotonic` seconds.
             FailedPrecondition, Unavailable, Overloaded: see `serve.choose`.
         """
-        before = self._repeats.find(case.query)
+        over: Before | None = None
         while True:
-            situation = self._situation(case, paid=before is not None)
+            before = self._repeats.find(case.query)  # each time: its like may have been decided while this one waited
+            if before is over:
+                before = None
+            situation = self._situation(case, before)
             try:
                 decision = decide(case.scored.judgement, case.snapshot.plan, situation)
             except Short as short:
@@ -83,7 +86,7 @@ class Deciding:
                 return self._taken(case, decision, situation)
             if (before.model, before.route) == (decision.model, decision.route):
                 return Decided(decision, situation, before.decision_id, before.reserved_usd_micros)
-            before = None  # what was decided before works no more: this is another decision
+            over = before  # what was decided before works no more: this is another decision
 
     async def _ask(self, short: Short, deadline: float) -> None:
         try:
@@ -91,12 +94,12 @@ class Deciding:
         except TimeoutError as error:
             raise DeadlineExceeded("the time ran out while a budget was asked for more: allow more time") from error
 
-    def _situation(self, case: Case, *, paid: bool) -> Situation:
-        """What the decision rests on beside the scores; what is `paid` already needs no budget."""
+    def _situation(self, case: Case, before: Before | None) -> Situation:
+        """What the decision rests on beside the scores; what was paid for before needs no budget."""
         query, snapshot, guards, now = case.query, case.snapshot, case.guards, time.monotonic()
         taken = self._sessions.last(query)
         accounts = NO_ACCOUNTS
-        if not paid:
+        if before is None:
             accounts = self._guards.spending.accounts(query.catalog, guards.snapshot.decider, query.tenant)
         return Situation(
             demands=demands_of(query, snapshot),
@@ -108,6 +111,7 @@ class Deciding:
             blocked=guards.blocked(now),
             accounts=accounts,
             offers=case.offers,
+            paid=None if before is None else before.model,
         )
 
     def _taken(self, case: Case, decision: Decision, situation: Situation) -> Decided:
@@ -124,7 +128,9 @@ class Deciding:
         self._repeats.remember(case.query, Before(id_, decision.route, decision.model, reserved))
         now = time.monotonic()
         self._sessions.remember(case.query, decision, now)
-        case.guards.decided(decision, case.snapshot.decider.models[decision.model].tier, now)
+        breach = case.guards.decided(decision, case.snapshot.decider.models[decision.model].tier, now)
+        if breach is not None:
+            self._guards.on_breach(case.query.catalog, breach)
         return Decided(decision, situation, id_, reserved)
 
     def _claims(self, case: Case, decision: Decision, debits: tuple[Debit, ...]) -> Claims:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fingerpost.guard.breaker import Breakers
 from fingerpost.guard.escalation import EscalationWindow
-from fingerpost.serve.lab import Lab, SetByHand
+from fingerpost.serve.lab import Breach, Lab, OnBreach, SetByHand
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.situation import NOTHING_BLOCKED, Blocked
 from fingerpost.serve.spending import Limits, Spending
@@ -66,11 +66,12 @@ class CatalogGuards:
     def escalation_spent(self, now: float) -> bool:
         return self._escalation is not None and self._escalation.is_spent(now)
 
-    def decided(self, decision: Decision, tier: str, now: float) -> None:
-        """Note which model a request was given, and of which tier it is."""
+    def decided(self, decision: Decision, tier: str, now: float) -> Breach | None:
+        """Note which model a request was given, and of which tier it is; the breach, if that was one too many."""
         self.breakers.took(decision.model, now)
         if self._escalation is not None:
             self._escalation.count(strong=tier == self._escalation.limit.tier, now=now)
+        return self.lab.decided(decision)
 
     def set_breakers(
         self, before: Mapping[str, BreakerByHand], by_hand: Mapping[str, BreakerByHand], now: float, now_s: float
@@ -101,9 +102,10 @@ class CatalogGuards:
 class Guards:
     """Those of all catalogs, and the purses that they share."""
 
-    def __init__(self, spending: Spending) -> None:
-        """None yet."""
+    def __init__(self, spending: Spending, on_breach: OnBreach = lambda catalog, breach: None) -> None:
+        """None yet; `on_breach` is told of arms that a guardrail stopped."""
         self.spending = spending
+        self.on_breach = on_breach
         self._of: dict[str, CatalogGuards] = {}
         self._by_hand: Mapping[str, ByHand] = {}
 

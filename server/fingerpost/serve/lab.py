@@ -1,6 +1,6 @@
 """Lab: which arms of a catalog's experiments is a request in, and which arms are stopped? Of the event loop."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fingerpost.guard.assignment import arm_of, in_sample
@@ -65,6 +65,10 @@ class Breach:
     why: str
 
 
+OnBreach = Callable[[str, Breach], None]
+"""Told the catalog and the arm that a guardrail stopped."""
+
+
 class Lab:
     """The experiments of one catalog, as they run in this process."""
 
@@ -86,8 +90,10 @@ class Lab:
     def set_by_hand(self, by_hand: Mapping[str, SetByHand]) -> None:
         """Take over what is set, by experiment, in the place of what was set before."""
         for name, running in self._running.items():
-            if by_hand.get(name, AS_THE_POLICY_SAYS).stopped != self._by_hand_of(name).stopped:
+            before, now = self._by_hand_of(name).stopped, by_hand.get(name, AS_THE_POLICY_SAYS).stopped
+            if before != now:
                 running.stopped.clear()  # what a guardrail stopped here is in the ledger by now, or was reset there
+                running.begin_anew(before.keys() - now.keys())
         self._by_hand = by_hand
 
     def enter(self, query: RouteQuery, served: Snapshot) -> Entered:
@@ -198,6 +204,11 @@ class _Running:
 
     def watched(self, arm: str) -> Watched:
         return self._watched.setdefault(arm, Watched(self.experiment.unit))
+
+    def begin_anew(self, arms: Iterable[str]) -> None:
+        """Count arms from nothing: by what stopped them they would be stopped again at once."""
+        for arm in arms:
+            self._watched.pop(arm, None)
 
 
 def revisions_of(experiments: Iterable[Experiment]) -> list[str]:

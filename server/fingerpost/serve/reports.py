@@ -25,7 +25,7 @@ from fingerpost.serve.afford import whole_cost
 from fingerpost.serve.aside import Aside
 from fingerpost.serve.decision_id import Claims, DecisionIds, name_hash
 from fingerpost.serve.guards import CatalogGuards, Guards
-from fingerpost.serve.lab import Breach
+from fingerpost.serve.lab import OnBreach
 from fingerpost.serve.runtime import Runtime
 from fingerpost.types import UNANSWERED_CALLS, CostSource, Recorded, Report, ReportRow
 
@@ -59,9 +59,6 @@ class Outbox(Protocol):
     def rows(self) -> int:
         """How many are here."""
 
-
-OnBreach = Callable[[str, Breach], None]
-"""Told the catalog and the arm that a guardrail stopped."""
 
 OnRecorded = Callable[[ReportRow, str], None]
 """Told a report that is new, and its model if the catalog knows it, else `other`."""
@@ -109,7 +106,7 @@ class Recorder:
         self._on_recorded = on_recorded
         self._line: list[_InLine] = []
         self._writing: asyncio.Task[None] | None = None
-        self._aside = Aside("reports")
+        self._aside, self._putting = Aside("reports"), Aside("outbox")
         self._away = False
         self.recorded = 0  # reports that were new
 
@@ -176,7 +173,7 @@ class Recorder:
             rows = [entry.row for entry in portion]
             try:
                 kept = await self._kept(rows)
-            except FingerpostError as error:
+            except Exception as error:  # noqa: BLE001  whoever waits is told, whatever it is
                 for entry in portion:
                     _fail(entry, error)
                 continue
@@ -194,7 +191,7 @@ class Recorder:
                 self._away = True
                 _log.error("report_store_away", error=str(error), effect="reports wait in the outbox of this machine")
         outbox = self._outbox
-        await self._aside.run(lambda: outbox.put(rows))
+        await self._putting.run(lambda: outbox.put(rows))  # which no silent store keeps up
         return [Recorded(repeated=False, kept=row) for row in rows]
 
     def _row(self, report: Report, tenant: str, caller: str) -> ReportRow:
@@ -290,7 +287,7 @@ def _routes(guards: CatalogGuards) -> Iterator[str]:
         yield from other.plan.route_numbers
 
 
-def _fail(entry: _InLine, error: FingerpostError) -> None:
+def _fail(entry: _InLine, error: Exception) -> None:
     if not entry.done.done():
         entry.done.set_exception(error)
 

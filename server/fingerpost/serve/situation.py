@@ -43,6 +43,7 @@ class Situation:
     blocked: Blocked = NOTHING_BLOCKED
     accounts: Accounts = NO_ACCOUNTS
     offers: Mapping[str | None, Offer] = field(default_factory=dict)  # by route; of None: whatever the route is
+    paid: str | None = None  # model that this very request was given before, and need not be paid for again
 
 
 PLAIN = Situation()
