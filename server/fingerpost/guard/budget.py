@@ -29,6 +29,7 @@ class Purse:
     used: int = 0  # by all processes, when the ledger was asked last
     used_since: int = 0  # here, from then on
     may_grow: bool = True  # whether the ledger may have more for a hard one: asked when it is short
+    beyond: int = 0  # where it may not: it did not have so much more when it was asked, but may have less than that
     away: bool = False  # the ledger could not be asked
     touched: bool = False  # something was spent since the ledger was told
 
@@ -51,6 +52,10 @@ class Purse:
         if self.hard:
             return usd_micros <= self.left
         return self.account is not None or self.away
+
+    def may_come_to(self, usd_micros: int) -> bool:
+        """Whether the ledger may have enough more for that much to be reserved."""
+        return self.may_grow or usd_micros - self.left < self.beyond
 
     def take(self, usd_micros: int) -> None:
         """Spend what `allows` allowed.

@@ -52,7 +52,7 @@ def afford(models: Sequence[str], costs: Mapping[str, int | None], route: str | 
             rest = (one for one in order[1:] if all(_pays(p, costs[one]) for p in accounts.of(route, one)))
             return Paid((name, *rest), accounts.of(route, name), frozenset(unpaid), cheapest)
         cost = costs[name]
-        if cost is not None and all(purse.may_grow for purse in failing):
+        if cost is not None and all(purse.may_come_to(cost) for purse in failing):
             raise Short(tuple(failing), cost)
         of_all = [purse for purse in failing if purse.budget.of is not BudgetOf.MODEL]
         if any(purse.budget.when_spent is WhenSpent.REFUSE for purse in of_all):

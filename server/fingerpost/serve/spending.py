@@ -10,6 +10,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -19,7 +20,7 @@ from fingerpost.guard.windows import CalendarClock, window_of
 from fingerpost.money_ports import Treasury
 from fingerpost.serve.afford import Short
 from fingerpost.serve.aside import Aside
-from fingerpost.types import AccountKey, Budget, BudgetOf, Decider, Standing, Want
+from fingerpost.types import AccountKey, Budget, BudgetOf, Decider, Slice, Standing, Want
 
 _log = structlog.get_logger(__name__)
 
@@ -27,6 +28,7 @@ MAX_TENANTS = 20_000
 """Purses of tenants at a time; what is left in the longest unused goes back to its account."""
 
 _ASK_SECONDS = 2.0
+_ASK_PURSES = 256  # in one question
 _AWAY_SECONDS = 1.0
 _ROUND_SECONDS = 2.0
 _IDLE_ROUNDS = 15  # after which slices nobody spends go back
@@ -59,6 +61,8 @@ class Spending:
         self._limits: dict[str, Limits] = {}  # by catalog
         self._retired: dict[str, int] = {}  # slices to be given back: what is left of each
         self._asking: dict[Purse, asyncio.Task[None]] = {}
+        self._wants: list[tuple[Want, asyncio.Future[Slice]]] = []  # that go with the next question
+        self._leasing: asyncio.Task[None] | None = None
         self._waiting: dict[Purse, int] = {}  # micro-dollars that requests wait for
         self._away_until = 0.0  # time.monotonic seconds
         self._idle: dict[Purse, int] = {}  # rounds without spending
@@ -152,6 +156,8 @@ class Spending:
 
     async def close(self) -> None:
         """Give back everything that is unspent."""
+        if self._asking:
+            await asyncio.wait(self._asking.values(), timeout=_ASK_SECONDS)  # what comes now is given back too
         left = dict(self._retired)
         for purse in self.purses:
             left |= purse.emptied()
@@ -222,22 +228,49 @@ class Spending:
             self._close_for_now(purse)
             return
         await asyncio.sleep(0)  # so that all that came at once are counted
-        wish = purse.wish(max(least, self._waiting.get(purse, 0)))
+        least = max(1, least - purse.left)  # what is at hand counts: the account may have no more than the difference
+        wish = purse.wish(max(least, self._waiting.get(purse, 0) - purse.left))
         want = Want(
             uuid.uuid4().hex, purse.key, purse.end_s, purse.limit_usd_micros, purse.hard, wish, least + purse.debt
         )
         try:
-            [given] = await self._aside.run(lambda: self._treasury.lease(self._owner, [want]), _ASK_SECONDS)
+            given = await self._leased(want)
         except (FingerpostError, TimeoutError) as error:
             self._note_away(error)
             self._close_for_now(purse)
             return
         purse.add(given)
+        if not given.usd_micros:
+            purse.beyond = least
         if purse not in self.purses:  # its window has ended meanwhile
             self._retired |= purse.emptied()
 
+    async def _leased(self, want: Want) -> Slice:
+        """The slice, asked for together with all that are wanted by the time the ledger is free."""
+        slice_: asyncio.Future[Slice] = asyncio.get_running_loop().create_future()
+        self._wants.append((want, slice_))
+        if self._leasing is None or self._leasing.done():
+            self._leasing = asyncio.create_task(self._lease())
+        return await slice_
+
+    async def _lease(self) -> None:
+        """Ask until nothing is wanted, one question after the other."""
+        while self._wants:
+            asked, self._wants = self._wants[:_ASK_PURSES], self._wants[_ASK_PURSES:]
+            wants = [want for want, _ in asked]
+            try:
+                given = await self._aside.run(partial(self._treasury.lease, self._owner, wants), _ASK_SECONDS)
+            except Exception as error:  # noqa: BLE001  whoever waits is told, whatever it is
+                for _, slice_ in asked:
+                    if not slice_.done():
+                        slice_.set_exception(error)
+                continue
+            for (_, slice_), one in zip(asked, given, strict=True):
+                if not slice_.done():
+                    slice_.set_result(one)
+
     def _close_for_now(self, purse: Purse) -> None:
-        purse.may_grow, purse.away = False, True
+        purse.may_grow, purse.away, purse.beyond = False, True, 0
 
     def _note_away(self, error: Exception) -> None:
         if time.monotonic() >= self._away_until:
