@@ -82,7 +82,7 @@ def accounting_of(
         return any(snapshot.decider.policy.budgets for snapshot in runtime.snapshots.values())
 
     def background() -> Iterator[Callable[[], Awaitable[None]]]:
-        yield lambda: when(has_budgets, lambda: opened(keeping.database))
+        yield lambda: when(has_budgets, lambda: opened(keeping.open))
         yield guards.spending.run
         yield lambda: follow_by_hand(OverridesFile(data.overrides), guards, settings.reload_poll_ms / 1000)
         yield lambda: when(has_budgets, alerts.run)
