@@ -12,7 +12,7 @@ from tests.fakes import snapshot
 PRICES = {"code": (1_000_000, 2_000_000), "maths": (1_000_000, 2_000_000), "big": (10_000_000, 20_000_000)}
 """Micro-dollars per million tokens, input and output: dearest `big`, cheapest `middle`."""
 
-CALL = {"input_tokens": 100, "output_tokens": 100}
+CALL: Mapping[str, Any] = {"input_tokens": 100, "output_tokens": 100}
 COST = 300
 """What such a call costs with `code`, micro-dollars."""
 

@@ -102,11 +102,12 @@ async def refusal(call: Any) -> Refusal:
     try:
         reply = await call
     except grpc.aio.AioRpcError as error:
-        return _read(error)
+        return refusal_of(error)
     raise AssertionError(f"the call was answered: {reply}")
 
 
-def _read(error: grpc.aio.AioRpcError) -> Refusal:
+def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
+    """How a call failed, read from its error."""
     trailing = dict(error.trailing_metadata() or ())
     details = status_pb2.Status.FromString(trailing.get("grpc-status-details-bin", b"")).details
     infos = [error_details_pb2.ErrorInfo.FromString(d.value) for d in details if d.type_url.endswith("ErrorInfo")]

@@ -17,7 +17,7 @@ from fingerpost.errors import FingerpostError
 from fingerpost.key_file import key_in, replace_key
 from fingerpost.serve.alerts import Alerts, Counts
 from fingerpost.serve.aside import Aside
-from fingerpost.serve.background import follow_by_hand, forget_reports, share_key, when
+from fingerpost.serve.background import follow_by_hand, forget_reports, opened, share_key, when
 from fingerpost.serve.decision_id import DecisionIds
 from fingerpost.serve.guards import Guards
 from fingerpost.serve.lab import Breach
@@ -84,6 +84,7 @@ def accounting_of(
         return any(snapshot.decider.policy.budgets for snapshot in runtime.snapshots.values())
 
     def background() -> Iterator[Callable[[], Awaitable[None]]]:
+        yield lambda: when(has_budgets, lambda: opened(keeping.open))
         yield guards.spending.run
         yield lambda: follow_by_hand(OverridesFile(data.overrides), guards, settings.reload_poll_ms / 1000)
         yield lambda: when(has_budgets, alerts.run)

@@ -1,7 +1,8 @@
 """Keeping: the ledger as a server needs it while it serves: opened at the first need, then kept open."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fingerpost.bootstrap.folder import DataFolder
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from fingerpost.backends.ledger.ledger import SqlLedger
     from fingerpost.backends.ledger.reports import SqlReports
     from fingerpost.backends.ledger.treasury import SqlTreasury
+
+_CLOSE_SECONDS = 1.0
 
 
 class Keeping:
@@ -26,16 +29,34 @@ class Keeping:
         self._data = data
         self._opening = threading.Lock()
         self._open: tuple[Database, SqlLedger] | None = None
+        self._users, self._left = 0, threading.Condition()
 
-    def database(self) -> "Database":
-        return self._opened()[0]
+    def open(self) -> None:
+        """Unless it is."""
+        with self.using():
+            pass
+
+    @contextmanager
+    def using(self) -> "Iterator[tuple[Database, SqlLedger]]":
+        """As long as somebody uses it, it is not closed."""
+        with self._left:
+            self._users += 1
+        try:
+            yield self._opened()
+        finally:
+            with self._left:
+                self._users -= 1
+                self._left.notify_all()
 
     def secret(self, name: str, proposed: bytes) -> bytes:
         """See `ports.Ledger`."""
-        return self._opened()[1].secret(name, proposed)
+        with self.using() as (_, ledger):
+            return ledger.secret(name, proposed)
 
     def close(self) -> None:
-        """What is called afterwards opens it again."""
+        """When nobody uses it, or soon; what is called afterwards opens it again."""
+        with self._left:
+            self._left.wait_for(lambda: self._users == 0, _CLOSE_SECONDS)
         with self._opening:
             if self._open is not None:
                 self._open[0].close()
@@ -57,36 +78,47 @@ class KeptTreasury:
         self._keeping = keeping
 
     def lease(self, owner: str, wants: Sequence[Want]) -> Sequence[Slice]:
-        return self._now().lease(owner, wants)
+        with self._now() as now:
+            return now.lease(owner, wants)
 
     def tell(self, owner: str, left: Mapping[str, int]) -> None:
-        self._now().tell(owner, left)
+        with self._now() as now:
+            now.tell(owner, left)
 
     def give_back(self, owner: str, left: Mapping[str, int]) -> None:
-        self._now().give_back(owner, left)
+        with self._now() as now:
+            now.give_back(owner, left)
 
     def standings(self, catalog: str = "", *, since_s: int = 0) -> Sequence[Standing]:
-        return self._now().standings(catalog, since_s=since_s)
+        with self._now() as now:
+            return now.standings(catalog, since_s=since_s)
 
     def notice(self, percents: Sequence[int], now_us: int) -> Sequence[Alert]:
-        return self._now().notice(percents, now_us)
+        with self._now() as now:
+            return now.notice(percents, now_us)
 
     def due_alerts(self, now_us: int, most: int, again_us: int) -> Sequence[Alert]:
-        return self._now().due_alerts(now_us, most, again_us)
+        with self._now() as now:
+            return now.due_alerts(now_us, most, again_us)
 
     def alert_delivered(self, id: str, now_us: int) -> None:
-        self._now().alert_delivered(id, now_us)
+        with self._now() as now:
+            now.alert_delivered(id, now_us)
 
     def alert_put_off(self, id: str, again_us: int) -> None:
-        self._now().alert_put_off(id, again_us)
+        with self._now() as now:
+            now.alert_put_off(id, again_us)
 
     def alert_given_up(self, id: str, now_us: int) -> None:
-        self._now().alert_given_up(id, now_us)
+        with self._now() as now:
+            now.alert_given_up(id, now_us)
 
-    def _now(self) -> "SqlTreasury":
+    @contextmanager
+    def _now(self) -> "Iterator[SqlTreasury]":
         from fingerpost.backends.ledger.treasury import SqlTreasury
 
-        return SqlTreasury(self._keeping.database())
+        with self._keeping.using() as (database, _):
+            yield SqlTreasury(database)
 
 
 class KeptReports:
@@ -96,15 +128,20 @@ class KeptReports:
         self._keeping = keeping
 
     def record(self, rows: Sequence[ReportRow]) -> Sequence[Recorded]:
-        return self._now().record(rows)
+        with self._now() as now:
+            return now.record(rows)
 
     def reports(self, *, catalog: str = "", arms: Sequence[str] = (), since_us: int = 0) -> Sequence[ReportRow]:
-        return self._now().reports(catalog=catalog, arms=arms, since_us=since_us)
+        with self._now() as now:
+            return now.reports(catalog=catalog, arms=arms, since_us=since_us)
 
     def forget(self, before_us: int, most: int) -> int:
-        return self._now().forget(before_us, most)
+        with self._now() as now:
+            return now.forget(before_us, most)
 
-    def _now(self) -> "SqlReports":
+    @contextmanager
+    def _now(self) -> "Iterator[SqlReports]":
         from fingerpost.backends.ledger.reports import SqlReports
 
-        return SqlReports(self._keeping.database())
+        with self._keeping.using() as (database, _):
+            yield SqlReports(database)

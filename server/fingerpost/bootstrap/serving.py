@@ -117,7 +117,7 @@ def assemble(
     )
     accounting = accounting_of(settings, data, runtime, watch.metrics, watch.metrics.reported)
     pipeline = Pipeline(runtime, queue, cache, accounting.guards, accounting.ids)
-    service = RouterService(pipeline, runtime, admission, settings, follower)
+    service = RouterService(pipeline, runtime, accounting.guards, admission, settings, follower)
     outcomes = OutcomeService(accounting.recorder, settings)
     gate, admin = guarded(
         settings,

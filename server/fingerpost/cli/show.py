@@ -291,7 +291,7 @@ def _ledger_facts(ledger: "LedgerInfo") -> dict[str, str]:
 
 
 def _catalog_facts(catalog: "CatalogInfo") -> dict[str, str]:
-    return {
+    facts = {
         "revision": f"{catalog.revision} (generation {catalog.generation})",
         "routes": ", ".join(catalog.routes) or "none",
         "exemplars": str(catalog.exemplars_count),
@@ -300,6 +300,9 @@ def _catalog_facts(catalog: "CatalogInfo") -> dict[str, str]:
         "confidence": f"{catalog.calibration}, threshold {catalog.threshold:.2f}",
         "refused reloads": str(catalog.refused_reloads_count),
     }
+    if catalog.open_breakers:
+        facts["left alone"] = ", ".join(f"{one.model} ({one.cause.replace('_', ' ')})" for one in catalog.open_breakers)
+    return facts
 
 
 def _grid(facts: Mapping[str, str]) -> Table:

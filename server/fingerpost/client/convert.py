@@ -21,6 +21,7 @@ from fingerpost.client.types import (
     LedgerInfo,
     Match,
     ModelTrace,
+    OpenBreaker,
     Options,
     OtherPart,
     RuleTrace,
@@ -220,6 +221,7 @@ def _catalog(catalog: pb.CatalogInfo) -> CatalogInfo:
         threshold=catalog.threshold,
         calibration=enum_name(decision_pb2.Calibration, "CALIBRATION_", catalog.calibration),
         refused_reloads_count=catalog.refused_reloads_count,
+        open_breakers=tuple(OpenBreaker(one.model, one.position, one.cause) for one in catalog.open_breakers),
     )
 
 

@@ -130,6 +130,15 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenBreaker:
+    """The breaker of a model that is not closed: as `OpenBreaker` of the proto file says."""
+
+    model: str
+    position: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogInfo:
     """A catalog and its active revision."""
 
@@ -146,6 +155,7 @@ class CatalogInfo:
     threshold: float
     calibration: str
     refused_reloads_count: int
+    open_breakers: tuple[OpenBreaker, ...] = ()  # of models that are left alone, or tried one call at a time
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,33 @@
 """Reply: answers become messages."""
 
+import time
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from fingerpost import __version__
 from fingerpost.errors import FingerpostError
+from fingerpost.guard.breaker import Breakers
 from fingerpost.rpc.status import code_of
 from fingerpost.serve.cache import Lookup
 from fingerpost.serve.calibrate import FEATURES, FOREIGN_LOG_ODDS, SCOPE_FEATURES, contributions, share_log_odds
 from fingerpost.serve.explain import Considered, considered_models, summarise
 from fingerpost.serve.follow import Follower
+from fingerpost.serve.guards import Guards
 from fingerpost.serve.pipeline import Answer
 from fingerpost.serve.rules import Judged, Verdict, actions_of
 from fingerpost.serve.runtime import Runtime, Snapshot
 from fingerpost.serve.score import scorer_name
 from fingerpost.settings import Settings
-from fingerpost.types import OUT_OF_SCOPE, Calibration, Candidate, Neighbour, Outcome, Reason, SkipReason
+from fingerpost.types import (
+    OUT_OF_SCOPE,
+    BreakerPosition,
+    Calibration,
+    Candidate,
+    Neighbour,
+    Outcome,
+    Reason,
+    SkipReason,
+)
 from fingerpost.v1 import decision_pb2, router_service_pb2 as pb
 
 _OUTCOMES = {outcome: decision_pb2.Outcome.Value(f"OUTCOME_{outcome}") for outcome in Outcome}
@@ -169,12 +182,20 @@ def _features(answer: Answer) -> list[pb.Feature]:
 
 
 def to_server_info(
-    runtime: Runtime, settings: Settings, start_time: float, request_id: str, follower: Follower | None
+    runtime: Runtime,
+    guards: Guards,
+    settings: Settings,
+    start_time: float,
+    request_id: str,
+    follower: Follower | None,
 ) -> pb.GetServerInfoResponse:
     snapshots = [runtime.snapshots[name] for name in sorted(runtime.snapshots)]
     return pb.GetServerInfoResponse(
         version=__version__,
-        catalogs=[_catalog(snapshot, runtime.refused_reloads.get(snapshot.catalog, 0)) for snapshot in snapshots],
+        catalogs=[
+            _catalog(snapshot, runtime.refused_reloads.get(snapshot.catalog, 0), guards.of(snapshot).breakers)
+            for snapshot in snapshots
+        ],
         limits=_limits(settings),
         start_time=_timestamp(start_time),
         request_id=request_id,
@@ -186,7 +207,7 @@ def _ledger(follower: Follower) -> pb.LedgerInfo:
     return pb.LedgerInfo(age_seconds=follower.age_seconds, stale=follower.stale, overdue=follower.overdue)
 
 
-def _catalog(snapshot: Snapshot, refused: int) -> pb.CatalogInfo:
+def _catalog(snapshot: Snapshot, refused: int, breakers: Breakers) -> pb.CatalogInfo:
     encoder, decider = snapshot.encoder, snapshot.decider
     return pb.CatalogInfo(
         name=snapshot.catalog,
@@ -205,6 +226,11 @@ def _catalog(snapshot: Snapshot, refused: int) -> pb.CatalogInfo:
         threshold=decider.threshold,
         calibration=_CALIBRATIONS[decider.confidence_map.calibration],
         refused_reloads_count=refused,
+        open_breakers=[
+            pb.OpenBreaker(model=state.model, position=state.position, cause=state.cause)
+            for state in breakers.states(time.monotonic())
+            if state.position is not BreakerPosition.CLOSED
+        ],
     )
 
 

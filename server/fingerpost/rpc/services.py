@@ -14,6 +14,7 @@ from fingerpost.rpc.faults import check_count
 from fingerpost.rpc.permissions import tenant_of
 from fingerpost.rpc.reply import to_batch_error, to_explanation, to_response, to_server_info
 from fingerpost.serve.follow import Follower
+from fingerpost.serve.guards import Guards
 from fingerpost.serve.pipeline import Answer, Pipeline
 from fingerpost.serve.runtime import Runtime
 from fingerpost.settings import Settings
@@ -32,12 +33,14 @@ class RouterService(RouterServiceServicer):
         self,
         pipeline: Pipeline,
         runtime: Runtime,
+        guards: Guards,
         admission: Admission,
         settings: Settings,
         follower: Follower | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._runtime = runtime
+        self._guards = guards
         self._admission = admission
         self._settings = settings
         self._follower = follower
@@ -83,7 +86,7 @@ class RouterService(RouterServiceServicer):
         self, request: pb.GetServerInfoRequest, context: _Context
     ) -> pb.GetServerInfoResponse:
         request_id = CALL.get().request_id
-        return to_server_info(self._runtime, self._settings, self._start_time, request_id, self._follower)
+        return to_server_info(self._runtime, self._guards, self._settings, self._start_time, request_id, self._follower)
 
     async def _answer(self, request: pb.RouteRequest, request_id: str, *, admitted: bool = False) -> Answer:
         call = CALL.get()

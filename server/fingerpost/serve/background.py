@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -21,6 +22,7 @@ _log = structlog.get_logger(__name__)
 _FORGET_SECONDS = 60.0
 _FORGET_ROWS = 200_000  # a minute at most: more than can come
 _LOOK_SECONDS = 1.0
+_OPEN_SECONDS = 10.0
 _KEY_RETRY_SECONDS = 5.0
 
 
@@ -80,6 +82,12 @@ async def forget_reports(store: ReportStore, seconds: int) -> None:
             await aside.run(partial(store.forget, before_us, _FORGET_ROWS), _FORGET_SECONDS)
         except (FingerpostError, TimeoutError):
             continue  # whoever needs the store says that it is away
+
+
+async def opened(open_store: Callable[[], object]) -> None:
+    """Open what requests will ask, so that the first of them need not wait so long; whoever needs it tries again."""
+    with suppress(FingerpostError, TimeoutError):
+        await Aside("opening").run(open_store, _OPEN_SECONDS)
 
 
 async def when(is_time: Callable[[], bool], run: Callable[[], Awaitable[None]]) -> None:

@@ -1205,6 +1205,7 @@ class CatalogInfo(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     CALIBRATION_FIELD_NUMBER: _builtins.int
     REFUSED_RELOADS_COUNT_FIELD_NUMBER: _builtins.int
+    OPEN_BREAKERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the catalog."""
     revision: _builtins.str
@@ -1231,6 +1232,10 @@ class CatalogInfo(_message.Message):
     def routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Routes, by name."""
 
+    @_builtins.property
+    def open_breakers(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenBreaker]:
+        """Models that this server leaves alone just now, or tries one call at a time, by name."""
+
     def __init__(
         self,
         *,
@@ -1244,14 +1249,45 @@ class CatalogInfo(_message.Message):
         threshold: _builtins.float = ...,
         calibration: _decision_pb2.Calibration.ValueType = ...,
         refused_reloads_count: _builtins.int = ...,
+        open_breakers: _abc.Iterable[Global___OpenBreaker] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder", "load_time", b"load_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "encoder", b"encoder", "exemplars_count", b"exemplars_count", "generation", b"generation", "load_time", b"load_time", "name", b"name", "refused_reloads_count", b"refused_reloads_count", "revision", b"revision", "routes", b"routes", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration", b"calibration", "encoder", b"encoder", "exemplars_count", b"exemplars_count", "generation", b"generation", "load_time", b"load_time", "name", b"name", "open_breakers", b"open_breakers", "refused_reloads_count", b"refused_reloads_count", "revision", b"revision", "routes", b"routes", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CatalogInfo: _TypeAlias = CatalogInfo  # noqa: Y015
+
+@_typing.final
+class OpenBreaker(_message.Message):
+    """The breaker of a model that is not closed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """The model, by our name."""
+    position: _builtins.str
+    """"open" or "half_open"."""
+    cause: _builtins.str
+    """Why: "consecutive", "rate", "rate_limited", "misconfigured" or "by_hand"."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        position: _builtins.str = ...,
+        cause: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "model", b"model", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenBreaker: _TypeAlias = OpenBreaker  # noqa: Y015
 
 @_typing.final
 class EncoderInfo(_message.Message):
