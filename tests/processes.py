@@ -1,5 +1,6 @@
 """The command line and the server as a user runs them: processes of their own, ended by their own ids."""
 
+import atexit
 import os
 import queue
 import re
@@ -7,13 +8,25 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.family import Family
+from tests.prepared import Prepared
 
 _COMMAND = [sys.executable, "-m", "fingerpost"]
+
+_OURS = "FINGERPOST_"
+"""What is read when a command runs; other variables may be read when a module is imported."""
+
+
+@cache
+def _prepared() -> Prepared:
+    prepared = Prepared()
+    atexit.register(prepared.close)
+    return prepared
 
 
 def fingerpost(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,16 +37,14 @@ def fingerpost(*arguments: object, code: int = 0, **environment: str) -> subproc
 def fingerpost_in(
     folder: Path, *arguments: object, code: int = 0, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in that folder and require its exit code."""
-    done = subprocess.run(
-        [*_COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=folder,
-        env={**os.environ, **environment},
-    )
+    """Run a command in that folder and require its exit code; with variables of others than us, from the very start."""
+    words, variables = [*map(str, arguments)], {**os.environ, **environment}
+    if all(name.startswith(_OURS) for name in environment):
+        done = _prepared().run(words, folder, variables)
+    else:
+        done = subprocess.run(
+            [*_COMMAND, *words], capture_output=True, text=True, timeout=120, check=False, cwd=folder, env=variables
+        )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
