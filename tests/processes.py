@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -113,3 +115,15 @@ class ServerProcess:
     def family(self) -> Family:
         """The server and what it started: its engine."""
         return Family(self.process.pid)
+
+
+@contextmanager
+def stopped(server: ServerProcess) -> Iterator[None]:
+    """The process that embeds stands still, so that work is not done however long the test takes."""
+    (engine,) = server.family.children
+    os.kill(engine.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(engine.pid, signal.SIGCONT)

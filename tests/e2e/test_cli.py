@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
@@ -108,14 +107,12 @@ finally:
     print("loaded:", sorted(loaded))
 """
     root = Path(__file__).parents[2]
-    started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, str(data)], capture_output=True, text=True, check=True, timeout=60, cwd=root
     )
     assert "already serves revision" in done.stdout
     assert "(generation 1)" in done.stdout
     assert "loaded: []" in done.stdout
-    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -316,7 +313,7 @@ def test_import_reindex_serve_route(tmp_path: Path, encoders_folder: Path) -> No
     data = tmp_path / "data"
     shutil.copytree(encoders_folder, data / "encoders")
     fingerpost("reindex", "--routes", tmp_path / "routes", "--data", data)
-    with ServerProcess(data) as server, Client(server.address) as client:
+    with ServerProcess(data) as server, Client(server.address, timeout_seconds=30) as client:
         decision = client.route("pay my water bill")
         assert (decision.route, decision.model) == ("pay_bill", "pay_bill")
         assert client.route("an unrelated sentence about dolphins").model == "fallback"

@@ -73,6 +73,6 @@ def test_a_server_that_asks_for_approvals_needs_to_know_who_calls(data: Path, tm
     fingerpost("activate", revision, "--data", data)
     done = fingerpost("serve", "--data", data, "--listen", "127.0.0.1:0", code=7)
     assert "FINGERPOST_ACCESS" in done.stderr
-    with ServerProcess(data, access=access) as server, Client(server.address, token=app) as client:
+    with ServerProcess(data, access=access) as server, Client(server.address, timeout_seconds=30, token=app) as client:
         assert client.info().catalogs[0].revision == revision
         assert client.route("write a function that reverses a list").model
