@@ -65,12 +65,15 @@ class Prepared:
         self._turn = threading.Lock()
 
     def run(
-        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], lines: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; one that takes too long is killed, and its exit code says so."""
         asked = json.dumps([arguments, str(folder), dict(environment)]).encode()
-        with self._turn, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-            socket.send_fds(self._socket, [asked], [out.fileno(), errors.fileno()])
+        file = tempfile.TemporaryFile
+        with self._turn, file() as given, file() as out, file() as errors:
+            given.write(lines.encode())
+            given.seek(0)
+            socket.send_fds(self._socket, [asked], [given.fileno(), out.fileno(), errors.fileno()])
             fork = self._told()
             try:
                 code = self._told()
@@ -92,13 +95,14 @@ class Prepared:
 def _fork_for_each(asked: socket.socket) -> None:
     """Answer with ids and exit codes until nobody asks any more; comes back in each fork, ready for its command."""
     while True:
-        words, descriptors, _, _ = socket.recv_fds(asked, _LENGTH, 2)
+        words, descriptors, _, _ = socket.recv_fds(asked, _LENGTH, 3)
         if not words:
             os._exit(0)
         fork = os.fork()
         if fork == 0:
             asked.close()
-            _become(*json.loads(words), *descriptors)
+            arguments, folder, environment = json.loads(words)
+            _become(arguments, folder, environment, descriptors)
             return
         asked.send(str(fork).encode())
         for descriptor in descriptors:
@@ -107,11 +111,10 @@ def _fork_for_each(asked: socket.socket) -> None:
         asked.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def _become(arguments: list[str], folder: str, environment: dict[str, str], out: int, errors: int) -> None:
-    os.dup2(out, 1)
-    os.dup2(errors, 2)
-    os.close(out)
-    os.close(errors)
+def _become(arguments: list[str], folder: str, environment: dict[str, str], files: list[int]) -> None:
+    for descriptor, file in enumerate(files):  # input, output, errors
+        os.dup2(file, descriptor)
+        os.close(file)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

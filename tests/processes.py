@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from typer.testing import CliRunner
+
 from benchmarks.family import Family
 from tests.prepared import Prepared
 
@@ -31,24 +33,42 @@ def _prepared() -> Prepared:
     return prepared
 
 
-def fingerpost(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command and require its exit code."""
-    return fingerpost_in(Path.cwd(), *arguments, code=code, **environment)
+def fingerpost(
+    *arguments: object, code: int = 0, lines: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command on these lines of standard input and require its exit code."""
+    return fingerpost_in(Path.cwd(), *arguments, code=code, lines=lines, **environment)
 
 
 def fingerpost_in(
-    folder: Path, *arguments: object, code: int = 0, **environment: str
+    folder: Path, *arguments: object, code: int = 0, lines: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in that folder and require its exit code; with variables of others than us, from the very start."""
     words, variables = [*map(str, arguments)], {**os.environ, **environment}
     if all(name.startswith(_OURS) for name in environment):
-        done = _prepared().run(words, folder, variables)
+        done = _prepared().run(words, folder, variables, lines)
     else:
         done = subprocess.run(
-            [*_COMMAND, *words], capture_output=True, text=True, timeout=120, check=False, cwd=folder, env=variables
+            [*_COMMAND, *words],
+            input=lines,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            cwd=folder,
+            env=variables,
         )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def help_of(*command: str) -> str:
+    """The help of a command, on a wide terminal without colours."""
+    from fingerpost.cli import app
+
+    done = CliRunner().invoke(app, [*command, "--help"], env={"NO_COLOR": "1", "COLUMNS": "200"})
+    assert done.exit_code == 0
+    return done.stdout
 
 
 class ServerProcess:

@@ -4,18 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
-
 from fingerpost.client import Client
 from tests.e2e.test_comparing_revisions import active
 from tests.processes import ServerProcess, fingerpost
 from tests.unit.test_file_store import put
-
-
-@pytest.fixture
-def data(published: Path, tmp_path: Path) -> Path:
-    """The starter routes, published."""
-    return shutil.copytree(published, tmp_path / "data")
 
 
 def test_through_a_server_as_on_the_folder(data: Path) -> None:

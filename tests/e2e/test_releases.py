@@ -1,7 +1,6 @@
 """Pointers moved by hand, as an operator does it: commands, a server that follows, and wrong input."""
 
 import json
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -13,12 +12,6 @@ from tests.ledgers import pointers_of
 from tests.processes import ServerProcess, fingerpost
 from tests.unit.test_file_store import put
 from tests.watched import until
-
-
-@pytest.fixture
-def data(published: Path, tmp_path: Path) -> Path:
-    """The starter routes, published."""
-    return shutil.copytree(published, tmp_path / "data", ignore=shutil.ignore_patterns("*.sock"))
 
 
 @pytest.mark.fault("S13")
