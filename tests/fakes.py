@@ -4,9 +4,11 @@ import asyncio
 import hashlib
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.keeping import Keeping, KeptTreasury
 from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.build.reindex import Workshop
-from fingerpost.ports import Done, Embedder, Loaded, NoProgress, OpenEncoder
+from fingerpost.ports import Done, Embedder, Lane, Loaded, NoProgress, OpenEncoder
 from fingerpost.serve.guards import Guards
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.retrieve import Retriever, attempt
@@ -180,6 +182,42 @@ class ThreadEngine:
     async def close(self) -> None:
         for lane in self.lanes:
             await asyncio.to_thread(lane.stop)
+
+
+class HandEngine:
+    """One embedding thread that does a text when the test says so, and tells that each took the same time.
+
+    So what a server does under load depends on no clock: its queue holds what the test has not done yet.
+    """
+
+    pid = None
+    restarts = 0
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.lanes: Sequence[Lane] = [self]
+        self.sent: deque[tuple[Loaded, str | Vector, Done]] = deque()
+
+    async def start(self) -> None:
+        pass
+
+    async def load(self, revision: str) -> Loaded:
+        raise NotImplementedError  # snapshots of the tests are loaded already
+
+    async def close(self) -> None:
+        pass
+
+    def send(self, loaded: Loaded, wanted: str | Vector, deadline: float, cost: float, done: Done) -> HeldTicket:
+        self.sent.append((loaded, wanted, done))
+        return HeldTicket(deadline)
+
+    def work(self) -> None:
+        """Do the next text."""
+        loaded, wanted, done = self.sent.popleft()
+        assert isinstance(loaded, LocalRevision)
+        result = attempt(loaded.retriever, wanted, 0, inf, 0.0)
+        assert not isinstance(result, Exception)
+        done(replace(result, embed_us=round(self.seconds * 1e6), search_us=0))
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The command line and the server as a user runs them: processes of their own, ended by their own ids."""
 
+import atexit
 import os
 import queue
 import re
@@ -7,35 +8,67 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from typer.testing import CliRunner
+
 from benchmarks.family import Family
+from tests.prepared import Prepared
 
 _COMMAND = [sys.executable, "-m", "fingerpost"]
 
+_OURS = "FINGERPOST_"
+"""What is read when a command runs; other variables may be read when a module is imported."""
 
-def fingerpost(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command and require its exit code."""
-    return fingerpost_in(Path.cwd(), *arguments, code=code, **environment)
+
+@cache
+def _prepared() -> Prepared:
+    prepared = Prepared()
+    atexit.register(prepared.close)
+    return prepared
+
+
+def fingerpost(
+    *arguments: object, code: int = 0, lines: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command on these lines of standard input and require its exit code."""
+    return fingerpost_in(Path.cwd(), *arguments, code=code, lines=lines, **environment)
 
 
 def fingerpost_in(
-    folder: Path, *arguments: object, code: int = 0, **environment: str
+    folder: Path, *arguments: object, code: int = 0, lines: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in that folder and require its exit code."""
-    done = subprocess.run(
-        [*_COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=folder,
-        env={**os.environ, **environment},
-    )
+    """Run a command in that folder and require its exit code; with variables of others than us, from the very start."""
+    words, variables = [*map(str, arguments)], {**os.environ, **environment}
+    if all(name.startswith(_OURS) for name in environment):
+        done = _prepared().run(words, folder, variables, lines)
+    else:
+        done = subprocess.run(
+            [*_COMMAND, *words],
+            input=lines,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            cwd=folder,
+            env=variables,
+        )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def help_of(*command: str) -> str:
+    """The help of a command, on a wide terminal without colours."""
+    from fingerpost.cli import app
+
+    done = CliRunner().invoke(app, [*command, "--help"], env={"NO_COLOR": "1", "COLUMNS": "200"})
+    assert done.exit_code == 0
+    return done.stdout
 
 
 class ServerProcess:
@@ -102,3 +135,15 @@ class ServerProcess:
     def family(self) -> Family:
         """The server and what it started: its engine."""
         return Family(self.process.pid)
+
+
+@contextmanager
+def stopped(server: ServerProcess) -> Iterator[None]:
+    """The process that embeds stands still, so that work is not done however long the test takes."""
+    (engine,) = server.family.children
+    os.kill(engine.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(engine.pid, signal.SIGCONT)

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.serving import assemble
+from fingerpost.ports import Engine
 from fingerpost.rpc.server import Server, start
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.settings import Settings
@@ -53,7 +54,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(*snapshots: Snapshot, **settings: Any) -> AsyncIterator[Served]:
+async def serving(*snapshots: Snapshot, engine: Engine | None = None, **settings: Any) -> AsyncIterator[Served]:
     threads = max((len(cast(LocalRevision, snapshot.loaded).retriever.embedders) for snapshot in snapshots), default=1)
     usual = {
         "listen": "127.0.0.1:0",
@@ -64,11 +65,13 @@ async def serving(*snapshots: Snapshot, **settings: Any) -> AsyncIterator[Served
     }
     uncached = {"cache_bytes": 0}  # so that each text is embedded, but where a test is about the cache
     crowded = {"connection_streams": 10_000}  # so that one channel can overload the server
+    # So long that a machine which stalls for seconds refuses nothing, but where a test is about that.
+    patient = {"default_deadline_ms": 60_000, "queue_standing_ms": 60_000, "queue_burst_ms": 60_000}
     activations = FixedActivations(snapshots)
     with tempfile.TemporaryDirectory(prefix="fingerpost-served-") as folder:
-        given = Settings(**{"data": Path(folder), **usual, **uncached, **crowded, **settings})
+        given = Settings(**{"data": Path(folder), **usual, **uncached, **crowded, **patient, **settings})
         data = DataFolder(given.data, given.store)
-        server = assemble(given, data, activations, ThreadEngine(given.embed_threads), activations.open)
+        server = assemble(given, data, activations, engine or ThreadEngine(given.embed_threads), activations.open)
         running = await start(server)
         try:
             async with grpc.aio.insecure_channel(running.address) as channel:

@@ -67,7 +67,8 @@ def _budgets(found: Mapping[str, Any]) -> str:
     limits = {one["budget"]: one["limit"] for one in found["budgets"]}
     rows = ["| budget | limit | fullest account, slices at hand included | of it |", "| --- | ---: | ---: | --- |"]
     rows += [
-        f"| `{name}` | {_usd(limits[name])} | {share:.1%} | {words} |" for name, (share, words) in sorted(highest.items())
+        f"| `{name}` | {_usd(limits[name])} | {share:.1%} | {words} |"
+        for name, (share, words) in sorted(highest.items())
     ]
     return "\n".join(rows)
 

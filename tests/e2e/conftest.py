@@ -37,10 +37,17 @@ def published(encoders_folder: Path, run_folder: Path) -> Path:
     return data
 
 
+def copy_of(data: Path, place: Path) -> Path:
+    """A copy of a data folder, to change at will; but the hundred megabytes of its encoder must not be written to."""
+    shutil.copytree(data, place, ignore=shutil.ignore_patterns("*.sock", "encoders"))
+    shutil.copytree(data / "encoders", place / "encoders", copy_function=os.link)
+    return place
+
+
 @pytest.fixture
 def data(published: Path, tmp_path: Path) -> Path:
     """A copy of the published data folder, to change at will."""
-    return Path(shutil.copytree(published, tmp_path / "data", ignore=shutil.ignore_patterns("*.sock")))
+    return copy_of(published, tmp_path / "data")
 
 
 @pytest.fixture

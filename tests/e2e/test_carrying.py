@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.imported_files import zero
 from tests.price_lists import lite, litellm, openrouter, routed
-from tests.processes import fingerpost
+from tests.processes import fingerpost, help_of
 
 
 def test_notes_are_shown_a_few_times_and_listed_whole_as_json(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_price_list_that_is_refused(routes: Path, tmp_path: Path) -> None:
 
 def test_the_help_of_models_shows_both(tmp_path: Path) -> None:
     """`models` lists by itself as before, and its help has the import and an example."""
-    told = fingerpost("models", "--help", COLUMNS="200").stdout
+    told = help_of("models")
     assert "import" in told
     assert "Example: fingerpost models --catalog default" in told
     assert "no-such-folder" in fingerpost("models", "--data", tmp_path / "no-such-folder", code=7).stderr

@@ -9,13 +9,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
 
 from fingerpost.client import Client
-from tests.processes import ServerProcess, fingerpost
+from tests.processes import ServerProcess, fingerpost, help_of
+from tests.route_folders import ROUTE, write_folder
 
 FREE_PORT = "127.0.0.1:1"  # nobody listens there
 
@@ -31,14 +31,7 @@ def test_route_as_json(starter: ServerProcess) -> None:
     """With --json the decision is one JSON object; with - the text comes from standard input."""
     out = fingerpost("route", "fix the bug in my python script", "--json", "--target", starter.address).stdout
     assert json.loads(out)["route"] == "code"
-    piped = subprocess.run(
-        [sys.executable, "-m", "fingerpost", "route", "-", "--json", "--target", starter.address],
-        input="fix the bug in my python script",
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+    piped = fingerpost("route", "-", "--json", "--target", starter.address, lines="fix the bug in my python script")
     assert json.loads(piped.stdout)["route"] == "code"
 
 
@@ -108,14 +101,12 @@ finally:
     print("loaded:", sorted(loaded))
 """
     root = Path(__file__).parents[2]
-    started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, str(data)], capture_output=True, text=True, check=True, timeout=60, cwd=root
     )
     assert "already serves revision" in done.stdout
     assert "(generation 1)" in done.stdout
     assert "loaded: []" in done.stdout
-    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -221,11 +212,8 @@ def test_thresholds_as_a_plot(published: Path, tmp_path: Path) -> None:
 
 def test_thresholds_of_a_small_catalog(data: Path, tmp_path: Path) -> None:
     """A catalog too small for a curve says so, with null in JSON and no plot; a given threshold is told anyway."""
-    small = tmp_path / "small"
-    small.mkdir()
-    (small / "_models.yaml").write_text("models:\n  - name: big\n", encoding="utf-8")
-    (small / "_policy.yaml").write_text("fallback_model: big\n", encoding="utf-8")
-    (small / "code.yaml").write_text("model: big\nmin_confidence: 0.9\nutterances: [fix my code]\n", encoding="utf-8")
+    route = "model: coder\nmin_confidence: 0.9\nutterances: [fix my code]\n"
+    small = write_folder(tmp_path / "small", {"code.yaml": route})
     fingerpost("reindex", "--routes", small, "--data", data, "--catalog", "small")
     arguments = ("thresholds", "--data", data, "--catalog", "small")
     shown = fingerpost(*arguments).stdout
@@ -316,7 +304,7 @@ def test_import_reindex_serve_route(tmp_path: Path, encoders_folder: Path) -> No
     data = tmp_path / "data"
     shutil.copytree(encoders_folder, data / "encoders")
     fingerpost("reindex", "--routes", tmp_path / "routes", "--data", data)
-    with ServerProcess(data) as server, Client(server.address) as client:
+    with ServerProcess(data) as server, Client(server.address, timeout_seconds=30) as client:
         decision = client.route("pay my water bill")
         assert (decision.route, decision.model) == ("pay_bill", "pay_bill")
         assert client.route("an unrelated sentence about dolphins").model == "fallback"
@@ -353,7 +341,7 @@ def test_every_command_has_help_with_an_example() -> None:
         "encoder export",
         "encoder import",
     ):
-        assert f"fingerpost {command}" in fingerpost(*command.split(), "--help", NO_COLOR="1", COLUMNS="200").stdout
+        assert f"fingerpost {command}" in help_of(*command.split())
 
 
 def test_the_base_install_says_what_is_missing(tmp_path: Path) -> None:
@@ -392,14 +380,7 @@ def test_try_routes_line_after_line(starter: ServerProcess, published: Path) -> 
     lines = "fix the bug in my python script\n\nqwzx vbnm\n"
     shown = []
     for place in (["--target", starter.address], ["--data", str(published)]):
-        done = subprocess.run(
-            [sys.executable, "-m", "fingerpost", "try", *place],
-            input=lines,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
+        done = fingerpost("try", *place, lines=lines)
         shown.append(done.stdout)
         assert done.stderr == ""
     assert shown[0] == shown[1]
@@ -409,14 +390,17 @@ def test_try_routes_line_after_line(starter: ServerProcess, published: Path) -> 
     assert "(needs " in shown[0]
 
 
-def test_an_exported_encoder_serves_elsewhere(published: Path, tmp_path: Path) -> None:
+def test_an_exported_encoder_serves_elsewhere(data: Path, tmp_path: Path) -> None:
     """An encoder that was exported and imported gives the same revision; a changed archive stores nothing."""
     archive, there = tmp_path / "minilm.tar", tmp_path / "there"
-    fingerpost("encoder", "export", archive, "--data", published)
+    fingerpost("encoder", "export", archive, "--data", data)
     fingerpost("encoder", "import", archive, "--data", there)
-    fingerpost("reindex", "--routes", "routes", "--data", there)
-    here = (published / "catalogs" / "default.json").read_text()
-    assert json.loads(here)["revision"] == json.loads((there / "catalogs" / "default.json").read_text())["revision"]
+    small = write_folder(tmp_path / "small", {"code.yaml": ROUTE})
+    revisions = set()
+    for place in (data, there):
+        fingerpost("reindex", "--routes", small, "--data", place, "--catalog", "small")
+        revisions.add(json.loads((place / "catalogs" / "small.json").read_text())["revision"])
+    assert len(revisions) == 1
 
     content = bytearray(archive.read_bytes())
     content[len(content) // 2] ^= 1

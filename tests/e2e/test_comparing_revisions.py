@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ROUTES
+from tests.e2e.conftest import ROUTES, copy_of
 from tests.processes import fingerpost
 
 
@@ -32,7 +32,7 @@ def edited(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Edited:
     """The starter routes, then with another model for maths and a threshold for chitchat that nothing reaches."""
     folder = tmp_path_factory.mktemp("edited")
     data, routes = folder / "data", folder / "routes"
-    shutil.copytree(published, data, ignore=shutil.ignore_patterns("*.sock"))
+    copy_of(published, data)
     shutil.copytree(ROUTES, routes)
     before = active(data)
     for name, old, new in (
@@ -61,8 +61,7 @@ def test_a_reindex_ends_with_what_it_changed(edited: Edited) -> None:
 
 def test_a_reindex_that_changes_no_decision_says_so(edited: Edited, tmp_path: Path) -> None:
     """A new description, say, publishes another revision, and one sentence tells that it decides alike."""
-    data, routes = tmp_path / "data", tmp_path / "routes"
-    shutil.copytree(edited.data, data)
+    data, routes = copy_of(edited.data, tmp_path / "data"), tmp_path / "routes"
     shutil.copytree(edited.routes, routes)
     models = routes / "_models.yaml"
     models.write_text(models.read_text(encoding="utf-8").replace("latency_p50_ms: 400", "latency_p50_ms: 401"), "utf-8")
@@ -137,8 +136,7 @@ def test_trouble_has_its_code_and_says_what_to_do(edited: Edited, arguments: lis
 
 def test_a_revision_whose_encoder_is_gone(edited: Edited, tmp_path: Path) -> None:
     """What cannot be opened cannot be compared, and the message says what is missing."""
-    data = tmp_path / "data"
-    shutil.copytree(edited.data, data)
+    data = copy_of(edited.data, tmp_path / "data")
     for folder in (data / "encoders").iterdir():
         if folder.is_dir():
             shutil.rmtree(folder)

@@ -36,7 +36,7 @@ def test_a_rule_saves_the_encoder(starter: ServerProcess) -> None:
 
 def test_the_starter_routes_choose_their_models(starter: ServerProcess) -> None:
     """A floor keeps the cheapest model from summaries, value takes the middle one, and sight asks for one that sees."""
-    with Client(starter.address) as client:
+    with Client(starter.address, timeout_seconds=30) as client:
         summary = client.route("summarise this article in three sentences")
         assert (summary.route, summary.model) == ("summarise", "medium")
         assert ("small", "QUALITY_FLOOR") in [(one.model, one.reason) for one in summary.skipped_models]

@@ -16,7 +16,7 @@ def test_a_kill_leaves_at_most_a_torn_line(published: Path, tmp_path: Path) -> N
     log = tmp_path / "log"
     more: dict[str, Any] = {"decision_log": log, "decision_log_text_days": 1, "admin_listen": "none"}
     for _ in range(2):
-        with ServerProcess(published, **more) as server, Client(server.address) as client:
+        with ServerProcess(published, **more) as server, Client(server.address, timeout_seconds=30) as client:
             for number in range(200):
                 client.route(f"why does loop {number} never end", timeout_seconds=10)
             os.kill(server.process.pid, signal.SIGKILL)
@@ -31,7 +31,7 @@ def test_an_orderly_stop_loses_nothing(published: Path, tmp_path: Path) -> None:
     """Every decision that was answered stands in the log after SIGTERM."""
     log = tmp_path / "log"
     with ServerProcess(published, decision_log=log, admin_listen="none") as server:
-        with Client(server.address) as client:
+        with Client(server.address, timeout_seconds=30) as client:
             ids = {client.route(f"why does loop {n} never end", timeout_seconds=10).decision_id for n in range(100)}
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(timeout=30) == 0

@@ -16,21 +16,9 @@ from typing import Self
 
 import pytest
 
-from tests.processes import ServerProcess, fingerpost
+from tests.processes import ServerProcess, fingerpost, help_of
 
 TEXT = "zorbulate the quonk of my compiler"
-
-
-def piped(arguments: list[object], lines: str) -> subprocess.CompletedProcess[str]:
-    """A command that reads these lines from its standard input."""
-    return subprocess.run(
-        [sys.executable, "-m", "fingerpost", *map(str, arguments)],
-        input=lines,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
 
 
 # --- add, rm, mv, new ---------------------------------------------------------------------------------------------
@@ -57,7 +45,7 @@ def test_add_move_and_remove_leave_nothing_behind(routes: Path) -> None:
 
 def test_texts_from_standard_input(routes: Path) -> None:
     """A dash takes the lines of standard input; JSON tells every text with file and line."""
-    done = piped(["add", "code", "-", "--test", "--routes", routes, "--json"], f"{TEXT}\n\n  second: one \n")
+    done = fingerpost("add", "code", "-", "--test", "--routes", routes, "--json", lines=f"{TEXT}\n\n  second: one \n")
     told = json.loads(done.stdout)
     assert [(text["kind"], text["text"]["text"]) for text in told["added"]] == [("test", TEXT), ("test", "second: one")]
     assert told["files"] == ["code.yaml"]
@@ -99,7 +87,7 @@ finally:
 def test_the_commands_have_help_with_an_example() -> None:
     """--help of each command shows an example that starts with the program's name."""
     for command in ("add", "rm", "mv", "new"):
-        assert f"Example: fingerpost {command}" in fingerpost(command, "--help", NO_COLOR="1", COLUMNS="200").stdout
+        assert f"Example: fingerpost {command}" in help_of(command)
 
 
 # --- reindex --watch ----------------------------------------------------------------------------------------------
@@ -190,7 +178,7 @@ def test_watching(data: Path, routes: Path) -> None:
 def test_try_adds_what_was_typed(starter: ServerProcess, routes: Path) -> None:
     """The last text goes to a route's utterances or tests; what cannot be done is told and the next line is taken."""
     lines = f":why\n:add code\n{TEXT}\n:add cod\n:add code\n:test code\n:why\n:nonsense\n:help\n:)\n"
-    done = piped(["try", "--target", starter.address, "--routes", routes], lines)
+    done = fingerpost("try", "--target", starter.address, "--routes", routes, lines=lines)
     assert done.stderr.splitlines() == [
         "fingerpost: there is no decision yet: type a text first",
         "fingerpost: type a text first, then the name of its route behind the command",
@@ -204,7 +192,7 @@ def test_try_adds_what_was_typed(starter: ServerProcess, routes: Path) -> None:
     assert "adds to the log-odds" in done.stdout
     assert ":add ROUTE" in done.stdout
     assert done.stdout.count("-> model") == 2, "a face is a text"
-    refused = piped(["try", "--target", starter.address], f"{TEXT}\n:add code\n").stderr
+    refused = fingerpost("try", "--target", starter.address, lines=f"{TEXT}\n:add code\n").stderr
     assert refused == "fingerpost: start with --routes FOLDER to add texts to its files\n"
 
 

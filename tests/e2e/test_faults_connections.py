@@ -25,47 +25,45 @@ from tests.watched import METRICS, Watched, until
 
 Serve = Callable[..., ServerProcess]
 
-pytestmark = pytest.mark.alone
-
 _SECONDS = 30.0
 """A call's deadline; far more than any takes, so that a slow machine fails nothing."""
 
 MESSAGE = pb.RouteRequest(text="fix this bug").SerializeToString()
 
 
-def times_of(watched: Watched, calls: int, text: str) -> list[float]:
-    """Sorted seconds of calls one after the other over a connection of their own; each must be answered."""
-    took = []
+def ask(watched: Watched, calls: int, text: str) -> None:
+    """Calls one after the other over a connection of their own; each must be answered in its time."""
     with watched.channel() as channel:
         stub: Any = RouterServiceStub(channel)
         for number in range(calls):
-            began = time.monotonic()
             assert stub.Route(pb.RouteRequest(text=f"{text} {number}"), timeout=_SECONDS).model
-            took.append(time.monotonic() - began)
-    return sorted(took)
 
 
-def p99(took: list[float]) -> float:
-    return took[int(0.99 * len(took))]
+def cost_of(watched: Watched, calls: int, text: str) -> float:
+    """Seconds of the processor that the server needs for them."""
+    before = watched.family.cpu_seconds
+    ask(watched, calls, text)
+    return watched.family.cpu_seconds - before
 
 
 @contextmanager
-def callers_beside(watched: Watched) -> Iterator[list[float]]:
-    """Calls by another client as long as the context lasts; afterwards their seconds stand in the list."""
-    took: list[float] = []
+def callers_beside(watched: Watched) -> Iterator[None]:
+    """Calls by another client as long as the context lasts, each of which must be answered."""
+    answered = 0
     errors: list[Exception] = []
 
     def call() -> None:
+        nonlocal answered
         try:
-            took.extend(times_of(watched, 5, "beside"))
+            ask(watched, 5, "beside")
+            answered += 5
         except Exception as error:  # noqa: BLE001  told below
             errors.append(error)
 
     with Every(0.0, call):
-        yield took
-    took.sort()
+        yield
     assert errors == []
-    assert took
+    assert answered
 
 
 def open_socket(target: str) -> socket.socket:
@@ -108,10 +106,10 @@ def test_connections_beyond_the_cap_are_closed(strict: Watched) -> None:
         stub: Any = RouterServiceStub(channel)
         stub.Route(pb.RouteRequest(text="first"), timeout=_SECONDS)
         many = [stack.enter_context(contextlib.closing(open_socket(strict.address))) for _ in range(50)]
-        until(lambda: sum(map(is_closed, many)) >= 30, 10)
+        until(lambda: sum(map(is_closed, many)) >= 30, 30)
         assert strict.family.descriptors < 80
         assert stub.Route(pb.RouteRequest(text="still"), timeout=_SECONDS).model
-    until(lambda: answers(strict), 10)
+    until(lambda: answers(strict), 30)
 
 
 def answers(watched: Watched) -> bool:
@@ -126,14 +124,14 @@ def test_who_does_not_speak_is_hung_up_on(strict: Watched, said: bytes) -> None:
     """A connection that never becomes HTTP/2 is closed after the time for it."""
     with contextlib.closing(open_socket(strict.address)) as connection:
         connection.sendall(said)
-        until(lambda: is_closed(connection), 10)
+        until(lambda: is_closed(connection), 30)
     assert answers(strict)
 
 
 def test_who_does_not_answer_pings_is_given_up(strict: Watched) -> None:
     """A client that is gone without a word, as when its machine loses power, is found out and its connection closed."""
     with RawConnection(strict.address) as connection:
-        found = list(connection.frames(10))
+        found = list(connection.frames(30))
     assert [one for one in found if one.kind == Kind.PING]
     assert any(b"ping_timeout" in one.payload for one in found if one.kind == Kind.GOAWAY)
 
@@ -144,7 +142,7 @@ def test_idle_connections_are_closed_gently(strict: Watched) -> None:
         stub: Any = RouterServiceStub(channel)
         stub.Route(pb.RouteRequest(text="before"), timeout=_SECONDS)
         with RawConnection(strict.address, answers_pings=True) as connection:
-            found = list(connection.frames(10))
+            found = list(connection.frames(30))
         assert any(b"idle" in one.payload for one in found if one.kind == Kind.GOAWAY)
         assert stub.Route(pb.RouteRequest(text="after"), timeout=_SECONDS).model
 
@@ -183,10 +181,10 @@ def is_stopped(pid: int) -> bool:
 
 
 def test_idle_half_open_and_stopped_clients_disturb_nobody(published: Path, serve: Serve) -> None:
-    """With 500 idle connections, 100 half-open ones and a client that no longer reads, calls take about as long."""
+    """With 500 idle connections, 100 half-open ones and a client that no longer reads, calls cost about as much."""
     watched = Watched(serve(published, **METRICS))
-    times_of(watched, 30, "warm up")
-    before = times_of(watched, 150, "before")
+    ask(watched, 30, "warm up")
+    before = cost_of(watched, 150, "before")
     descriptors = watched.family.descriptors
     with ExitStack() as stack:
         idle = [stack.enter_context(RawConnection(watched.address)) for _ in range(500)]
@@ -194,12 +192,12 @@ def test_idle_half_open_and_stopped_clients_disturb_nobody(published: Path, serv
         for connection in half:
             connection.sendall(PREFACE[:10])
         stopped = stack.enter_context(stopped_client(watched.address))
-        until(lambda: watched.family.descriptors >= descriptors + 600, 10)
-        during = times_of(watched, 150, "during")
+        until(lambda: watched.family.descriptors >= descriptors + 600, 30)
+        during = cost_of(watched, 150, "during")
         assert len(idle) + len(half) == 600
         assert is_stopped(stopped)
-    assert p99(during) <= 5 * p99(before) + 0.1
-    until(lambda: watched.family.descriptors <= descriptors + 2, 20)
+    assert during <= 2 * before + 0.1
+    until(lambda: watched.family.descriptors <= descriptors + 2, 30)
     assert watched.left == (0, 0)
 
 
@@ -214,15 +212,16 @@ def test_running_out_of_descriptors(published: Path, serve: Serve) -> None:
             connection = stack.enter_context(socket.socket())
             connection.setblocking(False)
             connection.connect_ex(address_of(watched.address))
-        until(lambda: _descriptors(watched) >= 250, 10)
-        cpu = watched.family.cpu_seconds
+        until(lambda: _descriptors(watched) >= 250, 30)
+        cpu, began = watched.family.cpu_seconds, time.monotonic()
         time.sleep(0.5)
-        assert watched.family.cpu_seconds - cpu < 0.4  # the loop that accepts does not spin
+        used, seconds = watched.family.cpu_seconds - cpu, time.monotonic() - began
+        assert used < 0.8 * seconds  # the loop that accepts does not spin
         for number in range(50):
             assert stub.Route(pb.RouteRequest(text=f"existing {number}"), timeout=_SECONDS).model
         assert _descriptors(watched) >= 250
     until(lambda: answers(watched), 30)
-    until(lambda: _descriptors(watched) < 100, 10)
+    until(lambda: _descriptors(watched) < 100, 30)
 
 
 def _descriptors(watched: Watched) -> int:
@@ -256,11 +255,11 @@ _RESETS = 20_000
 def test_streams_that_are_opened_and_reset_at_once(published: Path, serve: Serve) -> None:
     """Twenty thousand of them hold neither memory nor places, and another client's calls are all answered."""
     watched = Watched(serve(published, **METRICS))
-    times_of(watched, 30, "warm up")
+    ask(watched, 30, "warm up")
     watched.family.forget_peak()
     before = watched.family.peak_bytes
     with (
-        callers_beside(watched) as took,
+        callers_beside(watched),
         RawConnection(watched.address) as connection,
         draining(connection) as received,
     ):
@@ -269,10 +268,9 @@ def test_streams_that_are_opened_and_reset_at_once(published: Path, serve: Serve
         connection.ping()
         until(lambda: received["pong"] > 0, 60)  # all before it was read
     assert received["refused"] >= 1_000  # who is so fast has more streams open than a connection may
-    assert p99(took) < 10
     assert watched.family.peak_bytes - before < 80_000_000
-    until(lambda: watched.left == (0, 0), 20)
-    assert p99(times_of(watched, 30, "afterwards")) < 10
+    until(lambda: watched.left == (0, 0), 30)
+    ask(watched, 30, "afterwards")
 
 
 @contextmanager

@@ -24,8 +24,6 @@ from tests.watched import METRICS, OWN_CONNECTION, Watched, until
 
 Serve = Callable[..., ServerProcess]
 
-pytestmark = pytest.mark.alone
-
 _SECONDS = 30.0
 
 # --- Processor ----------------------------------------------------------------------------------------------------
@@ -88,7 +86,7 @@ def test_starved_of_processor_time(published: Path, serve: Serve) -> None:
     assert set(codes) == {"OK", "RESOURCE_EXHAUSTED"}
     refused = watched.metric("fingerpost_refusals_total")
     assert watched.metric("fingerpost_refusals_total", cause="queue") == refused == codes["RESOURCE_EXHAUSTED"]
-    until(lambda: watched.left == (0, 0), 10)
+    until(lambda: watched.left == (0, 0), 30)
     assert not watched.ask("and afterwards").degraded
 
 

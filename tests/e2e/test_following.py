@@ -98,12 +98,12 @@ def site(tmp_path: Path, published: Path, database: Postgres) -> Site:
 
 
 def serves(server: ServerProcess, digest: str) -> bool:
-    with Client(server.address) as client:
+    with Client(server.address, timeout_seconds=30) as client:
         return [catalog.revision for catalog in client.info().catalogs] == [digest]
 
 
 def ledger(server: ServerProcess) -> LedgerInfo:
-    with Client(server.address) as client:
+    with Client(server.address, timeout_seconds=30) as client:
         found = client.info().ledger
     assert found is not None
     return found
@@ -216,7 +216,7 @@ def test_routing_goes_on_without_the_database(site: Site, serve: Serve) -> None:
             assert (ledger(late).age_seconds or 0) > age
             assert not is_serving(new)
             assert ledger(new) == LedgerInfo(age_seconds=None, stale=True, overdue=True)
-            with Client(new.address) as client, pytest.raises(FailedPrecondition):
+            with Client(new.address, timeout_seconds=30) as client, pytest.raises(FailedPrecondition):
                 client.route(PROMPT)
             load.more(20)
         finally:
@@ -249,7 +249,7 @@ def test_a_partition_ends_serving_where_the_policy_is_strict(site: Site, serve: 
         until(lambda: ledger(lenient).overdue)
         assert is_serving(lenient)
         for each in both:  # who does not ask for health is answered all the same
-            with Client(each.address) as client:
+            with Client(each.address, timeout_seconds=30) as client:
                 assert client.route(PROMPT).revision == site.first
         assert proxy.fired
         proxy.arm(b"", Fault.SILENCE, times=0)
@@ -288,7 +288,7 @@ def test_a_damaged_shared_revision_is_refused_until_it_is_mended(site: Site, ser
         f"exemplars.jsonl of revision {fourth[:12]} in the shared place is damaged: expected sha256" in refused["error"]
     )
     assert serves(replica, site.first)
-    with Client(replica.address) as client:
+    with Client(replica.address, timeout_seconds=30) as client:
         assert client.route(PROMPT).revision == site.first
     shutil.copy(site.publisher.revisions / fourth / "exemplars.jsonl", site.shared / "revisions" / fourth)
     until(lambda: serves(replica, fourth))

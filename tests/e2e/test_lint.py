@@ -1,15 +1,12 @@
 """`fingerpost lint` as people and continuous integration run it: what it prints and writes, and its exit code."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.processes import fingerpost
+from tests.processes import fingerpost, fingerpost_in
 from tests.route_folders import write_folder
 
 KEY = "ghp_" + "a8F3kQ9zT2" * 4
@@ -62,14 +59,7 @@ def test_errors_fail_and_are_written_too(tmp_path: Path) -> None:
 def test_places_in_sarif_are_relative_to_the_working_folder(routes: Path, published: Path) -> None:
     """Code scanning needs paths from the root of the repository, where lint is run."""
     add(routes / "chitchat.yaml", "please write a function that reverses a linked list")
-    subprocess.run(
-        [sys.executable, "-m", "fingerpost", "lint", "--routes", routes, "--data", published, "--sarif", "lint.sarif"],
-        cwd=routes.parent,
-        capture_output=True,
-        check=True,
-        timeout=60,
-        env=dict(os.environ),
-    )
+    fingerpost_in(routes.parent, "lint", "--routes", routes, "--data", published, "--sarif", "lint.sarif")
     log = json.loads((routes.parent / "lint.sarif").read_text())
     warned = [result for result in log["runs"][0]["results"] if result["level"] == "warning"]
     [place] = [result["locations"][0]["physicalLocation"] for result in warned]

@@ -4,18 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
-
 from fingerpost.client import Client
 from tests.e2e.test_comparing_revisions import active
 from tests.processes import ServerProcess, fingerpost
 from tests.unit.test_file_store import put
-
-
-@pytest.fixture
-def data(published: Path, tmp_path: Path) -> Path:
-    """The starter routes, published."""
-    return shutil.copytree(published, tmp_path / "data")
 
 
 def test_through_a_server_as_on_the_folder(data: Path) -> None:
@@ -73,6 +65,6 @@ def test_a_server_that_asks_for_approvals_needs_to_know_who_calls(data: Path, tm
     fingerpost("activate", revision, "--data", data)
     done = fingerpost("serve", "--data", data, "--listen", "127.0.0.1:0", code=7)
     assert "FINGERPOST_ACCESS" in done.stderr
-    with ServerProcess(data, access=access) as server, Client(server.address, token=app) as client:
+    with ServerProcess(data, access=access) as server, Client(server.address, timeout_seconds=30, token=app) as client:
         assert client.info().catalogs[0].revision == revision
         assert client.route("write a function that reverses a list").model

@@ -179,8 +179,8 @@ def test_a_server_that_is_too_slow(node: str) -> None:
     line, took = asyncio.run(ask())
     assert line.startswith("DEADLINE_EXCEEDED")
     assert len(line.splitlines()) == 1
-    assert embedder.seen == [TEXT]
-    assert 1.9 < took < 10
+    assert embedder.seen.count(TEXT) <= 1  # none when the two seconds were over before it came
+    assert took > 1.9
 
 
 def test_an_outcome_is_reported(node: str) -> None:

@@ -27,7 +27,7 @@ def garden(published: Path) -> Any:
 
 def test_a_chain_of_the_server_and_a_local_router(starter: ServerProcess, garden: Any) -> None:
     """The server answers what it knows with its own confidence, the local router the rest, awaited or not."""
-    with RemoteRouter(starter.address) as remote, Client(starter.address) as client:
+    with RemoteRouter(starter.address) as remote, Client(starter.address, timeout_seconds=30) as client:
         decision = client.route(CODE)
         chain = Chain([remote, garden])
         for choice in (chain(CODE), asyncio.run(chain.acall(CODE))):
@@ -39,7 +39,7 @@ def test_a_chain_of_the_server_and_a_local_router(starter: ServerProcess, garden
 
 def test_a_merge_of_both(starter: ServerProcess, garden: Any) -> None:
     """Half the server's confidence and half the other's score, route by route."""
-    with RemoteRouter(starter.address) as remote, Client(starter.address) as client:
+    with RemoteRouter(starter.address) as remote, Client(starter.address, timeout_seconds=30) as client:
         decision = client.route(CODE, Options(alternatives_count=20))
         expected = {a.route: (a.confidence or 0.0) / 2 for a in decision.alternatives}
         expected["garden"] = garden(CODE, threshold=-1.0).confidence / 2

@@ -10,7 +10,7 @@ from fingerpost.v1 import router_service_pb2 as pb
 from tests.fakes import BrokenEmbedder, GatedEmbedder, snapshot
 from tests.serving import Served, refusal, serving
 
-CACHED = {"cache_bytes": 10**6}
+CACHED: dict[str, Any] = {"cache_bytes": 10**6}
 
 
 def asked(text: str, **fields: Any) -> pb.RouteRequest:
@@ -106,7 +106,7 @@ def test_a_longer_deadline_than_the_first_callers() -> None:
             busy = asyncio.ensure_future(served.stub.Route(asked("busy"), timeout=20))
             await asyncio.to_thread(embedder.entered.wait, 10)
             short = asyncio.ensure_future(refusal(served.stub.Route(asked("same"), timeout=0.3)))
-            while len(served.server.queue) < 1:
+            while len(served.server.queue) < 1 and not short.done():
                 await asyncio.sleep(0.01)
             patient = asyncio.ensure_future(served.stub.Route(asked("same"), timeout=20))
             code = (await short).code

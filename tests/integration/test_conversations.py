@@ -130,7 +130,7 @@ def test_the_python_client_sends_parts_and_reads_what_was_ignored() -> None:
     """A turn of the client takes texts and others in order, and its decision tells what was read."""
 
     async def ask() -> Decision:
-        async with serving(snapshot()) as served, AsyncClient(served.address) as client:
+        async with serving(snapshot()) as served, AsyncClient(served.address, timeout_seconds=30) as client:
             parts: list[str | OtherPart] = ["fix this", OtherPart("image"), "bug"]
             return await client.route([Turn("user", parts=parts), Turn("assistant", "ok"), Turn("user", "and then?")])
 

@@ -42,7 +42,7 @@ def counted(served: Served, result: str) -> float:
 async def test_what_stands_in_it(tmp_path: Path) -> None:
     """A row a decision, of batches too: what was decided and how, without text or tenant."""
     async with serving(snapshot(), **settings(tmp_path)) as served:
-        client = AsyncClient(served.address)
+        client = AsyncClient(served.address, timeout_seconds=30)
         first = await client.route(CANARY, Options(tenant="secret tenant"))
         await client.route_batch(["fix this bug", CANARY, "x y z"])
         with pytest.raises(Exception, match="readable"):
@@ -72,7 +72,7 @@ async def test_what_stands_in_it(tmp_path: Path) -> None:
 async def test_texts_are_kept_when_told_so(tmp_path: Path) -> None:
     """With days for texts they stand there, and can be read back for a replay."""
     async with serving(snapshot(), **settings(tmp_path, decision_log_text_days=1)) as served:
-        client = AsyncClient(served.address)
+        client = AsyncClient(served.address, timeout_seconds=30)
         await client.route("naïve \u2028 💥 text")
         await client.close()
     assert [one.text for one in read_log(tmp_path / "log", "default", {}).rows] == ["naïve \u2028 💥 text"]
@@ -82,7 +82,7 @@ async def test_texts_are_kept_when_told_so(tmp_path: Path) -> None:
 async def test_a_sample(tmp_path: Path) -> None:
     """About the share that was asked for is written, and each row tells it."""
     async with serving(snapshot(), **settings(tmp_path, decision_log_share=0.3)) as served:
-        client = AsyncClient(served.address)
+        client = AsyncClient(served.address, timeout_seconds=30)
         for _ in range(8):
             await client.route_batch(["fix this bug"] * 100)
         await client.close()
@@ -95,7 +95,7 @@ async def test_a_sample(tmp_path: Path) -> None:
 async def test_off_by_default(tmp_path: Path) -> None:
     """Nothing is written, no key is made and no thread runs."""
     async with serving(snapshot(), data=tmp_path) as served:
-        client = AsyncClient(served.address)
+        client = AsyncClient(served.address, timeout_seconds=30)
         await client.route("fix this bug")
         await client.close()
         assert len(served.server.watch.observers) == 1
@@ -129,7 +129,7 @@ async def test_a_full_disk_stops_no_call(small_disk: Path) -> None:
     log.mkdir()
     filler = small_disk / "filler"
     async with serving(snapshot(), data=small_disk, decision_log=str(log)) as served:
-        client = AsyncClient(served.address)
+        client = AsyncClient(served.address, timeout_seconds=30)
         fill(filler)
         ends = time.monotonic() + 20
         while not counted(served, "disk"):

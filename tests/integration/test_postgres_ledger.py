@@ -40,7 +40,7 @@ from tests.processes import fingerpost
 from tests.tcp_proxy import Fault, Proxy, running_proxy
 from tests.unit.test_file_store import put
 
-_SOON_SECONDS = 10
+_SOON_SECONDS = 60
 """Far more than anything here takes, and far less than for ever."""
 
 

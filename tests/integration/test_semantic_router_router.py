@@ -49,7 +49,7 @@ def choice(name: str | None, confidence: float | None, *, calibrated: bool = Tru
 
 async def confidences(served: Served, text: str) -> dict[str, float | None]:
     """As the client tells them, best first."""
-    async with AsyncClient(served.address) as client:
+    async with AsyncClient(served.address, timeout_seconds=30) as client:
         decision = await client.route(text, Options(alternatives_count=20))
     return {alternative.route: alternative.confidence for alternative in decision.alternatives}
 

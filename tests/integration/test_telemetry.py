@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from fingerpost.v1 import router_service_pb2 as pb
 from tests.fakes import BrokenEmbedder, snapshot
 from tests.serving import Served, health_stub, refusal, serving
 
-METRICS = {"metrics_listen": "127.0.0.1:0"}
+METRICS: dict[str, Any] = {"metrics_listen": "127.0.0.1:0"}
 CANARY = "canary-7f3a"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -165,6 +166,7 @@ def test_an_outage_of_the_encoder_shows() -> None:
 def test_a_blocked_event_loop_shows() -> None:
     """A stall is measured, and one over 200 ms is counted."""
     lags: list[float] = []
+    began = time.monotonic()
 
     async def run() -> None:
         watching = asyncio.create_task(watch_lag(lags.append))
@@ -175,7 +177,7 @@ def test_a_blocked_event_loop_shows() -> None:
         watching.cancel()
 
     asyncio.run(run())
-    assert 0.2 < max(lags) < 5
+    assert 0.2 < max(lags) < time.monotonic() - began
     watch = Watch(read_settings({}), lambda: (), lambda: None)
     watch.metrics.lagged(0.3)
     watch.metrics.lagged(0.1)
