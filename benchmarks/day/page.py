@@ -66,10 +66,8 @@ def _budgets(found: Mapping[str, Any]) -> str:
             highest[name] = (share, f"{_usd(one['reported'])} reported and {_usd(one['reserved'])} reserved")
     limits = {one["budget"]: one["limit"] for one in found["budgets"]}
     rows = ["| budget | limit | fullest account, slices at hand included | of it |", "| --- | ---: | ---: | --- |"]
-    rows += [
-        f"| `{name}` | {_usd(limits[name])} | {share:.1%} | {words} |"
-        for name, (share, words) in sorted(highest.items())
-    ]
+    for name, (share, words) in sorted(highest.items()):
+        rows.append(f"| `{name}` | {_usd(limits[name])} | {share:.1%} | {words} |")
     return "\n".join(rows)
 
 

@@ -72,7 +72,7 @@ def measured(data: Path, requests: int) -> dict[str, Any]:
         if not (data / "encoders").is_dir():  # for the next time
             shutil.copytree(own / "encoders", data / "encoders")
         folder, clock = DataFolder(own), Clock()
-        day = Day(folder, CATALOG, clock, Random(SEED))
+        day = Day(folder, CATALOG, clock, Random(SEED))  # noqa: S311  a simulation, the same each time
         with progress() as bar:
             found = asyncio.run(day.run(requests, texts_of(routes), bar))
         report = FolderControls(folder).report(CATALOG, "smaller-coder")

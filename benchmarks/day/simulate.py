@@ -1,7 +1,7 @@
 """Simulate: a day of requests through the real pipeline, guards and ledger; only time and the models are made up.
 
-Time is the simulation's: it jumps from one event to the next, and everything that counts seconds counts these. Decisions,
-reservations, reports and their settlement go through the code that serves, in one process, over SQLite.
+Time is the simulation's: it jumps from one event to the next, and everything that counts seconds counts these.
+Decisions, reservations, reports and their settlement go through the code that serves, in one process, over SQLite.
 """
 
 import asyncio
@@ -98,7 +98,7 @@ class Day:
         self.treasury = KeptTreasury(self.keeping)
         self.runtime = Runtime(self._swapped)
         self.cache = ResultCache(1 << 28, 10**9, time.monotonic)
-        self.guards = Guards(Spending(self.treasury, clock.calendar), clock.monotonic)
+        self.guards = Guards(Spending(self.treasury, clock.calendar), self._breached, clock.monotonic)
         self.ids = DecisionIds()
         self.recorder = Recorder(
             self.runtime, self.guards, self.ids, KeptReports(self.keeping), None, 3_600, self._breached

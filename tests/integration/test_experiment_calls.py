@@ -87,7 +87,7 @@ async def test_a_unit_stays_in_its_arm(unit: ExperimentUnit) -> None:
         for name in names
     ]
     shown = trying(by_model(unit, weight=30.0))
-    settings = {"cache_bytes": 1 << 20, "queue_burst_ms": 60_000, "queue_standing_ms": 60_000}
+    settings: dict[str, Any] = {"cache_bytes": 1 << 20, "queue_burst_ms": 60_000, "queue_standing_ms": 60_000}
     async with serving(shown, **settings) as first, serving(shown, **settings) as second:
         replies, same = await replies_to(first, requests), await replies_to(second, requests[:_UNITS])
     arms: defaultdict[int, set[str]] = defaultdict(set)
@@ -119,7 +119,7 @@ async def test_who_says_nothing_of_itself_is_in_no_arm() -> None:
 @on_loop
 async def test_the_arm_stands_in_the_log_and_the_metrics(tmp_path: Path) -> None:
     """Each decision's row has experiment, arm and the arm's propensity, as its reply; the counts agree."""
-    settings = {"data": tmp_path / "data", "decision_log": str(tmp_path / "log")}
+    settings: dict[str, Any] = {"data": tmp_path / "data", "decision_log": str(tmp_path / "log")}
     async with serving(trying(by_model(ExperimentUnit.REQUEST, weight=25.0)), **settings) as served:
         caller = Caller(served.channel)
         replies, _ = await caller.ask_many(40)
@@ -150,7 +150,7 @@ def arm_count(served: Served, experiment: str, arm: str) -> float:
 async def test_a_canary_decides_by_its_own_revision() -> None:
     """Its requests are answered with its digest and routes, from its own place in the cache; as many as should be."""
     shown = trying(by_revision(weight=20.0), others={OTHER: another()})
-    settings = {"cache_bytes": 1 << 20, "queue_burst_ms": 60_000, "queue_standing_ms": 60_000}
+    settings: dict[str, Any] = {"cache_bytes": 1 << 20, "queue_burst_ms": 60_000, "queue_standing_ms": 60_000}
     async with serving(shown, **settings) as served:
         replies = await replies_to(
             served, [pb.RouteRequest(text=TEXT, request_id=f"r{number}") for number in range(500)]
