@@ -67,7 +67,7 @@ def show_entries(entries: "Sequence[AuditEntry]", *, as_json: bool) -> None:
             escape(entry.catalog),
             entry.revision[:_DIGEST],
             entry.details.get("generation", ""),
-            escape(entry.details.get("comment", entry.details.get("method", ""))),
+            escape(_told(entry)),
         )
     _out.print(table)
     _out.print(f"The latest one's hash is {entries[0].hash[:_DIGEST]}.")
@@ -88,3 +88,11 @@ def show_verified(head: "AuditHead") -> None:
 
 def _row(entry: "AuditEntry") -> dict[str, Any]:
     return {**asdict(entry), "time": entry.time.isoformat()}
+
+
+def _told(entry: "AuditEntry") -> str:
+    """What somebody said of the change, or else what was changed."""
+    details = entry.details
+    if "comment" in details or "method" in details:
+        return details.get("comment", details.get("method", ""))
+    return ", ".join(f"{name} {value}" for name, value in details.items() if value and name != "generation")
