@@ -20,9 +20,9 @@ HEAD = """\
 
 # Reliability of what is kept
 
-What happens to revisions, pointers, approvals and the audit when something goes wrong, and where rules and prices are
-wrong, with the test that proves it. A test whose fault did not happen fails. What goes wrong on the way to a decision
-has [a page of its own](reference/faults.md).
+What happens to revisions, pointers, approvals, the audit, money and reports when something goes wrong, where rules and
+prices are wrong, and when models fail, with the test that proves it. A test whose fault did not happen fails. What goes
+wrong on the way to a decision has [a page of its own](reference/faults.md).
 
 The suite runs all of them, the store's on SQLite and, where that can differ, on a real PostgreSQL.
 """
@@ -49,7 +49,9 @@ FAULTS = {
     "S15": ("ledger on a network share", "refused"),
     "S16": ("searching while an index is rebuilt", "impossible: revisions never change"),
     "S17": ("activations late, twice or out of order", "the generation decides"),
-    "D5": ("PostgreSQL down", "routing goes on; changes are UNAVAILABLE"),
+    "D5": ("PostgreSQL down",
+           "routing and soft budgets go on; hard ones spend what is at hand, then `BUDGET_LEASE_UNAVAILABLE`; reports "
+           "are kept on the machine up to its bound; changes are UNAVAILABLE"),
     "D6": ("connection cut in the commit", "repeated under its key: exactly one effect"),
     "D7": ("PostgreSQL slow, locked, silent, full, read-only",
            "bounded waits; UNAVAILABLE or `STORAGE_FULL`; the primary is found"),
@@ -63,13 +65,30 @@ FAULTS = {
     "X4": ("tokens that begin alike", "two principals"),
     "X5": ("characters that mean something elsewhere", "mean nothing"),
     "X6": ("guessing tokens", "bounded attempts a source; known tokens go on"),
+    "X7": ("many calls at once against a budget, on one server and on four",
+           "never more is admitted than the limit pays; what reports give back is spent again, to the micro-dollar"),
+    "X8": ("SIGKILL between decision and report",
+           "what was in hand counts as spent until the window ends; decisions are settled by any server, once"),
+    "X9": ("a budget's window ends under load, or the clock steps back over its end",
+           "one reset; each debit stands in one window, whose sum is that of its reports"),
+    "X12": ("reports that are repeated, contradictory, made up, another tenant's, late, or far too many",
+            "the first of a decision and caller stands, one settles; NOT_FOUND, FAILED_PRECONDITION; kept or refused"),
+    "X13": ("reports that are meant to mislead", "nothing learns from reports: they move no decision"),
     "X10": ("audit cannot be written", "the change is refused; routing goes on"),
     "X11": ("audit entry altered or removed", "the first bad one is named"),
     "I16": ("patterns of rules that explode elsewhere, or are not regular",
             "matched in linear time, or refused at reindex with what is wrong (FP324)"),
     "I17": ("numbers out of range in what a request requires", "INVALID_ARGUMENT with the field"),
+    "I18": ("the same request id twice, in parallel too",
+            "one decision id, one debit, one report; after a restart it is another decision"),
+    "U2": ("a provider asks to be left alone for a time",
+           "its model is, as long as it asked and is allowed; `MODELS_RATE_LIMITED` where no other is left"),
+    "U8": ("a model that fails half of its calls",
+           "left alone by the rate, tried by one call at a time, for longer each time that this fails"),
+    "U9": ("all models fail", "only a share of them is left alone by itself; by hand all may be: `NO_HEALTHY_MODEL`"),
     "U12": ("a price, quality or latency that a choice needs is missing",
             "refused at reindex (FP333 to FP335); never taken for nothing"),
+    "O8": ("the calendar jumps an hour ahead or back", "no window begins twice; breakers do not notice"),
     "T13": ("bad, expired, missing, changed certificates", "no handshake, no way around; the last good files stay"),
     "W1": ("receiver of alerts down, silent, slow without end, hanging up, overloaded",
            "bounded time; tried again for a day; noticing, other alerts and the stop of the server wait for nothing"),

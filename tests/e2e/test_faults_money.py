@@ -64,13 +64,14 @@ _T = TypeVar("_T")
 
 
 @pytest.fixture(scope="module")
-def budgeted(encoders_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def budgeted(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder of the starter routes with budgets and an experiment; tests must not change it."""
     home = tmp_path_factory.mktemp("budgeted")
     routes = shutil.copytree(ROUTES, home / "routes")
     policy = routes / "_policy.yaml"
     policy.write_text(policy.read_text() + _POLICY)
-    shutil.copytree(encoders_folder, home / "data" / "encoders")
+    shutil.copytree(published / "encoders", home / "data" / "encoders", copy_function=os.link)
+    shutil.copy(published / "vectors.sqlite", home / "data")
     fingerpost("reindex", "--routes", routes, "--data", home / "data")
     return home / "data"
 
