@@ -104,7 +104,7 @@ async def _measured(data: DataFolder, rounds: int) -> Mapping[str, list[float]]:
     """Milliseconds of decisions, by catalog."""
     engine = EngineProcess(1, lambda passed: _engine(data, passed))
     keeping, runtime = Keeping(data), Runtime()
-    await engine.start()
+    await asyncio.gather(engine.start(), asyncio.to_thread(keeping.open))
     queue = EmbedQueue(engine.lanes, 60.0, 60.0)
     guards = Guards(Spending(KeptTreasury(keeping)))
     spending = asyncio.create_task(guards.spending.run())
