@@ -20,8 +20,8 @@ HEAD = """\
 
 # Reliability of what is kept
 
-What happens to revisions, pointers, approvals, the audit and money when something goes wrong, where rules and prices
-are wrong, and where models fail, with the test that proves it. A test whose fault did not happen fails. What goes
+What happens to revisions, pointers, approvals, the audit, money and reports when something goes wrong, where rules and
+prices are wrong, and when models fail, with the test that proves it. A test whose fault did not happen fails. What goes
 wrong on the way to a decision has [a page of its own](reference/faults.md).
 
 The suite runs all of them, the store's on SQLite and, where that can differ, on a real PostgreSQL.
@@ -49,7 +49,9 @@ FAULTS = {
     "S15": ("ledger on a network share", "refused"),
     "S16": ("searching while an index is rebuilt", "impossible: revisions never change"),
     "S17": ("activations late, twice or out of order", "the generation decides"),
-    "D5": ("PostgreSQL down", "routing goes on; changes are UNAVAILABLE"),
+    "D5": ("PostgreSQL down",
+           "routing and soft budgets go on; hard ones spend what is at hand, then `BUDGET_LEASE_UNAVAILABLE`; reports "
+           "are kept on the machine up to its bound; changes are UNAVAILABLE"),
     "D6": ("connection cut in the commit", "repeated under its key: exactly one effect"),
     "D7": ("PostgreSQL slow, locked, silent, full, read-only",
            "bounded waits; UNAVAILABLE or `STORAGE_FULL`; the primary is found"),
@@ -63,29 +65,33 @@ FAULTS = {
     "X4": ("tokens that begin alike", "two principals"),
     "X5": ("characters that mean something elsewhere", "mean nothing"),
     "X6": ("guessing tokens", "bounded attempts a source; known tokens go on"),
-    "X7": ("many spend from one budget at once", "never more than a hard limit, and all of it"),
-    "X8": ("killed between taking money and giving back the rest", "what it held stays charged, once"),
-    "X9": ("a budget's window ends while many spend", "each window has what its own decisions cost"),
+    "X7": ("many calls at once against a budget, on one server and on four",
+           "never more is admitted than the limit pays; what reports give back is spent again, to the micro-dollar"),
+    "X8": ("SIGKILL between decision and report",
+           "what was in hand counts as spent until the window ends; decisions are settled by any server, once"),
+    "X9": ("a budget's window ends under load, or the clock steps back over its end",
+           "one reset; each debit stands in one window, whose sum is that of its reports"),
+    "X12": ("reports that are repeated, contradictory, made up, another tenant's, late, or far too many",
+            "the first of a decision and caller stands, one settles; NOT_FOUND, FAILED_PRECONDITION; kept or refused"),
+    "X13": ("reports that are meant to mislead", "nothing learns from reports: they open breakers and stop arms, within bounds, and no more"),
     "X10": ("audit cannot be written", "the change is refused; routing goes on"),
     "X11": ("audit entry altered or removed", "the first bad one is named"),
     "I16": ("patterns of rules that explode elsewhere, or are not regular",
             "matched in linear time, or refused at reindex with what is wrong (FP324)"),
     "I17": ("numbers out of range in what a request requires", "INVALID_ARGUMENT with the field"),
-    "I18": ("the same report twice, in parallel, after a restart", "the first one stands; a decision is settled once"),
-    "O8": ("a clock that goes back", "stands still for breakers: nothing opens, closes or is counted anew"),
+    "I18": ("the same request id twice, in parallel too",
+            "one decision id, one debit, one report; after a restart it is another decision"),
     "U1": ("500, 502, 503, refused connections", "a model is left alone after so many in a row"),
-    "U2": ("429 with Retry-After, or without one that can be read",
-           "left alone exactly so long, at most the longest cool-down; without, a failure like others"),
     "U3": ("401, 403, 404", "left alone at once, as misconfigured, for the longest cool-down"),
-    "U8": ("half of the calls fail",
-           "left alone by the share of failures, longer each time; one call at a time tries it"),
-    "U9": ("all models fail", "at most the share that may be is left alone, the others are called on"),
+    "U2": ("a provider asks to be left alone for a time",
+           "its model is, as long as it asked and is allowed; `MODELS_RATE_LIMITED` where no other is left"),
+    "U8": ("a model that fails half of its calls",
+           "left alone by the rate, tried by one call at a time, for longer each time that this fails"),
+    "U9": ("all models fail", "only a share of them is left alone by itself; by hand all may be: `NO_HEALTHY_MODEL`"),
     "U12": ("a price, quality or latency that a choice needs is missing",
             "refused at reindex (FP333 to FP335); never taken for nothing"),
+    "O8": ("the calendar jumps an hour ahead or back", "no window begins twice; breakers do not notice"),
     "T13": ("bad, expired, missing, changed certificates", "no handshake, no way around; the last good files stay"),
-    "X12": ("reports in floods, repeated, contradictory, unknown, foreign, late",
-            "the first of a decision and caller stands; NOT_FOUND, FAILED_PRECONDITION; none is lost silently"),
-    "X13": ("reports that lie", "nothing learns from them; they open breakers and stop arms, within their bounds"),
     "W1": ("receiver of alerts down, silent, slow without end, hanging up, overloaded",
            "bounded time; tried again for a day; noticing, other alerts and the stop of the server wait for nothing"),
     "W2": ("receiver of alerts not to be trusted: certificates, names that lead to metadata, redirects",

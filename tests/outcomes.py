@@ -70,10 +70,12 @@ class Caller:
         return reply
 
     async def tell_batch(
-        self, decisions: Sequence[pb.RouteResponse | str], status: str = "OK", **told: Any
+        self, decisions: Sequence[pb.RouteResponse | str], status: str = "OK", tenant: str = "", **told: Any
     ) -> list[outcome_pb.ReportOutcomesResult]:
         """Reports of up to 256 decisions in one call."""
-        items = [outcome_pb.ReportOutcomeRequest(report=report_of(one, status, **told)) for one in decisions]
+        items = [
+            outcome_pb.ReportOutcomeRequest(report=report_of(one, status, **told), tenant=tenant) for one in decisions
+        ]
         request = outcome_pb.ReportOutcomesRequest(requests=items)
         return list((await self._outcomes.ReportOutcomes(request, timeout=_SECONDS, metadata=self._proof)).results)
 
