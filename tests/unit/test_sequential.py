@@ -265,10 +265,10 @@ def test_no_difference_is_seldom_claimed(world: World) -> None:
 @EVERY_WORLD
 @pytest.mark.parametrize("portion", [1.0, 0.1])
 def test_no_difference_is_seldom_claimed_in_many_runs(world: World, portion: float) -> None:
-    """The same up to 5,000 units, and with a small arm; the test for one look is wrong in a fifth at least."""
+    """The same up to 5,000 units, and with a small arm; the test for one look is wrong three times as often."""
     found = claims(world, world, runs=1_000, portion=portion)
     assert Claims.share(found.sequential) <= rarely(1_000)
-    assert Claims.share(found.looked_once_at_a_time) > 0.2
+    assert Claims.share(found.looked_once_at_a_time) > 0.15
 
 
 def test_requests_of_a_session_are_not_units() -> None:
