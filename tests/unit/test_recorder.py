@@ -352,7 +352,7 @@ async def test_a_folder_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None
     desk.store.away = AWAY
     await desk.report()
     desk.store.away = None
-    [file] = tmp_path.iterdir()
+    [file] = tmp_path.iterdir()  # noqa: ASYNC240  a test waits for nobody else
     data = file.read_bytes()
     file.unlink()
     file.mkdir()  # which nobody can read as a file
