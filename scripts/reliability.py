@@ -73,7 +73,7 @@ FAULTS = {
            "one reset; each debit stands in one window, whose sum is that of its reports"),
     "X12": ("reports that are repeated, contradictory, made up, another tenant's, late, or far too many",
             "the first of a decision and caller stands, one settles; NOT_FOUND, FAILED_PRECONDITION; kept or refused"),
-    "X13": ("reports that are meant to mislead", "nothing learns from reports: they open breakers and stop arms, within bounds"),
+    "X13": ("reports that are meant to mislead", "nothing learns from them; they open breakers and stop arms"),
     "X10": ("audit cannot be written", "the change is refused; routing goes on"),
     "X11": ("audit entry altered or removed", "the first bad one is named"),
     "I16": ("patterns of rules that explode elsewhere, or are not regular",
