@@ -142,6 +142,7 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "replay-decisions.md",
         "learn-from-traffic.md",
         "read-the-report.md",
+        "budgets.md",
     }
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
@@ -546,6 +547,27 @@ def test_replay_decisions(data: Path, tmp_path: Path) -> None:
     assert printed.count("3 logged decisions") == 2
     assert "Passed over: 1 (no text)" in printed
     assert "0.0% of the traffic is decided otherwise" in printed
+
+
+def test_budgets(data: Path, tmp_path: Path) -> None:
+    """The guide's decisions are reserved and settled to the micro-dollar, a team is stopped, and goes on by hand."""
+    folder = clone_to(tmp_path / "clone")
+    data.rename(folder / "data")
+    guide = GUIDES / "budgets.md"
+    [program] = blocks(guide, "python")
+    shell = ["trap 'kill $(jobs -p) || true' EXIT", f"cat > ask.py <<'PYTHON'\n{program}PYTHON\n", *blocks(guide)]
+    printed = typed(folder, moved("\n".join(shell), {"50081": free_ports(1)[0]}))
+    assert '"reserved_usd_micros": 1089' in printed
+    assert "it counts for $0.00135, from its tokens." in printed
+    assert "A report was there already, and stands" in printed
+    [_, told] = blocks(guide, "text")
+    assert told in printed, "the output of the program is as the guide shows it"
+    assert re.search(r"^teams +each tenant +month +\$0.02 +refuse +2 +9\d% acme", printed, re.MULTILINE)
+    assert "Set by hand: $0.05 for acme." in printed
+    assert "Budget teams has the policy's limit again for acme." in printed
+    assert "what was spent counts no more in 1 account" in printed
+    assert re.search(r"^acme .* \$0.05 +\S+ +0%", printed, re.MULTILINE)
+    assert sorted(path.name for path in folder.iterdir()) == [".venv", "data", "routes", "scripts"]
 
 
 def free_ports(count: int) -> list[str]:
