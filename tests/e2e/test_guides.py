@@ -142,6 +142,9 @@ def test_every_guide_is_run_or_has_a_reason() -> None:
         "replay-decisions.md",
         "learn-from-traffic.md",
         "read-the-report.md",
+        "budgets.md",
+        "breakers.md",
+        "experiments.md",
     }
     assert {page.name for page in GUIDES.glob("*.md")} == run | NOT_RUN.keys()
 
@@ -546,6 +549,75 @@ def test_replay_decisions(data: Path, tmp_path: Path) -> None:
     assert printed.count("3 logged decisions") == 2
     assert "Passed over: 1 (no text)" in printed
     assert "0.0% of the traffic is decided otherwise" in printed
+
+
+def test_budgets(data: Path, tmp_path: Path) -> None:
+    """The guide's decisions are reserved and settled to the micro-dollar, a team is stopped, and goes on by hand."""
+    folder = clone_to(tmp_path / "clone")
+    data.rename(folder / "data")
+    guide = GUIDES / "budgets.md"
+    [program] = blocks(guide, "python")
+    shell = ["trap 'kill $(jobs -p) || true' EXIT", f"cat > ask.py <<'PYTHON'\n{program}PYTHON\n", *blocks(guide)]
+    printed = typed(folder, moved("\n".join(shell), {"50081": free_ports(1)[0]}))
+    assert '"reserved_usd_micros": 1089' in printed
+    assert "it counts for $0.00135, from its tokens." in printed
+    assert "A report was there already, and stands" in printed
+    [_, told] = blocks(guide, "text")
+    assert told in printed, "the output of the program is as the guide shows it"
+    assert re.search(r"^teams +each tenant +month +\$0.02 +refuse +2 +9\d% acme", printed, re.MULTILINE)
+    assert "Set by hand: $0.05 for acme." in printed
+    assert "Budget teams has the policy's limit again for acme." in printed
+    assert "what was spent counts no more in 1 account" in printed
+    assert re.search(r"^acme .* \$0.05 +\S+ +0%", printed, re.MULTILINE)
+    assert sorted(path.name for path in folder.iterdir()) == [".venv", "data", "routes", "scripts"]
+
+
+def test_breakers(data: Path, tmp_path: Path) -> None:
+    """The guide's model fails, is left alone, tried and taken back; waits as asked; and people open and close."""
+    folder = clone_to(tmp_path / "clone")
+    data.rename(folder / "data")
+    guide = GUIDES / "breakers.md"
+    [program], [told] = blocks(guide, "python"), blocks(guide, "text")
+    shell = ["trap 'kill $(jobs -p) || true' EXIT", f"cat > call.py <<'PYTHON'\n{program}PYTHON\n", *blocks(guide)]
+    script = moved("\n".join(shell), {"50082": free_ports(1)[0]})
+    printed = typed(folder, f"exec 2>&1\n{script}")
+    assert "\n".join(re.findall(r"^(?:coder|large) [A-Z].*$", printed, re.MULTILINE)) + "\n" == told
+    states = re.findall(r"^coder +(open|half open|closed) +(consecutive|rate limited)?", printed, re.MULTILINE)
+    assert states[:4] == [
+        ("open", "consecutive"),
+        ("half open", "consecutive"),
+        ("closed", ""),
+        ("open", "rate limited"),
+    ]
+    assert states[4] == ("closed", "")
+    verdicts = re.findall(r"^MATCHED: route code, model (\w+)", printed, re.MULTILINE)
+    assert verdicts == ["large", "coder"]
+    assert re.search(r"^large +open +by hand", printed, re.MULTILINE)
+    assert "all models that could answer (coder, large, medium) are failing" in printed
+    assert "nobody can answer" in printed
+    assert sorted(path.name for path in folder.iterdir()) == [".venv", "data", "routes", "scripts"]
+
+
+def test_experiments(data: Path, tmp_path: Path) -> None:
+    """The guide's arms are compared, changed by hand and stopped by a guardrail; a canary and a shadow decide."""
+    folder = clone_to(tmp_path / "clone")
+    data.rename(folder / "data")
+    guide = GUIDES / "experiments.md"
+    [program] = blocks(guide, "python")
+    shell = ["trap 'kill $(jobs -p) || true' EXIT", f"cat > traffic.py <<'PYTHON'\n{program}PYTHON\n", *blocks(guide)]
+    printed = typed(folder, moved("\n".join(shell), {"50083": free_ports(1)[0]}))
+    [told] = blocks(guide, "text")
+    for line in told.splitlines():
+        assert f"  {line}\n" in printed
+    arms = re.findall(r"^(control|small|new) +(\d+)% +(.*?)  +(\d+) +\S+ +(\d+) ", printed, re.MULTILINE)
+    assert [arm[:3] for arm in arms[:2]] == [("control", "50", "as usual"), ("small", "50", "model small")]
+    assert sum(int(arm[3]) for arm in arms[:2]) == sum(int(arm[4]) for arm in arms[:2]) == 400
+    assert "Experiment smaller-coder is split now: control 80%, small 20%." in printed
+    assert "(stopped by a guardrail" in printed
+    assert "stop arm" in printed, "the guardrail's entry is in the audit"
+    canary = [arm for arm in arms if arm[0] == "new"]
+    assert 0 < int(canary[0][3]) < 30
+    assert sorted(path.name for path in folder.iterdir()) == [".venv", "data", "routes", "scripts"]
 
 
 def free_ports(count: int) -> list[str]:

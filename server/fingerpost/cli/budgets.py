@@ -76,7 +76,7 @@ def show_budget(budget: "Budget", *, as_json: bool) -> None:
     for limit in budget.limits_by_hand:
         _out.print(escape(f"Set by hand: {dollars(limit.limit_usd_micros)} for {limit.holder or 'all'}."))
     if budget.accounts:
-        _show_accounts(budget.accounts)
+        _show_accounts(budget.accounts, "(catalog)" if budget.of == "catalog" else f"(no {budget.of})")
     else:
         _out.print("Nothing was spent of it in a running window.")
 
@@ -88,16 +88,16 @@ def show_cleared(cleared: "Cleared", name: str, *, as_json: bool) -> None:
     accounts = "1 account" if cleared.count == 1 else f"{cleared.count:,} accounts"
     _out.print(escape(f"Budget {name}: what was spent counts no more in {accounts} of running windows."))
     if cleared.accounts:
-        _show_accounts(cleared.accounts)
+        _show_accounts(cleared.accounts, "(none)")
 
 
-def _show_accounts(accounts: "Sequence[BudgetAccount]") -> None:
+def _show_accounts(accounts: "Sequence[BudgetAccount]", nobody: str) -> None:
     table = _table("holder", "until (UTC)", "limit", "used", "", "reported", "reserved", "out", "cleared")
     table.columns[1].no_wrap = True
     for one in accounts:
         sums = (one.reported_usd_micros, one.reserved_usd_micros, one.sliced_usd_micros, one.cleared_usd_micros)
         table.add_row(
-            escape(one.holder or "(catalog)"),
+            escape(one.holder or nobody),
             one.end.strftime("%Y-%m-%d %H:%M"),
             about(one.limit_usd_micros),
             about(one.used_usd_micros),
