@@ -53,6 +53,7 @@ class MemoryTreasury:
     """Accounts that a test fills, or whoever leases; safe to use from several threads."""
 
     def __init__(self) -> None:
+        self.over: set[int] = set()
         self._guard = threading.Lock()
         self._accounts: dict[AccountKey, _Account] = {}
         self._slices: dict[str, _Slice] = {}
@@ -183,6 +184,11 @@ class MemoryTreasury:
         with self._guard:
             return self._row(id).due_us
 
+    def spent(self, numbers: Sequence[int]) -> None:
+        self._come()
+        with self._guard:
+            self.over |= {one.account for one in map(self._standing, self._accounts.values()) if one.hard} & {*numbers}
+
     def notice(self, percents: Sequence[int], now_us: int) -> Sequence[Alert]:
         self._come()
         with self._guard:
@@ -201,10 +207,14 @@ class MemoryTreasury:
                 )
                 for one in running
                 for percent in percents
-                if one.used_usd_micros * 100 >= percent * one.limit_usd_micros and (one.key, percent) not in self._rows
+                if (one.used_usd_micros * 100 >= percent * one.limit_usd_micros or self._is_over(one, percent))
+                and (one.key, percent) not in self._rows
             ]
             self._rows |= {(alert.key, alert.percent): _Row(alert, now_us) for alert in new}
             return new
+
+    def _is_over(self, one: Standing, percent: int) -> bool:
+        return percent >= 100 and one.account in self.over
 
     def due_alerts(self, now_us: int, most: int, again_us: int) -> Sequence[Alert]:
         self._come()

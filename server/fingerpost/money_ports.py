@@ -31,8 +31,14 @@ class Treasury(Protocol):
     def standings(self, catalog: str = "", *, since_s: int = 0) -> Sequence[Standing]:
         """Accounts whose window ends after `since_s`, of one catalog or all, by catalog, budget, holder and start."""
 
+    def spent(self, numbers: Sequence[int]) -> None:
+        """Note that hard accounts, by the ledger's numbers, are spent: what is left of them pays for no request."""
+
     def notice(self, percents: Sequence[int], now_us: int) -> Sequence[Alert]:
-        """Alerts for shares of limits that accounts of running windows have reached and nobody has told before."""
+        """Alerts for shares of limits that accounts of running windows have reached and nobody has told before.
+
+        What is spent has reached the whole.
+        """
 
     def due_alerts(self, now_us: int, most: int, again_us: int) -> Sequence[Alert]:
         """Alerts that are to be delivered now; each is nobody else's before `again_us`, and has one attempt more."""

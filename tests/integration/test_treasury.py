@@ -599,6 +599,17 @@ def test_alerts_are_told_once(store: Store) -> None:
     assert shares(treasury.notice([50, 100], now)) == [("other", 100, 149)]
 
 
+def test_a_spent_account_has_reached_the_whole(store: Store) -> None:
+    """A hard one of which less is left than any request takes; a soft one is never spent so."""
+    treasury = store.treasury()
+    slices = treasury.lease("one", [want("a", 95), want("b", 95, key=account("other"), hard=False)])
+    treasury.tell("one", {"a": 0, "b": 0})
+    assert shares(treasury.notice([100], 5)) == []
+    treasury.spent([one.account for one in slices])
+    assert shares(treasury.notice([50, 100], 5)) == [("", 50, 95), ("", 100, 95), ("other", 50, 95)]
+    assert treasury.notice([50, 100], 5) == []
+
+
 @pytest.mark.parametrize(("now_s", "told"), [(-1, 0), (0, 1), (HOUR_S - 1, 1), (HOUR_S, 0)])
 def test_alerts_of_windows_that_run(store: Store, now_s: int, told: int) -> None:
     """Not before a window begins, nor when it is over."""

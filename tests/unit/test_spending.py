@@ -346,6 +346,23 @@ async def test_a_debt_that_is_paid_during_a_round_counts_once() -> None:
 
 
 @on_loop
+async def test_what_pays_for_no_request_is_spent() -> None:
+    """When less is left of a hard account than the last request took, the ledger hears so in a round, once."""
+    treasury = MemoryTreasury()
+    payer = Payer(treasury, HARD)
+    for _ in range(3):
+        await payer.pay(300)
+    await payer.spending.round()
+    await payer.spending.round()
+    [purse] = payer.purses()
+    assert treasury.over == {purse.account}
+    assert [alert.percent for alert in treasury.notice([100], START_S * 1_000_000)] == [100]
+    treasury.over.clear()
+    await payer.spending.round()
+    assert not treasury.over
+
+
+@on_loop
 async def test_a_failed_round_is_made_up_for() -> None:
     """What could not be told is told the next time, and what could not be given back is given back."""
     treasury, clock = MemoryTreasury(), Clock()

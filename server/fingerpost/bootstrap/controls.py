@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum, isfinite
 from typing import Protocol
 
@@ -167,9 +167,10 @@ class FolderControls:
 
         experiment = _experiment(self._decider(catalog), name)
         arms = [f"{name}/{arm.name}" for arm in experiment.arms]
-        with self._ledger() as (_, _, reports):
+        with self._ledger() as (ledger, _, reports):
+            hand = _by_hand(ledger, catalog).experiments.get(name, AS_THE_POLICY_SAYS)
             rows = reports.reports(catalog=catalog, arms=arms) if arms else ()
-        return report_of(catalog, experiment, rows)
+        return report_of(catalog, _as_set(experiment, hand.weights), rows)
 
     @contextmanager
     def _ledger(self) -> Iterator[tuple[SqlLedger, SqlTreasury, SqlReports]]:
@@ -265,6 +266,12 @@ def _experiment(decider: Decider, name: str) -> Experiment:
             ErrorReason.EXPERIMENT_NOT_FOUND,
         )
     return found
+
+
+def _as_set(experiment: Experiment, weights: Mapping[str, float]) -> Experiment:
+    """The experiment with the weights in force."""
+    arms = (replace(arm, weight=weights.get(arm.name, arm.weight)) for arm in experiment.arms)
+    return replace(experiment, arms=tuple(arms))
 
 
 def _check_weights(experiment: Experiment, weights: Mapping[str, float]) -> None:

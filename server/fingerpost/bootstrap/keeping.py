@@ -93,6 +93,10 @@ class KeptTreasury:
         with self._now() as now:
             return now.standings(catalog, since_s=since_s)
 
+    def spent(self, numbers: Sequence[int]) -> None:
+        with self._now() as now:
+            now.spent(numbers)
+
     def notice(self, percents: Sequence[int], now_us: int) -> Sequence[Alert]:
         with self._now() as now:
             return now.notice(percents, now_us)

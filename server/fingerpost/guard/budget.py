@@ -33,6 +33,7 @@ class Purse:
     used_since: int = 0  # here, from then on
     more: int | None = None  # that the ledger has for a hard one at most, beside the slices here; None: not known
     away: bool = False  # the ledger could not be asked
+    last: int = 0  # that was spent at a time
     touched: bool = False  # something was spent since the ledger was told
 
     @property
@@ -43,6 +44,11 @@ class Purse:
     def spent(self) -> bool:
         """Whether the account has reached its limit, as far as this process knows."""
         return self.used + self.used_since >= self.limit_usd_micros
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what is left of a hard one would not pay again for a request like the last, as far as is known."""
+        return self.hard and self.more is not None and self.left + self.more < self.last
 
     @property
     def rest(self) -> int:
@@ -73,6 +79,7 @@ class Purse:
         if not self.allows(usd_micros):
             raise ValueError(f"{usd_micros} micro-dollars are more than the {self.left} that are left")
         self.used_since += usd_micros
+        self.last = usd_micros
         self.touched = True
         open_ = usd_micros
         for id_, left in self.slices.items():

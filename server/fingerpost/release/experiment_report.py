@@ -15,7 +15,6 @@ from fingerpost.guard.sequential import (
     units_needed,
 )
 from fingerpost.types import (
-    FAILED_CALLS,
     ArmMeasure,
     CallStatus,
     CostSource,
@@ -92,7 +91,7 @@ def _values(report: Report) -> Mapping[Measure, float]:
     """What a report tells of its decision, but for fallback and cost."""
     values: dict[Measure, float] = {}
     if report.status not in _SAYS_NOTHING:
-        values[Measure.ERROR_SHARE] = float(report.status in FAILED_CALLS)
+        values[Measure.ERROR_SHARE] = float(report.has_failed)
         if report.latency_ms is not None:
             values[Measure.LATENCY_MS] = float(report.latency_ms)
     if report.verdict is not None:

@@ -10,7 +10,6 @@ from fingerpost.serve.runtime import Snapshot
 from fingerpost.serve.shadow import ShadowTally
 from fingerpost.serve.situation import Offer
 from fingerpost.types import (
-    FAILED_CALLS,
     Arm,
     ArmState,
     ArmTaken,
@@ -232,9 +231,9 @@ def _unit(query: RouteQuery, unit: ExperimentUnit) -> str:
 
 def _failed(row: ReportRow) -> bool | None:
     """None: the report says nothing of the model."""
-    if row.report.status is CallStatus.OK:
-        return False
-    return True if row.report.status in FAILED_CALLS else None
+    if row.report.has_failed:
+        return True
+    return False if row.report.status is CallStatus.OK else None
 
 
 def _cost_usd(row: ReportRow) -> float | None:

@@ -10,7 +10,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import structlog
 
@@ -60,6 +60,8 @@ class Spending:
         self._retired: dict[str, int] = {}  # slices to be given back: what is left of each
         self._owing: list[Purse] = []  # their windows are over, and they are in debt
         self._by_account: WeakValueDictionary[int, Purse] = WeakValueDictionary()
+        self._known_over: WeakSet[Purse] = WeakSet()
+        self._over: set[int] = set()  # accounts of which the ledger is to hear that they are spent
         self._idle: dict[Purse, int] = {}  # rounds without spending
         self._aside = Aside("treasury")
         self._leases = Leases(treasury, self._owner, self._aside, self._answered)
@@ -136,9 +138,9 @@ class Spending:
         touched, self._retired = [purse for purse in told if purse.touched], {}
         for purse in touched:
             purse.touched = False
-        now_s = int(self.now_s())
+        now_s, over = int(self.now_s()), sorted(self._over)
         try:
-            standings = await self._aside.run(lambda: self._told(left, back, now_s), 2 * ASK_SECONDS)
+            standings = await self._aside.run(lambda: self._told(left, back, over, now_s), 2 * ASK_SECONDS)
         except (FingerpostError, TimeoutError) as error:
             self._retired = {**back, **self._retired}
             for purse in touched:
@@ -146,6 +148,7 @@ class Spending:
             self._leases.note(error)
             return
         self._leases.note(None)
+        self._over.clear()
         self._learn(standings, told)
         self._owing = [purse for purse in self._owing if purse.debt]
         self.fill_ahead((*touched, *(purse for purse in told if purse.debt), *self._owing))
@@ -242,11 +245,15 @@ class Spending:
                 left |= purse.slices
         return left
 
-    def _told(self, left: Mapping[str, int], back: Mapping[str, int], now_s: int) -> Sequence[Standing]:
+    def _told(
+        self, left: Mapping[str, int], back: Mapping[str, int], over: Sequence[int], now_s: int
+    ) -> Sequence[Standing]:
         if left:
             self._treasury.tell(self._owner, left)
         if back:
             self._treasury.give_back(self._owner, back)
+        if over:
+            self._treasury.spent(over)
         return self._treasury.standings(since_s=now_s)
 
     def _learn(self, standings: Iterable[Standing], told: Mapping[Purse, int]) -> None:
@@ -262,6 +269,9 @@ class Spending:
             purse.used = standing.used_usd_micros
             purse.used_since -= spent
             purse.more = max(0, purse.limit_usd_micros - standing.used_usd_micros - standing.sliced_usd_micros)
+            if purse.is_over and purse not in self._known_over:
+                self._known_over.add(purse)
+                self._over.add(standing.account)
 
     def _retire_ended(self) -> None:
         now_s = self.now_s()

@@ -81,6 +81,11 @@ class Report:
     retry_after_ms: int | None = None  # with RATE_LIMITED: what the provider asked for
     failed_attempts: tuple[Attempt, ...] = ()  # in order
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the model that was decided on failed, although another one may have answered then."""
+        return self.status in FAILED_CALLS or any(one.status in FAILED_CALLS for one in self.failed_attempts)
+
 
 @dataclass(frozen=True, slots=True)
 class Debit:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, select, tuple_, update
+from sqlalchemy import Column, Connection, Row, Select, false, or_, select, tuple_, update
 
 from fingerpost.backends.ledger.accounts import LEFT, key_of, used
 from fingerpost.backends.ledger.schema import accounts, alerts
 from fingerpost.backends.ledger.writing import chunks, insert_new
 from fingerpost.types import Alert
+
+_WHOLE = 100  # per cent: reached by accounts that are spent, although less than a request may be left of them
 
 _UNDELIVERED = (alerts.c.delivered_us.is_(None), alerts.c.given_up_us.is_(None))
 
@@ -101,13 +103,14 @@ def _reached(connection: Connection, percent: int, now_us: int) -> Sequence[tupl
     now_s = now_us // 1_000_000
     share = used(LEFT)
     told = select(alerts.c.account).where(alerts.c.account == accounts.c.id, alerts.c.percent == percent).exists()
+    spent = accounts.c.spent if percent >= _WHOLE else false()
     query = select(accounts.c.id, accounts.c.limit_usd_micros, share.label("used")).where(
         accounts.c.start_s <= now_s,
         accounts.c.end_s > now_s,
         # At most so much is used: what its slices have left is looked up only where that is enough.
-        100 * used(0) >= percent * accounts.c.limit_usd_micros,
+        or_(spent, 100 * used(0) >= percent * accounts.c.limit_usd_micros),
         share > 0,
-        100 * share >= percent * accounts.c.limit_usd_micros,
+        or_(spent, 100 * share >= percent * accounts.c.limit_usd_micros),
         ~told,
     )
     return [(row.id, percent, row.used, row.limit_usd_micros) for row in connection.execute(query)]

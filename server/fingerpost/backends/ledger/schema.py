@@ -72,6 +72,7 @@ accounts = Table(
     Column("settled_reserved_usd_micros", BigInteger, nullable=False),  # what reported decisions had reserved
     Column("settled_usd_micros", BigInteger, nullable=False),  # what they cost
     Column("cleared_usd_micros", BigInteger, nullable=False),
+    Column("spent", Boolean, nullable=False),  # what is left pays for no request
 )
 
 slices = Table(

@@ -38,6 +38,10 @@ class SqlTreasury:
     def standings(self, catalog: str = "", *, since_s: int = 0) -> Sequence[Standing]:
         return self._database.read(lambda connection: _standings(connection, catalog, since_s))
 
+    def spent(self, numbers: Sequence[int]) -> None:
+        where = (accounts.c.id.in_(list(numbers)), accounts.c.hard, ~accounts.c.spent)
+        self._database.change(lambda connection: connection.execute(update(accounts).where(*where).values(spent=True)))
+
     def notice(self, percents: Sequence[int], now_us: int) -> Sequence[Alert]:
         call = uuid.uuid4().hex
         return self._database.change(lambda connection: notice(connection, call, percents, now_us))
@@ -119,7 +123,7 @@ def _order(key: AccountKey) -> tuple[str, str, str, int]:
 def _empty(key: AccountKey, end_s: int) -> dict[str, Any]:
     sums = ("limit_usd_micros", "sliced_usd_micros", "settled_reserved_usd_micros", "settled_usd_micros")
     place = {"catalog": key.catalog, "budget": key.budget, "holder": key.holder, "start_s": key.start_s}
-    return {**place, "end_s": end_s, "hard": False, **dict.fromkeys((*sums, "cleared_usd_micros"), 0)}
+    return {**place, "end_s": end_s, "hard": False, "spent": False, **dict.fromkeys((*sums, "cleared_usd_micros"), 0)}
 
 
 def _out(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, int, int]]:

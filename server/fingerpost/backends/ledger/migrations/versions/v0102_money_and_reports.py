@@ -30,6 +30,7 @@ def _money() -> None:
         sa.Column("settled_reserved_usd_micros", sa.BigInteger, nullable=False),
         sa.Column("settled_usd_micros", sa.BigInteger, nullable=False),
         sa.Column("cleared_usd_micros", sa.BigInteger, nullable=False),
+        sa.Column("spent", sa.Boolean, nullable=False),
         sa.UniqueConstraint("catalog", "budget", "holder", "start_s", name="budget_accounts_by_key"),
         sqlite_autoincrement=True,  # decisions carry the number: it never becomes another account's
     )
