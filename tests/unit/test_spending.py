@@ -356,7 +356,7 @@ async def test_what_pays_for_no_request_is_spent() -> None:
     await payer.spending.round()
     [purse] = payer.purses()
     assert treasury.over == {purse.account}
-    assert [alert.percent for alert in treasury.notice([100], START_S * 1_000_000)] == [100]
+    assert [alert.percent for alert in treasury.notice([100], int(START_S) * 1_000_000)] == [100]
     treasury.over.clear()
     await payer.spending.round()
     assert not treasury.over
