@@ -38,6 +38,7 @@ def budget(found: Found) -> Any:  # noqa: ANN401
     axes.stackplot(hours, *layers, labels=labels, colors=(_BLUE, _ORANGE, "#cccccc"))
     axes.axhline(rows[0]["limit"] / 1e6, color=_RED, linewidth=1.2, label="limit")
     axes.set_ylabel("US dollars")
+    axes.set_ylim(0, rows[0]["limit"] * 1.35 / 1e6)
     _hours(axes)
     axes.legend(loc="upper left", frameon=False, fontsize=7)
     return figure
