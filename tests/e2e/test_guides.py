@@ -565,10 +565,11 @@ def test_budgets(data: Path, tmp_path: Path) -> None:
     [_, told] = blocks(guide, "text")
     assert told in printed, "the output of the program is as the guide shows it"
     assert re.search(r"^teams +each tenant +month +\$0.02 +refuse +2 +9\d% acme", printed, re.MULTILINE)
+    assert re.search(r"^\(none\) +\S+ \S+ +\$0.02 +\$0.0014 +7% ", printed, re.MULTILINE)
     assert "Set by hand: $0.05 for acme." in printed
     assert "Budget teams has the policy's limit again for acme." in printed
     assert "what was spent counts no more in 1 account" in printed
-    assert re.search(r"^acme .* \$0.05 +\S+ +0%", printed, re.MULTILINE)
+    assert re.search(r"^acme +\S+ \S+ +\S+ +\S+ +0% ", printed, re.MULTILINE)
     assert sorted(path.name for path in folder.iterdir()) == [".venv", "data", "routes", "scripts"]
 
 

@@ -76,7 +76,7 @@ def show_budget(budget: "Budget", *, as_json: bool) -> None:
     for limit in budget.limits_by_hand:
         _out.print(escape(f"Set by hand: {dollars(limit.limit_usd_micros)} for {limit.holder or 'all'}."))
     if budget.accounts:
-        _show_accounts(budget.accounts, "(catalog)" if budget.of == "catalog" else f"(no {budget.of})")
+        _show_accounts(budget.accounts, "(catalog)" if budget.of == "catalog" else "(none)")
     else:
         _out.print("Nothing was spent of it in a running window.")
 
