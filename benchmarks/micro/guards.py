@@ -129,7 +129,7 @@ async def _measured(data: DataFolder, rounds: int) -> Mapping[str, list[float]]:
         keeping.close()
 
 
-def _engine(data: DataFolder, passed: "tuple[int, ...] | list[int]") -> list[str]:
+def _engine(data: DataFolder, passed: Sequence[int]) -> list[str]:
     return [sys.executable, "-m", "fingerpost.bootstrap.engine", str(data.root), "text", *map(str, passed)]
 
 
