@@ -63,11 +63,11 @@ class Keeping:
                 self._open = None
 
     def _opened(self) -> "tuple[Database, SqlLedger]":
-        from fingerpost.bootstrap.pointing import open_ledger  # only now: SQLAlchemy takes long to import
+        from fingerpost.bootstrap.pointing import open_ledger_to_serve  # only now: SQLAlchemy takes long to import
 
         with self._opening:
             if self._open is None:
-                self._open = open_ledger(self._data)
+                self._open = open_ledger_to_serve(self._data)
             return self._open
 
 

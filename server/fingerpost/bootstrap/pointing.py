@@ -114,6 +114,18 @@ def open_ledger(data: DataFolder) -> tuple[Database, SqlLedger]:
     return database, ledger
 
 
+def open_ledger_to_serve(data: DataFolder) -> tuple[Database, SqlLedger]:
+    """The ledger of a server: the pointer files of one that several machines share are its follower's alone.
+
+    Raises:
+        DataLoss, FailedPrecondition, Unavailable, StorageFull: see `open_ledger`.
+    """
+    if not data.store:
+        return open_ledger(data)
+    database = open_database(data.ledger, data.store)
+    return database, SqlLedger(database, lambda: time.time_ns() // 1000, sealed)
+
+
 def local_user() -> str:
     """Who runs this program, as the ledger calls them."""
     try:
