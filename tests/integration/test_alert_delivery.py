@@ -183,7 +183,7 @@ def test_the_receiver_of_the_guide(tmp_path: Path) -> None:
     treasury.use(800_000, budget="second", end_s=LONG)
 
     async def delivered(settings: Settings) -> None:
-        alerts = alerts_of(settings, treasury, Metrics(list, lambda: None))
+        alerts = alerts_of(settings, treasury, Metrics(list, lambda: None), bytes(32))
         await alerts.look()
         await asyncio.wait(alerts.under_way)
 
@@ -223,7 +223,7 @@ def settings_of(folder: Path, **given: str) -> Settings:
 
 
 def built(settings: Settings) -> Alerts:
-    return alerts_of(settings, MemoryTreasury(), Metrics(list, lambda: None))
+    return alerts_of(settings, MemoryTreasury(), Metrics(list, lambda: None), bytes(32))
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_without_settings_log_and_metric_are_all(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from fingerpost.bootstrap.alerting import alerts_of; "
         "from fingerpost.settings import Settings; "
-        f"alerts_of(Settings(data=Path({str(tmp_path)!r})), None, None); "
+        f"alerts_of(Settings(data=Path({str(tmp_path)!r})), None, None, bytes(32)); "
         "sys.exit('urllib3' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0

@@ -93,13 +93,13 @@ async def test_a_sample(tmp_path: Path) -> None:
 
 @on_loop
 async def test_off_by_default(tmp_path: Path) -> None:
-    """Nothing is written, no key is made and no thread runs."""
+    """Nothing is written, no key for texts is made and no thread runs."""
     async with serving(snapshot(), data=tmp_path) as served:
         client = AsyncClient(served.address, timeout_seconds=30)
         await client.route("fix this bug")
         await client.close()
         assert len(served.server.watch.observers) == 1
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == ["decisions.key"], "that which ids of decisions are signed with"
 
 
 @on_loop

@@ -76,7 +76,7 @@ def accounting_of(
     ids = _ids(data)
     stopping = _Stopping(data)
     guards = Guards(Spending(treasury), stopping.stop)
-    alerts = alerts_of(settings, treasury, counts)
+    alerts = alerts_of(settings, treasury, counts, ids.key)
     outbox = FileOutbox(data.outbox) if data.store else None
     recorder = Recorder(runtime, guards, ids, reports, outbox, settings.report_window_s, stopping.stop, on_recorded)
 

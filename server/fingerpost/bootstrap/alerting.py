@@ -5,37 +5,34 @@ from pathlib import Path
 
 import structlog
 
-from fingerpost.errors import FailedPrecondition, FieldViolation, InvalidRequest
+from fingerpost.errors import FieldViolation, InvalidRequest
 from fingerpost.money_ports import Treasury
 from fingerpost.serve.alerts import Alerts, Counts, Sender
 from fingerpost.settings import Settings
-from fingerpost.telemetry.decision_log import read_key
+from fingerpost.telemetry.decision_log import KEY_FILE, read_key
 
 _log = structlog.get_logger(__name__)
 
 
-def alerts_of(settings: Settings, treasury: Treasury, counts: Counts) -> Alerts:
+def alerts_of(settings: Settings, treasury: Treasury, counts: Counts, key: bytes) -> Alerts:
     """What tells of alerts as long as it runs; nothing is asked or sent yet.
 
     Args:
         settings: All of them.
         treasury: Of the ledger; it is asked from threads until its last answer, so close it after the alerts.
         counts: The metrics.
+        key: A secret that hides names in logs where there is no decision log.
 
     Raises:
         InvalidRequest: the webhook's URL or the file of its secret is wrong, or only one of them is set.
-        FailedPrecondition: the key that hides names in logs can neither be read nor made.
+        FailedPrecondition: the key of the decision log cannot be read.
     """
-    sender = _sender(settings)
-    try:
-        key = read_key(settings.data)
-    except FailedPrecondition as error:
-        raise FailedPrecondition(
-            f"alerts of budgets need a key in {settings.data} to hide tenants' names in logs: let the server's user "
-            "write there",
-            error.reason,
-        ) from error
-    return Alerts(treasury, key, counts, sender)
+    return Alerts(treasury, _key(settings.data, key), counts, _sender(settings))
+
+
+def _key(data: Path, otherwise: bytes) -> bytes:
+    """The decision log's where there is one, so that both call a tenant the same."""
+    return read_key(data) if (data / KEY_FILE).exists() else otherwise
 
 
 def _sender(settings: Settings) -> Sender | None:

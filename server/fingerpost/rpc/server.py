@@ -195,6 +195,7 @@ class Running:
             task.cancel()
         if self.server.follower is not None:
             self.server.follower.close()
+        self.server.service.close()
         self.server.queue.close()
         if self.server.beside is not None:
             await asyncio.gather(*self.tasks, return_exceptions=True)

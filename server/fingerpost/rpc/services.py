@@ -46,6 +46,10 @@ class RouterService(RouterServiceServicer):
         self._follower = follower
         self._start_time = time.time()
 
+    def close(self) -> None:
+        """Let nothing go on beside calls."""
+        self._pipeline.close()
+
     async def Route(self, request: pb.RouteRequest, context: _Context) -> pb.RouteResponse:  # noqa: N802
         self._admission.admit()
         try:
