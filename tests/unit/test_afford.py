@@ -32,7 +32,7 @@ def refused(models: tuple[str, ...], accounts: Accounts) -> Overloaded:
 
 def test_without_budgets_nothing_changes() -> None:
     """The order is what it was."""
-    assert afford(MODELS, COSTS, None, NO_ACCOUNTS) == Paid(MODELS, ())
+    assert afford(MODELS, COSTS, None, NO_ACCOUNTS) == Paid(MODELS, (), 300)
 
 
 def test_refuse_refuses_what_was_wanted() -> None:
@@ -54,15 +54,15 @@ def test_cheapest_takes_the_cheapest_there_is_enough_for() -> None:
 def test_downgrade_takes_the_cheapest_once_it_is_spent() -> None:
     """It refuses nobody; before it is spent nothing changes."""
     spent = purse(0, WhenSpent.DOWNGRADE, used=1_000)
-    assert afford(MODELS, COSTS, "code", of_all(spent)) == Paid(("cheap", "fair", "dear"), (spent,), cheapest=True)
+    assert afford(MODELS, COSTS, "code", of_all(spent)) == Paid(("cheap", "fair", "dear"), (spent,), 10, cheapest=True)
     almost = purse(0, WhenSpent.DOWNGRADE, used=999)
-    assert afford(MODELS, COSTS, "code", of_all(almost)) == Paid(MODELS, (almost,))
+    assert afford(MODELS, COSTS, "code", of_all(almost)) == Paid(MODELS, (almost,), 300)
 
 
 def test_alert_changes_nothing() -> None:
     """However much is spent."""
     spent = purse(0, WhenSpent.ALERT, used=10**9)
-    assert afford(MODELS, COSTS, "code", of_all(spent)) == Paid(MODELS, (spent,))
+    assert afford(MODELS, COSTS, "code", of_all(spent)) == Paid(MODELS, (spent,), 300)
 
 
 @pytest.mark.parametrize("when", WhenSpent)
@@ -87,6 +87,19 @@ def test_a_price_that_is_not_known() -> None:
     assert refused(("unknown",), of_all(rich)).reason == ErrorReason.BUDGET_EXHAUSTED
     soft = purse(0, WhenSpent.ALERT)
     assert afford(("unknown",), COSTS, "code", of_all(soft)) == Paid(("unknown",), (soft,))
+
+
+@pytest.mark.parametrize(
+    ("left", "models", "usd_micros"),
+    [(300, ("cheap", "fair", "dear"), 300), (299, ("cheap", "fair"), 40), (39, ("cheap",), 10)],
+)
+def test_covering_fallbacks(left: int, models: tuple[str, ...], usd_micros: int) -> None:
+    """As much is paid as the dearest of those named costs; what is too dear is not named."""
+    budget = Budget("covering", BudgetOf.CATALOG, BudgetPer.DAY, 1_000, WhenSpent.REFUSE, covers_fallbacks=True)
+    covering = Purse(budget, AccountKey("default", "covering", "", 0), 86_400, 1_000, left=left, account=7, more=0)
+    other = purse(10**6, WhenSpent.REFUSE)
+    paid = afford(("cheap", "fair", "dear"), COSTS, "code", of_all(other, covering))
+    assert (paid.models, paid.usd_micros, paid.purses) == (models, usd_micros, (other, covering))
 
 
 @pytest.mark.parametrize("model", ["unknown", "cheap"])

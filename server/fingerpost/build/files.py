@@ -263,6 +263,11 @@ class BudgetEntry(_Shape):
     only: Annotated[list[Name], Field(min_length=1, max_length=MAX_HOLDERS)] | None = Field(
         None, description="The routes, models or tenants that it is for; by default all, each with its own account."
     )
+    cover_fallbacks: bool = Field(
+        False,
+        description="Reserve what the dearest model costs that a reply names, so that a caller who goes on to a "
+        "fallback model stays within; models that are too dear for that are not named. By default the model's own.",
+    )
 
 
 _BREAKERS = BreakerRules()

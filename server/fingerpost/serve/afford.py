@@ -26,6 +26,7 @@ class Paid:
 
     models: tuple[str, ...]  # the first one now, the others perhaps out of what the ledger has yet
     purses: tuple[Purse, ...]  # that pay for the first
+    usd_micros: int = 0  # that each of them pays
     unpaid: frozenset[str] = frozenset()  # that came before it, and some budget has nothing left for them
     cheapest: bool = False  # a spent budget put the cheapest first
 
@@ -35,7 +36,8 @@ def afford(models: Sequence[str], costs: Mapping[str, int | None], route: str | 
 
     A budget that refuses does so where it cannot pay what would be tried first. Models that their own budgets cannot
     pay are passed over, and after them whatever some budget cannot pay. So more in a purse never turns an answer into a
-    refusal.
+    refusal. Where a budget covers fallbacks as much is paid as the dearest of the models costs, and those that are too
+    dear for that are left out.
 
     Args:
         models: That may and can answer, at least one, in the order in which they would be tried.
@@ -54,8 +56,12 @@ def afford(models: Sequence[str], costs: Mapping[str, int | None], route: str | 
         purses = accounts.of(route, name)
         missing = [purse for purse in purses if not _pays(purse, cost)]
         if not missing:
-            rest = (one for one in order[1:] if all(_may_pay(p, costs[one]) for p in accounts.of(route, one)))
-            return Paid((name, *rest), purses, frozenset(unpaid), cheapest)
+            rest = [one for one in order[1:] if all(_may_pay(p, costs[one]) for p in accounts.of(route, one))]
+            usd_micros = cost or 0
+            if any(purse.budget.covers_fallbacks for purse in purses):
+                rest = [one for one in rest if all(_pays(purse, costs[one]) for purse in purses)]
+                usd_micros = max(usd_micros, *(costs[one] or 0 for one in rest), 0)
+            return Paid((name, *rest), purses, usd_micros, frozenset(unpaid), cheapest)
         failing = [purse for purse in missing if not purse.may_get(cost)]
         if not failing:
             raise Short(tuple(missing), cost or 0)

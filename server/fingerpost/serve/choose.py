@@ -86,6 +86,7 @@ def choose(way: Way, plan: Plan, situation: Situation) -> Decision:
         propensity=choice.ranked.propensity if model in choice.ranked.models[:1] else 1.0,
         arm=None if choice.offer is None else choice.offer.taken,
         expected_usd_micros=_expected_cost(model, way, plan, situation),
+        reserve_usd_micros=paid.usd_micros,
     )
 
 

@@ -118,7 +118,7 @@ class Deciding:
         reserved, debits = None, tuple[Debit, ...]()
         purses = situation.accounts.of(decision.route, decision.model)
         if purses:
-            reserved = min(decision.expected_usd_micros or 0, MAX_USD_MICROS)
+            reserved = min(decision.reserve_usd_micros, MAX_USD_MICROS)
             for purse in purses:
                 purse.take(reserved)
             debits = tuple(Debit(purse.account, reserved) for purse in purses if purse.account is not None)

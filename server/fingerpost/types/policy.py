@@ -133,6 +133,7 @@ class Budget:
     limit_usd_micros: int  # of each account, at least 1
     when_spent: WhenSpent
     only: tuple[str, ...] = ()  # names of the routes, models or tenants that it is for; empty: of all
+    covers_fallbacks: bool = False  # reserved is what the dearest model costs that a reply names
 
     @property
     def hard(self) -> bool:

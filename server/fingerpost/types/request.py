@@ -244,6 +244,7 @@ class Decision:
     propensity: float = 1.0  # probability, (0, 1], with which a request of this kind gets this model, given its arm
     arm: ArmTaken | None = None
     expected_usd_micros: int | None = None  # what the answer may cost, rounded up; None: a price is unknown
+    reserve_usd_micros: int = 0  # to be reserved on each account that pays
 
 
 @dataclass(frozen=True, slots=True)

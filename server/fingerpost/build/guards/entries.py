@@ -123,7 +123,7 @@ def _budget(document: Document, path: KeyPath, entry: BudgetEntry, findings: Fin
         return None
     only = tuple(dict.fromkeys(entry.only or ()))
     return DraftBudget(
-        Budget(entry.name, BudgetOf(entry.of), BudgetPer(entry.per), limit, when_spent, only),
+        Budget(entry.name, BudgetOf(entry.of), BudgetPer(entry.per), limit, when_spent, only, entry.cover_fallbacks),
         named=document.place((*path, "name")),
         limit_named=document.place((*path, "limit")),
         only=tuple(_text(document, (*path, "only", number), name) for number, name in enumerate(entry.only or ())),
