@@ -20,6 +20,7 @@ from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
 from fingerpost.serve.alert_body import body_of
 from fingerpost.serve.alerts import Alerts, Sender, World
 from fingerpost.settings import Settings
+from fingerpost.telemetry.decision_log import KEY_FILE
 from fingerpost.telemetry.metrics import Metrics
 from fingerpost.types import AccountKey, Alert
 from tests.contract.test_docs import blocks
@@ -266,11 +267,15 @@ def test_without_settings_log_and_metric_are_all(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
 
 
-def test_a_data_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """The key that hides names has no place: told with what to do."""
-    (tmp_path / "data").write_text("no folder")
-    with pytest.raises(FailedPrecondition, match="let the server's user write there") as caught:
-        built(settings_of(tmp_path))
+def test_the_key_that_hides_names(tmp_path: Path) -> None:
+    """The decision log's where it has one, which must be whole; else none is made for it."""
+    settings = settings_of(tmp_path)
+    built(settings)
+    assert not (settings.data / KEY_FILE).exists()
+    settings.data.mkdir(exist_ok=True)
+    (settings.data / KEY_FILE).write_text("")
+    with pytest.raises(FailedPrecondition, match="none of ours") as caught:
+        built(settings)
     assert caught.value.reason == ErrorReason.INVALID_FIELD
 
 

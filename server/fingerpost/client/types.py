@@ -262,9 +262,9 @@ class Report:
     score: float | None = None  # [0, 1]
     label: str = ""
     retry_after_ms: int | None = None  # with RATE_LIMITED alone
+    failed_attempts: tuple[FailedAttempt, ...] = ()  # models that were tried before and failed, in order
     tenant: str = ""  # that the decision was made for
     request_id: str = ""
-    failed_attempts: tuple[FailedAttempt, ...] = ()  # models that were tried before and failed, in order
 
 
 class ReportDetails(TypedDict, total=False):
@@ -278,9 +278,9 @@ class ReportDetails(TypedDict, total=False):
     score: float | None
     label: str
     retry_after_ms: int | None
+    failed_attempts: tuple[FailedAttempt, ...]
     tenant: str
     request_id: str
-    failed_attempts: tuple[FailedAttempt, ...]
 
 
 @dataclass(frozen=True, slots=True)
