@@ -185,7 +185,7 @@ def test_a_server_that_is_too_slow(node: str) -> None:
 
 def test_an_outcome_is_reported(node: str) -> None:
     """What came of a decision reaches the server with plain names, and what stands comes back."""
-    recorder, decision = MemoryRecorder(), "ab" * 20
+    recorder, decision = MemoryRecorder(), "ab" * 32
     script = """
 import { Fingerpost } from "./fingerpost.js";
 const [, target, decisionId] = process.argv;

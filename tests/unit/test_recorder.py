@@ -215,13 +215,13 @@ async def test_a_decision_that_was_never_made_here(other: str) -> None:
 async def test_when_a_report_is_taken() -> None:
     """As long as the window is open, and not of a decision that is yet to come, but for clocks that differ a little."""
     desk = Desk()
-    for seconds in (-WINDOW_S, 0, 300):
+    for seconds in (-WINDOW_S, 0, 86_400):
         await desk.report(desk.decision(decided_s=int(START_S) + seconds))
     with pytest.raises(FailedPrecondition, match="FINGERPOST_REPORT_WINDOW_S") as late:
         await desk.report(desk.decision(decided_s=int(START_S) - WINDOW_S - 1))
     assert late.value.reason == ErrorReason.REPORT_LATE
     with pytest.raises(NotFound) as early:
-        await desk.report(desk.decision(decided_s=int(START_S) + 301))
+        await desk.report(desk.decision(decided_s=int(START_S) + 86_401))
     assert early.value.reason == ErrorReason.DECISION_UNKNOWN
     assert len(desk.store.kept) == 3
 

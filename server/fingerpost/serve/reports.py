@@ -107,6 +107,7 @@ class Recorder:
         self._writing: asyncio.Task[None] | None = None
         self._aside, self._putting = Aside("reports"), Aside("outbox")
         self._away = False
+        self._last_us = 0
         self.recorded = 0  # reports that were new
 
     @property
@@ -220,7 +221,7 @@ class Recorder:
             catalog=guards.snapshot.catalog,
             report=report,
             decided_s=claims.decided_s,
-            reported_us=int(now_s * 1e6),
+            reported_us=self._later_us(now_s),
             cost_usd_micros=cost,
             cost_source=source,
             route=_route_of(claims, guards),
@@ -229,6 +230,11 @@ class Recorder:
             unit=claims.unit,
             debits=claims.debits,
         )
+
+    def _later_us(self, now_s: float) -> int:
+        """Microseconds since the epoch, never the same twice: by them the store tells a repeat from its own rows."""
+        self._last_us = max(int(now_s * 1e6), self._last_us + 1)
+        return self._last_us
 
     def _guards_of(self, claims: Claims) -> CatalogGuards | None:
         snapshots = self._runtime.snapshots

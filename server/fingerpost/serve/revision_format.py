@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,6 +41,10 @@ _HEAD = {"linear": "head_linear.npy", "metric": "head_metric.npy", "distances": 
 _LINEARS = "trained_linears.npy"
 
 _decider = TypeAdapter(Decider)
+
+_PARSING = threading.Lock()
+"""An array's header is read as a piece of Python; Python 3.11 counts the depth of that for all threads together, and
+fails (SystemError) when they do so at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +260,8 @@ def _array_bytes(array: NDArray[np.float32]) -> bytes:
 
 
 def _array(data: bytes) -> NDArray[np.float32]:
-    array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)  # np.load reads zip files too
+    with _PARSING:
+        array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)  # np.load reads zip files too
     if array.dtype != np.float32 or not np.isfinite(array).all():
         raise ValueError("an array of the head holds other things than finite float32 numbers")
     return np.ascontiguousarray(array)
