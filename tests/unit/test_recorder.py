@@ -345,6 +345,15 @@ async def test_an_outbox_that_is_full_or_broken() -> None:
     assert (desk.recorder.outbox_rows, desk.recorder.recorded) == (1, 1)
 
 
+def _made_unreadable(folder: Path) -> tuple[Path, bytes]:
+    """The only file of the folder becomes a folder; that file, and what it had."""
+    [file] = folder.iterdir()
+    data = file.read_bytes()
+    file.unlink()
+    file.mkdir()
+    return file, data
+
+
 @on_loop
 async def test_a_folder_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
     """It is said, and tried again; when somebody has seen to it, what was put there goes to the store."""
@@ -352,10 +361,7 @@ async def test_a_folder_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None
     desk.store.away = AWAY
     await desk.report()
     desk.store.away = None
-    [file] = tmp_path.iterdir()
-    data = file.read_bytes()
-    file.unlink()
-    file.mkdir()  # which nobody can read as a file
+    file, data = _made_unreadable(tmp_path)
     with capture_logs() as logs:
         await desk.recorder.drain()
     assert [line["event"] for line in logs] == ["outbox_not_read"], "the fault has happened"
