@@ -1,4 +1,4 @@
-"""A store of reports in memory that keeps the contract of `money_ports.ReportStore`, and fails when told to."""
+"""A store of reports in memory that keeps the contract of `money_ports.ReportStore`; waits or fails when told to."""
 
 import threading
 from collections.abc import Sequence

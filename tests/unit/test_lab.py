@@ -253,7 +253,7 @@ def test_only_told_costs_count() -> None:
 
 
 def test_a_stop_that_is_written_down_and_reset() -> None:
-    """It holds from the breach on, stays when the ledger says so too, and ends with a reset: from nothing."""
+    """It holds from the breach on, stays when the ledger says so, and ends when somebody resets it: from nothing."""
     lab, shown = lab_of(GUARDED), served(GUARDED)
     [breach] = failed(lab, 60)
     lab.set_by_hand({})

@@ -215,13 +215,13 @@ async def test_a_decision_that_was_never_made_here(other: str) -> None:
 async def test_when_a_report_is_taken() -> None:
     """As long as the window is open, and not of a decision that is yet to come, but for clocks that differ a little."""
     desk = Desk()
-    for seconds in (-WINDOW_S, 0, 300):
+    for seconds in (-WINDOW_S, 0, 86_400):
         await desk.report(desk.decision(decided_s=int(START_S) + seconds))
     with pytest.raises(FailedPrecondition, match="FINGERPOST_REPORT_WINDOW_S") as late:
         await desk.report(desk.decision(decided_s=int(START_S) - WINDOW_S - 1))
     assert late.value.reason == ErrorReason.REPORT_LATE
     with pytest.raises(NotFound) as early:
-        await desk.report(desk.decision(decided_s=int(START_S) + 301))
+        await desk.report(desk.decision(decided_s=int(START_S) + 86_401))
     assert early.value.reason == ErrorReason.DECISION_UNKNOWN
     assert len(desk.store.kept) == 3
 
@@ -345,15 +345,6 @@ async def test_an_outbox_that_is_full_or_broken() -> None:
     assert (desk.recorder.outbox_rows, desk.recorder.recorded) == (1, 1)
 
 
-def _made_unreadable(folder: Path) -> tuple[Path, bytes]:
-    """The only file of the folder becomes a folder; that file, and what it had."""
-    [file] = folder.iterdir()
-    data = file.read_bytes()
-    file.unlink()
-    file.mkdir()
-    return file, data
-
-
 @on_loop
 async def test_a_folder_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
     """It is said, and tried again; when somebody has seen to it, what was put there goes to the store."""
@@ -361,7 +352,10 @@ async def test_a_folder_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None
     desk.store.away = AWAY
     await desk.report()
     desk.store.away = None
-    file, data = _made_unreadable(tmp_path)
+    [file] = tmp_path.iterdir()  # noqa: ASYNC240  a test waits for nobody else
+    data = file.read_bytes()
+    file.unlink()
+    file.mkdir()  # which nobody can read as a file
     with capture_logs() as logs:
         await desk.recorder.drain()
     assert [line["event"] for line in logs] == ["outbox_not_read"], "the fault has happened"

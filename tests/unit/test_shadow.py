@@ -13,13 +13,6 @@ from tests.integration.test_tls import on_loop
 from tests.unit.test_choosing import judged
 from tests.unit.test_session import PLAN
 
-
-async def _soon() -> None:
-    """Let whatever is ready to go on do so."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
 SERVED = replace(decide(judged(0.9), PLAN), expected_usd_micros=300)
 
 
@@ -52,11 +45,14 @@ async def test_a_few_run_at_a_time() -> None:
         shadows.start(SERVED, tally, decided)
     assert (tally.decisions, tally.dropped) == (0, 6)
     gate.set()
-    await _soon()
-    assert tally.decisions == 4
+    while tally.decisions < 4:
+        await asyncio.sleep(0)
+    for _ in range(3):  # until their places are free
+        await asyncio.sleep(0)
     shadows.start(SERVED, tally, decided)
-    await _soon()
-    assert (tally.decisions, tally.dropped) == (5, 6)
+    while tally.decisions < 5:
+        await asyncio.sleep(0)
+    assert tally.dropped == 6
 
 
 @on_loop
@@ -85,9 +81,11 @@ async def test_a_shadow_that_fails_is_dropped() -> None:
     with capture_logs() as logs:
         for error in errors:
             shadows.start(SERVED, tally, lambda error=error: fails(error))  # type: ignore[misc]
-        await _soon()
-    assert tally.dropped == len(errors)
+        while tally.dropped < len(errors):
+            await asyncio.sleep(0)
     assert [line["event"] for line in logs] == ["shadow_dropped"] * 2 + ["shadow_failed"] * 2
+    for _ in range(3):
+        await asyncio.sleep(0)
     assert unheard == []
 
 

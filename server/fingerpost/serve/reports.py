@@ -35,7 +35,7 @@ IN_LINE = 20_000
 AT_A_TIME = 512
 _WRITE_SECONDS = 10.0
 _DRAIN_SECONDS = 1.0
-_SKEW_SECONDS = 300
+_SKEW_SECONDS = 86_400  # by which the clock of whoever decided may have been ahead, or ours was set back
 _RETRY_MS = 1_000
 
 
