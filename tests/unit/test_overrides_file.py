@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,20 @@ def override(number: int) -> Override:
 def test_what_is_followed_is_read(tmp_path: Path) -> None:
     """In a folder that is made for it; without the file nothing is set."""
     file = OverridesFile(tmp_path / "data" / "overrides.json")
-    assert (file.read(), file.changed_ns()) == ((), 0)
+    assert (file.read(), file.mark()) == ((), (0, 0))
     file.follow(lambda: [override(1), override(2)])
     assert file.read() == (override(1), override(2))
-    assert file.changed_ns() > 0
     file.follow(list)
     assert file.read() == ()
+
+
+def test_each_write_has_another_mark(tmp_path: Path) -> None:
+    """However soon one comes after the other: none is missed by whoever looks in between."""
+    file, marks = OverridesFile(tmp_path / "overrides.json"), list[tuple[int, int]]()
+    for number in range(100):
+        file.follow(lambda number=number: [override(number)])  # type: ignore[misc]
+        marks.append(file.mark())
+    assert all(one != other for one, other in pairwise(marks))
 
 
 def test_what_stays_the_same_is_not_written(tmp_path: Path) -> None:

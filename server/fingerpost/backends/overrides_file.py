@@ -31,12 +31,13 @@ class OverridesFile:
                 if not (self._path.exists() and self._path.read_bytes() == data):
                     put_file(self._path, data)
 
-    def changed_ns(self) -> int:
-        """When it was written last; 0: never."""
+    def mark(self) -> tuple[int, int]:
+        """Another one each time it is written; zeros: it is not there."""
         try:
-            return self._path.stat().st_mtime_ns
+            stat = self._path.stat()
         except FileNotFoundError:
-            return 0
+            return 0, 0
+        return stat.st_mtime_ns, stat.st_ino  # two writes may be as near as what times are counted in
 
     def read(self) -> Sequence[Override]:
         """What is set.

@@ -29,8 +29,8 @@ _KEY_RETRY_SECONDS = 5.0
 class OverridesReader(Protocol):
     """What is set by hand, as a file says it; blocks for no longer than a small file takes."""
 
-    def changed_ns(self) -> int:
-        """When it was written last; 0: never."""
+    def mark(self) -> tuple[int, int]:
+        """Another one each time it is written; zeros: it is not there."""
 
     def read(self) -> Sequence[Override]:
         """What is set.
@@ -42,11 +42,11 @@ class OverridesReader(Protocol):
 
 async def follow_by_hand(reader: OverridesReader, guards: Guards, interval_seconds: float) -> None:
     """For ever: have the guards do what is set by hand; what cannot be read leaves them as they are."""
-    seen = 0
+    seen = (0, 0)
     while True:
-        changed = reader.changed_ns()
-        if changed != seen:
-            seen = changed
+        mark = reader.mark()
+        if mark != seen:
+            seen = mark
             try:
                 guards.set_by_hand(_read(reader))
                 _log.info("set_by_hand_followed")

@@ -76,7 +76,7 @@ class CatalogGuards:
     def set_breakers(
         self, before: Mapping[str, BreakerByHand], by_hand: Mapping[str, BreakerByHand], now: float, now_s: float
     ) -> None:
-        """Set what is set by hand, and leave to itself what was and is no more.
+        """Set what is set by hand, and leave to itself what was and is no more; a model that is gone is passed over.
 
         Args:
             before: What was set, by model.
@@ -84,11 +84,12 @@ class CatalogGuards:
             now: Seconds of a clock that never goes back.
             now_s: Seconds since the epoch.
         """
-        for model in before.keys() - by_hand.keys():
+        models = self.snapshot.decider.models
+        for model in (before.keys() - by_hand.keys()) & models.keys():
             self.breakers.by_itself(model, now)
         for model, one in by_hand.items():
             until = None if one.until_s is None else now + one.until_s - now_s
-            if before.get(model) != one and (until is None or until > now):
+            if model in models and before.get(model) != one and (until is None or until > now):
                 self.breakers.set_by_hand(model, one.position, until, one.who)
 
     def _set_escalation(self) -> None:
