@@ -93,6 +93,6 @@ def _row(entry: "AuditEntry") -> dict[str, Any]:
 def _told(entry: "AuditEntry") -> str:
     """What somebody said of the change, or else what was changed."""
     details = entry.details
-    if "comment" in details or "method" in details:
-        return details.get("comment", details.get("method", ""))
-    return ", ".join(f"{name} {value}" for name, value in details.items() if value and name != "generation")
+    if "kind" in details:  # of what is set by hand
+        return ", ".join(f"{name} {value}" for name, value in details.items() if value)
+    return details.get("comment", details.get("method", ""))
