@@ -24,7 +24,11 @@ SLOW_SECONDS = 0.4
 
 
 class NotingEmbedder(HashEmbedder):
-    """Notes each text; "slow" takes a while, "die" ends the process, "fail" raises, "nonsense" cannot be sent back."""
+    """Notes each text.
+
+    "slow" takes a while and "held" until FOLDER/go is there; "die" ends the process, "fail" raises, and what comes of
+    "nonsense" cannot be sent back.
+    """
 
     def __init__(self, note: Path) -> None:
         self._note = note
@@ -36,6 +40,8 @@ class NotingEmbedder(HashEmbedder):
         if text == "fail":
             raise RuntimeError("secret-canary: session lost")
         time.sleep(SLOW_SECONDS if text == "slow" else 0)
+        while text == "held" and not self._note.with_name("go").exists():
+            time.sleep(0.01)
         embedded = super().embed_one(text)
         return replace(embedded, text=cast(str, None)) if text == "nonsense" else embedded
 

@@ -13,13 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.keeping import Keeping, KeptTreasury
-from fingerpost.bootstrap.planning import rulebook_of
-from fingerpost.build.reindex import Workshop
-from fingerpost.ports import Done, Embedder, Lane, Loaded, NoProgress, OpenEncoder
+from fingerpost.ports import Done, Embedder, Lane, Loaded
 from fingerpost.serve.guards import Guards
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.retrieve import Retriever, attempt
@@ -45,7 +42,6 @@ from fingerpost.types import (
     Vector,
     Vectors,
 )
-from tests.ledgers import pointers_of
 
 DIM = 32
 DIGEST = "f" * 64
@@ -232,20 +228,6 @@ class MemoryCache:
 
     def put(self, encoder_digest: str, vectors: Mapping[str, Vector]) -> None:
         self.known.update({(encoder_digest, text): vector for text, vector in vectors.items()})
-
-
-def workshop(folder: Path, cache: MemoryCache | None = None) -> Workshop:
-    """A reindex of hashed words that publishes into the folder."""
-    return Workshop(
-        plain=OpenEncoder(HASH_ENCODER, "fp32", (HashEmbedder(),)),
-        engines=(FaissFlatEngine(),),
-        cache=cache or MemoryCache(),
-        revisions=FileRevisionStore(folder / "revisions"),
-        activations=pointers_of(folder),
-        progress=NoProgress(),
-        rulebook_of=rulebook_of,
-        known=lambda digest: (folder / "revisions" / digest).is_dir(),
-    )
 
 
 def _direction(word: str) -> Vector:

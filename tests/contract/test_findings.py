@@ -115,11 +115,6 @@ def test_lint_finds_the_wrong_example_alone(kind: Kind, linter: Linter, tmp_path
     assert kind.code not in {finding.code for finding in linter.lint(good)}
 
 
-def test_the_starter_routes_are_clean(linter: Linter) -> None:
-    """The routes that ship have nothing that lint warns of."""
-    assert [finding for finding in linter.lint(ROUTES) if finding.severity is not Severity.NOTE] == []
-
-
 def test_codes_are_well_formed_and_explained() -> None:
     """Codes are FP and three digits, unique and in order; titles are short and explanations are sentences."""
     assert list(KINDS) == sorted(KINDS)

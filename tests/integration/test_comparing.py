@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +26,12 @@ from fingerpost.client.catalog_types import StoredRevision
 from fingerpost.release.comparing import changes
 from fingerpost.serve.revision_format import decode
 from fingerpost.types import Arm, Revision, Text
-from tests.fakes import HASH_ENCODER, MemoryCache, workshop
+from tests.fakes import HASH_ENCODER, MemoryCache
 from tests.ledgers import pointers_of
 from tests.revisions import cases_of, judged_by, revision_of, study_of
 from tests.route_folders import write_folder
 from tests.unit.test_reindex import ROUTES
+from tests.workshops import workshop
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
@@ -123,6 +125,21 @@ def published(folder: Path, tests: list[str], *more: str) -> Reindexed:
     return reindex(write_folder(folder / "routes", files), "default", shop(folder))
 
 
+@pytest.fixture(scope="module")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a revision whose tests are "fix this"; tests must not change it."""
+    folder = tmp_path_factory.mktemp("published")
+    return folder, published(folder, ["fix this"]).activation.revision
+
+
+@pytest.fixture
+def first(published_once: tuple[Path, str], tmp_path: Path) -> str:
+    """That revision, which the test's own folder holds."""
+    folder, revision = published_once
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return revision
+
+
 def test_a_reindex_tells_what_it_changed(tmp_path: Path) -> None:
     """The first has nothing to compare with; the next tells which test texts it decides otherwise, and why."""
     tests = ["maths0 maths1 maths2 word3", f"{ROUTES['code'][0]} word1"]
@@ -140,9 +157,9 @@ def test_a_reindex_tells_what_it_changed(tmp_path: Path) -> None:
     assert changed.file == "code.yaml"
 
 
+@pytest.mark.usefixtures("first")
 def test_a_reindex_that_has_nothing_to_compare(tmp_path: Path) -> None:
     """The same revision again, or files without tests, have no diff and no complaint."""
-    published(tmp_path, ["fix this"])
     again = published(tmp_path, ["fix this"])
     assert (again.changed, again.diff, again.not_compared) == (False, None, "")
     without = published(tmp_path, [], "review my code")
@@ -150,9 +167,8 @@ def test_a_reindex_that_has_nothing_to_compare(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut"])
-def test_an_earlier_revision_that_cannot_be_opened(tmp_path: Path, damage: str) -> None:
+def test_an_earlier_revision_that_cannot_be_opened(tmp_path: Path, first: str, damage: str) -> None:
     """The reindex is done all the same, and one sentence says why it is not compared."""
-    first = published(tmp_path, ["fix this"]).activation.revision
     folder = tmp_path / "revisions" / first
     if damage == "gone":
         folder.rename(tmp_path / "elsewhere")

@@ -31,11 +31,12 @@ from fingerpost.types import (
     Override,
     Standing,
 )
-from tests.fakes import MemoryCache, workshop
+from tests.fakes import MemoryCache
 from tests.integration.test_tls import on_loop
 from tests.ledgers import SqliteStore, sqlite_store
 from tests.route_folders import write_folder
 from tests.spending import Payer
+from tests.workshops import workshop
 
 _keys = (f"key-{number}" for number in itertools.count())
 

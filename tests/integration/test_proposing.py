@@ -32,10 +32,10 @@ from fingerpost.release.audit import verified
 from fingerpost.release.pointing import activate, roll_back
 from fingerpost.release.proposing import approve, proposal_of, proposals, propose, reject
 from fingerpost.types import ProposalState
-from tests.fakes import workshop
 from tests.ledgers import Store, pointers_of
 from tests.unit.test_file_store import put
 from tests.unit.test_reindex import CACHE, ROUTES, folder_of
+from tests.workshops import workshop
 
 _keys = (f"key-{number}" for number in itertools.count())
 

@@ -13,8 +13,9 @@ from fingerpost.build.learn import MIN_TEXTS, VERSION
 from fingerpost.build.reindex import Reindexed, reindex
 from fingerpost.serve.revision_format import decode
 from fingerpost.types import Revision
-from tests.fakes import DIGEST, MemoryCache, workshop
+from tests.fakes import DIGEST, MemoryCache
 from tests.unit.test_reindex import folder_of, utterances
+from tests.workshops import workshop
 
 CACHE = MemoryCache()
 ROUTES = {route: utterances(route, MIN_TEXTS // 4) for route in ("code", "maths", "poems", "trade")}

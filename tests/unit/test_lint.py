@@ -12,9 +12,10 @@ from fingerpost.build.lint.yardstick import SAMPLE_TEXTS, measure_yardstick
 from fingerpost.build.load import load
 from fingerpost.build.reindex import cases_of, exemplars_of, reindex
 from fingerpost.types import Finding, Severity, Vectors
-from tests.fakes import HashEmbedder, MemoryCache, workshop
+from tests.fakes import HashEmbedder, MemoryCache
 from tests.linting import Linter
 from tests.route_folders import write_folder
+from tests.workshops import workshop
 
 CODE = [
     "write a function that reverses a linked list",

@@ -20,8 +20,9 @@ from fingerpost.types import (
     Guardrail,
     WhenSpent,
 )
-from tests.fakes import MemoryCache, workshop
+from tests.fakes import MemoryCache
 from tests.route_folders import findings_of, places, write_folder
+from tests.workshops import workshop
 
 MODELS = """\
 models:

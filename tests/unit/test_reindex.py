@@ -17,8 +17,9 @@ from fingerpost.serve.revision_format import decode
 from fingerpost.serve.score import score
 from fingerpost.serve.search import Space, find
 from fingerpost.types import Calibration, Decision, Outcome, Reason, Revision, Scores
-from tests.fakes import HashEmbedder, MemoryCache, workshop
+from tests.fakes import HashEmbedder, MemoryCache
 from tests.route_folders import write_folder
+from tests.workshops import workshop
 
 CACHE = MemoryCache()
 """The background's vectors, the same for every test."""

@@ -15,8 +15,9 @@ from fingerpost.build.suggest.traffic import Asked
 from fingerpost.ports import NoProgress
 from fingerpost.serve.revision_format import decode
 from fingerpost.types import Catalog, Text
-from tests.fakes import MemoryCache, workshop
+from tests.fakes import MemoryCache
 from tests.route_folders import write_folder
+from tests.workshops import workshop
 
 SHARED = [f"word{number}" for number in range(30)]
 KNOWN = [f"known{number}" for number in range(10)]

@@ -11,8 +11,9 @@ from fingerpost.build.reindex import Reindexed, reindex
 from fingerpost.ports import OpenEncoder, Tuned
 from fingerpost.serve.revision_format import decode
 from fingerpost.types import Embedded, EncoderId, TuningVerdict
-from tests.fakes import DIM, HashEmbedder, MemoryCache, workshop
+from tests.fakes import DIM, HashEmbedder, MemoryCache
 from tests.unit.test_reindex import folder_of, utterances
+from tests.workshops import workshop
 
 ROUTES = {route: utterances(route, 40) for route in ("code", "maths", "poems", "trade", "travel")}
 BETTER = TuningVerdict(True, "better on unseen texts", 64, 0.8, 0.9, 0.9, 0.9)
