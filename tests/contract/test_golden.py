@@ -1,8 +1,8 @@
 """Revisions that earlier versions wrote: every later version must read them and decide as they did.
 
 `schema-1` has the vote alone and one map; `schema-1-head` is what `reindex` made with `tests.workshops.workshop` of
-four routes of 25 utterances and 30 texts out of scope: a head, two maps, offsets, a threshold and a target of
-routes' own; `schema-1-codes` is of four routes of 150 utterances, whose index is of codes. `schema-2` has rules of each kind,
+four routes of 25 utterances and 30 texts out of scope: a head, two maps, offsets, a threshold and a target of routes'
+own; `schema-1-codes` is of four routes of 150 utterances, whose index is of codes. `schema-2` has rules of each kind,
 selections, fallbacks and an escalation limit, which a program that reads the first schema alone must not pass over.
 `schema-3` is the same with budgets, breakers, arms and a shadow, which one that reads the second must not pass over.
 """
