@@ -153,11 +153,12 @@ def test_envoy_spreads_the_calls_of_one_connection(
     assert min(shares) >= 10
 
 
-def test_every_replica_decides_the_same(proxy: EnvoyProcess, pair: tuple[ServerProcess, ServerProcess]) -> None:
+def test_every_replica_decides_the_same(published: Path, serve: Serve, front: Front) -> None:
     """Whichever server answers, the reply is the same to the byte but for the decision's id, times and the cache."""
-    before = [sent(server) for server in pair]
+    # Servers of its own: each counts its own decisions for the escalation limit, which begins at 100 a minute.
+    pair = [serve(published, **SETTINGS) for _ in range(2)]
     replies = set()
-    with stub_of(proxy.address) as stub:
+    with stub_of(front(*pair).address) as stub:
         for text in (TEXT, "Was kostet das?", "zorbulate the quonk") * 20:
             request = pb.RouteRequest(text=text, alternatives_count=3, include_matches=True, include_embedding=True)
             request.request_id = "same"
@@ -166,7 +167,7 @@ def test_every_replica_decides_the_same(proxy: EnvoyProcess, pair: tuple[ServerP
             for own in ("decision_id", "timing", "cached"):
                 reply.ClearField(own)
             replies.add(reply.SerializeToString(deterministic=True))
-    assert all(sent(server) > was for server, was in zip(pair, before, strict=True))
+    assert all(sent(server) > 0 for server in pair)
     assert len(replies) == 3
 
 
