@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,20 @@ from fingerpost.build.diff.prices import Tokens
 from fingerpost.build.diff.texts import TextsKind
 from fingerpost.cli.diff import print_diff, print_json, print_since
 from fingerpost.cli.diff_words import cause_words
-from fingerpost.types import EncoderId, Model
+from fingerpost.types import (
+    Arm,
+    BreakerRules,
+    Budget,
+    BudgetOf,
+    BudgetPer,
+    EncoderId,
+    Experiment,
+    Model,
+    Revision,
+    Rule,
+    RuleStage,
+    WhenSpent,
+)
 from tests.revisions import diff_between, revision_of
 
 PRICED = tuple(
@@ -192,6 +206,33 @@ def test_what_changed_in_the_revisions_has_words(capsys: pytest.CaptureFixture[s
         "encoder: other, was hash",
     ):
         assert words in first
+
+
+def test_what_changed_beside_the_routes_has_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rules, budgets and experiments that came, went or are others, by name; what stayed is not told."""
+    base = revision_of({"a": ["one two"]})
+    before = with_policy(base, rules=(RULE,), budgets=(BUDGET, replace(BUDGET, name="kept")), experiments=(SPLIT,))
+    after = with_policy(
+        replace(base, digest="b" * 64),
+        rules=(replace(RULE, final=True), replace(RULE, name="new")),
+        budgets=(replace(BUDGET, limit_usd_micros=2), replace(BUDGET, name="kept")),
+        breakers=BreakerRules(consecutive_failures=2),
+    )
+    first = shown(capsys, diff_between(before, after, {})).splitlines()[0]
+    assert "rules changed: `new`, `r`; budgets changed: `b`; experiments changed: `split`; breakers open" in first
+    assert "kept" not in first
+    again = replace(before, digest="b" * 64)
+    assert "changed" not in shown(capsys, diff_between(before, again, {})).splitlines()[0]
+
+
+RULE = Rule("r", RuleStage.BEFORE, "true", "true")
+BUDGET = Budget("b", BudgetOf.CATALOG, BudgetPer.DAY, 1, WhenSpent.ALERT)
+SPLIT = Experiment("split", arms=(Arm("now", 50), Arm("then", 50)))
+
+
+def with_policy(revision: Revision, **policy: Any) -> Revision:
+    decider = revision.decider
+    return replace(revision, decider=replace(decider, policy=replace(decider.policy, **policy)))
 
 
 def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:

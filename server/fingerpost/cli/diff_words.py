@@ -110,8 +110,11 @@ def changes_words(changes: "Changes") -> Iterator[str]:
     for model in changes.models:
         owner = f"`{model.route}`" if model.route else "the fallback"
         yield f"model of {owner}: `{model.after}`, was `{model.before}`"
-    if changes.rules:
-        yield f"rules changed: {', '.join(f'`{name}`' for name in changes.rules)}"
+    for what in ("rules", "budgets", "experiments"):
+        if names := getattr(changes, what):
+            yield f"{what} changed: {', '.join(f'`{name}`' for name in names)}"
+    if changes.breakers:
+        yield "breakers open and close by other rules"
     yield from _thresholds(changes)
     if changes.encoder:
         yield f"encoder: {changes.encoder.after}, was {changes.encoder.before}"

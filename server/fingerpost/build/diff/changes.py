@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from fingerpost.types import OUT_OF_SCOPE, EncoderId, Head, Revision, RoutePolicy
+from fingerpost.types import OUT_OF_SCOPE, Budget, EncoderId, Experiment, Head, Revision, RoutePolicy, Rule
 
 _SAME_ROUTE = 0.5
 """Share of all their texts that two routes of different names must have in common to be one that was renamed."""
@@ -39,6 +39,9 @@ class Changes:
     utterances_moved: int  # from one route to another, or out of scope
     models: tuple[Changed[str], ...]  # that routes name, and the fallback's
     rules: tuple[str, ...]  # names of those that came, went or are others
+    budgets: tuple[str, ...]  # likewise
+    experiments: tuple[str, ...]  # likewise
+    breakers: bool  # when they open and close
     thresholds: tuple[Changed[float], ...]
     encoder: Changed[str] | None  # names, told apart by digests where they are equal
     calibration: bool  # the maps from evidence to confidence
@@ -75,6 +78,7 @@ def compared(before: Revision, after: Revision) -> Compared:
     olds, news = _routes(before), _routes(after)
     kept = {renamed.get(name, name): route for name, route in olds.items() if renamed.get(name, name) in news}
     moves = _moves(before, after, renamed)
+    old, new = before.decider.policy, after.decider.policy
     changes = Changes(
         routes_added=tuple(sorted(news.keys() - kept.keys())),
         routes_removed=tuple(sorted(name for name in olds if renamed.get(name, name) not in news)),
@@ -83,7 +87,10 @@ def compared(before: Revision, after: Revision) -> Compared:
         utterances_removed=_counted(text for text in moves.removed if text[0] not in moves.after),
         utterances_moved=len({text for text, _ in moves.added if text in moves.before}),
         models=tuple(_models(before, after, kept, news)),
-        rules=tuple(_rules(before, after)),
+        rules=_others(old.rules, new.rules),
+        budgets=_others(old.budgets, new.budgets),
+        experiments=_others(old.experiments, new.experiments),
+        breakers=old.breakers != new.breakers,
         thresholds=tuple(
             Changed(name, route.threshold, news[name].threshold)
             for name, route in sorted(kept.items())
@@ -173,9 +180,12 @@ def _models(
             yield Changed(name, old, new)
 
 
-def _rules(before: Revision, after: Revision) -> Iterator[str]:
-    olds, news = ({rule.name: rule for rule in one.decider.policy.rules} for one in (before, after))
-    yield from (name for name in sorted(olds.keys() | news.keys()) if olds.get(name) != news.get(name))
+def _others(
+    before: Iterable[Rule | Budget | Experiment], after: Iterable[Rule | Budget | Experiment]
+) -> tuple[str, ...]:
+    """Names of what came, went or is not what it was, sorted."""
+    olds, news = ({one.name: one for one in each} for each in (before, after))
+    return tuple(name for name in sorted(olds.keys() | news.keys()) if olds.get(name) != news.get(name))
 
 
 def _encoder(before: EncoderId, after: EncoderId) -> Changed[str] | None:
