@@ -13,6 +13,7 @@ import pytest
 
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.keeping import Keeping, KeptReports, KeptTreasury
+from fingerpost.client import AsyncClient, Options, Requirements
 from fingerpost.errors import ErrorReason, FingerpostError, Overloaded
 from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.decision_id import DecisionIds
@@ -121,6 +122,25 @@ async def test_what_becomes_of_requests_when_money_is_spent(tmp_path: Path) -> N
             assert {reply.reserved_usd_micros for reply in replies} <= {COST, CHEAP}
             for _ in range(refused_count):
                 assert_spent([await refusal(caller.asking())])
+
+
+@on_loop
+async def test_refused_items_of_a_batch_say_when_there_is_money_again(tmp_path: Path) -> None:
+    """As the call alone does: with the budget's name and the time to try again."""
+    async with (
+        serving(spending(budget(limit=2 * COST)), data=tmp_path) as served,
+        AsyncClient(served.address) as client,
+    ):
+        texts = ["fix this bug", "fix this bug soon", "fix this bug now"]
+        items = await client.route_batch(texts, Options(requirements=Requirements(**CALL)), timeout_seconds=20)
+        with pytest.raises(Overloaded) as alone:
+            await client.route(texts[2], Options(requirements=Requirements(**CALL)), timeout_seconds=20)
+    refused = [item for item in items if isinstance(item, FingerpostError)]
+    assert [(type(item), item.reason) for item in refused] == [(Overloaded, ErrorReason.BUDGET_EXHAUSTED)]
+    assert refused[0].retry_after_ms is not None
+    assert alone.value.retry_after_ms is not None
+    assert 0 <= refused[0].retry_after_ms - alone.value.retry_after_ms < 60_000
+    assert refused[0].metadata["budget"] == alone.value.metadata["budget"] == "all"
 
 
 CHEAP = 30

@@ -110,11 +110,7 @@ def changes_words(changes: "Changes") -> Iterator[str]:
     for model in changes.models:
         owner = f"`{model.route}`" if model.route else "the fallback"
         yield f"model of {owner}: `{model.after}`, was `{model.before}`"
-    for what in ("rules", "budgets", "experiments"):
-        if names := getattr(changes, what):
-            yield f"{what} changed: {', '.join(f'`{name}`' for name in names)}"
-    if changes.breakers:
-        yield "breakers open and close by other rules"
+    yield from _policy(changes)
     yield from _thresholds(changes)
     if changes.encoder:
         yield f"encoder: {changes.encoder.after}, was {changes.encoder.before}"
@@ -122,6 +118,13 @@ def changes_words(changes: "Changes") -> Iterator[str]:
         yield "confidence calibrated anew"
     if changes.scorer:
         yield "scorer learned anew"
+
+
+def _policy(changes: "Changes") -> Iterator[str]:
+    named = (("rules", changes.rules), ("budgets", changes.budgets), ("experiments", changes.experiments))
+    yield from (f"{what} changed: {', '.join(f'`{name}`' for name in names)}" for what, names in named if names)
+    if changes.breakers:
+        yield "breakers open and close by other rules"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -163,7 +163,8 @@ def from_batch(response: pb.RouteBatchResponse) -> list[Decision | errors.Finger
 
 def item_error(error: pb.BatchError) -> errors.FingerpostError:
     fields = [errors.FieldViolation(v.field, v.description) for v in error.field_violations]
-    return _class_of(error.code)(error.message, error.reason, fields=fields, metadata=error.metadata)
+    kind, retry_after_ms = _class_of(error.code), known(error, "retry_after_ms")
+    return kind(error.message, error.reason, fields=fields, metadata=error.metadata, retry_after_ms=retry_after_ms)
 
 
 def from_explanation(response: pb.ExplainResponse) -> Explanation:

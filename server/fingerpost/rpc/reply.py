@@ -120,6 +120,7 @@ def to_batch_error(error: FingerpostError) -> pb.BatchError:
         message=error.message,
         field_violations=[pb.FieldViolation(field=v.field, description=v.description) for v in error.fields],
         metadata=error.metadata,
+        retry_after_ms=error.retry_after_ms,
     )
 
 
