@@ -319,6 +319,46 @@ async def test_a_round_learns_what_others_spent_and_forgets_nothing() -> None:
 
 
 @on_loop
+async def test_calls_have_their_turn_during_a_round_of_many_purses() -> None:
+    """What they spend then of a purse that was looked at, and of one that was not yet, counts once."""
+    treasury = MemoryTreasury()
+    payer = Payer(treasury, budget(limit=10_000, of=BudgetOf.TENANT))
+    tenants = [f"tenant {number}" for number in range(1_000)]
+    await asyncio.gather(*(payer.pay(100, tenant=tenant) for tenant in tenants))
+    purses = payer.spending.purses
+    round_ = asyncio.create_task(payer.spending.round())
+    await asyncio.sleep(0)
+    assert [purses[0].touched, purses[-1].touched] == [False, True]
+    for purse in purses:
+        purse.take(7)
+    await round_
+    assert set(sums(purses)) == {(107, 0)}
+    await payer.spending.round()
+    assert set(sums(purses)) == {(107, 0)}
+    assert set(treasury.taken.values()) <= {sum(purse.slices.values()) + 107 for purse in purses}
+
+
+@on_loop
+async def test_a_window_ends_during_a_round_of_many_purses() -> None:
+    """A purse that went before the round came to it: what it has goes back, and the new one is left alone."""
+    treasury, clock = MemoryTreasury(), Clock()
+    payer = Payer(treasury, budget(limit=10_000, of=BudgetOf.TENANT, per=BudgetPer.HOUR), clock=clock)
+    tenants = [f"tenant {number}" for number in range(1_000)]
+    await asyncio.gather(*(payer.pay(100, tenant=tenant) for tenant in tenants))
+    before = payer.spending.purses
+    round_ = asyncio.create_task(payer.spending.round())
+    await asyncio.sleep(0)
+    clock.now += 3_600
+    await payer.pay(50, tenant=tenants[-1])
+    await round_
+    [purse] = payer.purses(tenant=tenants[-1])
+    assert purse is not before[-1]
+    assert sums([purse]) == [(50, 0)]
+    await payer.spending.round()
+    assert (before[-1].left, payer.spending.purses) == (0, (purse,))
+
+
+@on_loop
 async def test_a_debt_that_is_paid_during_a_round_counts_once() -> None:
     """In debt when it begins, paid when it ends: spent is spent."""
     treasury = MemoryTreasury()

@@ -1,6 +1,7 @@
 """The server's life: bind, load, serve, drain, stop."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ async def run(server: Server, on_ready: Callable[[str], None]) -> bool:
     stop, force = asyncio.Event(), asyncio.Event()
     _listen_to_signals(stop, force)
     running = await start(server)
+    gc.freeze()  # what stays is not looked through again each time that garbage is collected: calls would wait for it
     on_ready(running.address)
     await stop.wait()
     await running.drain(force)

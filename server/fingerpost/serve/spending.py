@@ -8,7 +8,7 @@ import asyncio
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakSet, WeakValueDictionary
 
@@ -29,6 +29,8 @@ MAX_TENANTS = 20_000
 """Purses of tenants at a time; what is left in the longest unused goes back to its account."""
 
 _ROUND_SECONDS = 2.0
+_ROUND_SHARE = 0.1  # of the time at most is spent on rounds: of tens of thousands of purses each takes a while
+_AT_A_TIME = 200  # purses that are looked through before calls have their turn: about a quarter of a millisecond
 _IDLE_ROUNDS = 15  # after which slices nobody spends go back
 
 _Name = tuple[str, str, str]
@@ -124,20 +126,18 @@ class Spending:
 
     async def run(self) -> None:
         """For ever: tell the ledger what is left, hear how accounts stand, give back what is not needed."""
+        took = 0.0
         while True:
-            await asyncio.sleep(_ROUND_SECONDS)
+            await asyncio.sleep(max(_ROUND_SECONDS, took / _ROUND_SHARE))
+            began = time.monotonic()
             if self.purses or self._retired:
                 await self.round()
+            took = 0.0 if self._leases.are_away else time.monotonic() - began  # a ledger that is back is soon heard
 
     async def round(self) -> None:
-        """Once; what goes wrong is noted, and tried again the next time."""
-        self._retire_ended()
-        self._retire_idle()
-        told = {purse: purse.used_since - purse.debt for purse in self.purses}
-        left, back = self._left(told), self._retired
-        touched, self._retired = [purse for purse in told if purse.touched], {}
-        for purse in touched:
-            purse.touched = False
+        """Once; what goes wrong is noted, and tried again the next time. Calls have their turn between purses."""
+        told, left, touched = await self._looked_through()
+        back, self._retired = self._retired, {}
         now_s, over = int(self.now_s()), sorted(self._over)
         try:
             standings = await self._aside.run(lambda: self._told(left, back, over, now_s), 2 * ASK_SECONDS)
@@ -149,9 +149,10 @@ class Spending:
             return
         self._leases.note(None)
         self._over.clear()
-        self._learn(standings, told)
+        await self._learn(standings, told)
         self._owing = [purse for purse in self._owing if purse.debt]
-        self.fill_ahead((*touched, *(purse for purse in told if purse.debt), *self._owing))
+        async for purse in _in_turns([*touched, *(purse for purse in told if purse.debt), *self._owing]):
+            self.fill_ahead((purse,))
 
     async def close(self) -> None:
         """Pay debts, and give back everything that is unspent."""
@@ -226,8 +227,13 @@ class Spending:
             self._retire(purse)
 
     def _is_in_use(self, purse: Purse) -> bool:
-        purses = self._tenants if purse.budget.of is BudgetOf.TENANT else self._shared
-        return purses.get((purse.key.catalog, purse.key.budget, purse.key.holder)) is purse
+        return self._beside(purse).get(_name(purse)) is purse
+
+    def _forget(self, purse: Purse) -> None:
+        self._retire(self._beside(purse).pop(_name(purse)))
+
+    def _beside(self, purse: Purse) -> _Purses:
+        return self._tenants if purse.budget.of is BudgetOf.TENANT else self._shared
 
     def _retire(self, purse: Purse) -> None:
         """Have what it has given back, and what it owes paid."""
@@ -236,58 +242,64 @@ class Spending:
         if purse.debt and purse not in self._owing and len(self._owing) < MAX_TENANTS:
             self._owing.append(purse)
 
-    def _left(self, purses: Iterable[Purse]) -> Mapping[str, int]:
-        """What is unspent of slices, where something was spent; those of which nothing is are given back."""
+    async def _looked_through(self) -> tuple[Mapping[Purse, int], Mapping[str, int], Sequence[Purse]]:
+        """What each purse spent that its account hears of now, what is unspent of slices, and whose they are.
+
+        Purses whose window is over go, slices nobody spends are given back, and so are those of which nothing is left.
+        """
+        told: dict[Purse, int] = {}
         left: dict[str, int] = {}
-        for purse in purses:
+        touched: list[Purse] = []
+        idle, now_s = self._idle, self.now_s()
+        self._idle = {}
+        async for purse in _in_turns(self.purses):
+            if not self._is_in_use(purse):  # any more
+                continue
+            if now_s >= purse.end_s:
+                self._forget(purse)
+                continue
+            told[purse] = purse.used_since - purse.debt
             if purse.touched:
+                touched.append(purse)
+                purse.touched = False
                 self._retired |= dict.fromkeys(purse.used_up(), 0)
                 left |= purse.slices
-        return left
+            elif purse.slices:
+                self._note_idle(purse, idle.get(purse, 0) + 1)
+        return told, left, touched
+
+    def _note_idle(self, purse: Purse, rounds: int) -> None:
+        if rounds >= _IDLE_ROUNDS:
+            self._retire(purse)
+        else:
+            self._idle[purse] = rounds
 
     def _told(
         self, left: Mapping[str, int], back: Mapping[str, int], over: Sequence[int], now_s: int
-    ) -> Sequence[Standing]:
+    ) -> Mapping[AccountKey, Standing]:
         if left:
             self._treasury.tell(self._owner, left)
         if back:
             self._treasury.give_back(self._owner, back)
         if over:
             self._treasury.spent(over)
-        return self._treasury.standings(since_s=now_s)
+        return {standing.key: standing for standing in self._treasury.standings(since_s=now_s)}
 
-    def _learn(self, standings: Iterable[Standing], told: Mapping[Purse, int]) -> None:
+    async def _learn(self, standings: Mapping[AccountKey, Standing], told: Mapping[Purse, int]) -> None:
         """Take over how accounts stand, which includes what they were told that was spent."""
-        known = {standing.key: standing for standing in standings}
-        for purse, spent in told.items():
+        async for purse in _in_turns(told):
             purse.away, purse.more = False, None
-            standing = known.get(purse.key)
+            standing = standings.get(purse.key)
             if standing is None:
                 continue
             purse.account = standing.account
             self._by_account[standing.account] = purse
             purse.used = standing.used_usd_micros
-            purse.used_since -= spent
+            purse.used_since -= told[purse]
             purse.more = max(0, purse.limit_usd_micros - standing.used_usd_micros - standing.sliced_usd_micros)
             if purse.is_over and purse not in self._known_over:
                 self._known_over.add(purse)
                 self._over.add(standing.account)
-
-    def _retire_ended(self) -> None:
-        now_s = self.now_s()
-        for purses in (self._shared, self._tenants):
-            for name in [name for name, purse in purses.items() if now_s >= purse.end_s]:
-                self._retire(purses.pop(name))
-
-    def _retire_idle(self) -> None:
-        idle: dict[Purse, int] = {}
-        for purse in self.purses:
-            rounds = 0 if purse.touched or not purse.slices else self._idle.get(purse, 0) + 1
-            if rounds >= _IDLE_ROUNDS:
-                self._retire(purse)
-            elif rounds:
-                idle[purse] = rounds
-        self._idle = idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,3 +316,15 @@ class _Table:
 
 def _filled(purses: Mapping[str, tuple[Purse, ...]]) -> dict[str, tuple[Purse, ...]]:
     return {holder: own for holder, own in purses.items() if own}
+
+
+def _name(purse: Purse) -> _Name:
+    return purse.key.catalog, purse.key.budget, purse.key.holder
+
+
+async def _in_turns(purses: Collection[Purse]) -> AsyncIterator[Purse]:
+    """Each; between some and the next the loop has a turn for whatever else waits."""
+    for number, purse in enumerate(purses, 1):
+        yield purse
+        if number % _AT_A_TIME == 0:
+            await asyncio.sleep(0)
