@@ -82,6 +82,25 @@ def test_a_file_from_nothing(tmp_path: Path) -> None:
     assert add_token(path, "bob", (), "", None, None).owner.name == "bob"
 
 
+@pytest.mark.parametrize("name", ["123", "1e3", "true", "null", "0x1F", "no", "a@b.c-d"])
+def test_any_name_is_read_as_it_was_given(tmp_path: Path, name: str) -> None:
+    """Names that YAML has another meaning for too; a second token finds the same principal."""
+    path = tmp_path / "access.yaml"
+    tokens = [add_token(path, name, roles, "", None, None) for roles in (("caller",), ())]
+    assert [one.owner for one in list_tokens(path).tokens] == [name] * 2
+    assert {one.principal.name for one in read_access(path).tokens.values()} == {name}
+    assert [revoke_token(path, one.id) for one in tokens] == [name] * 2
+
+
+def test_what_is_no_text_is_not_edited(tmp_path: Path) -> None:
+    """It is refused like any wrong file, and stays as it is."""
+    path = access_file(tmp_path)
+    path.write_bytes(b"principals: []\n# \xff\n")
+    with pytest.raises(InvalidRequest, match="not UTF-8"):
+        add_token(path, "ann", ("caller",), "", None, None)
+    assert path.read_bytes() == b"principals: []\n# \xff\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

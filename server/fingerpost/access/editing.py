@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from fingerpost.access.files import AccessFile, PrincipalEntry, Read, TokenEntry, is_moment, read_text
+from fingerpost.access.files import AccessFile, PrincipalEntry, Read, TokenEntry, is_moment, read_text, text_of
 from fingerpost.access.tokens import Made, make
+from fingerpost.build.yaml_scalars import resolve
 from fingerpost.durable import lock, put_file, storing
 from fingerpost.errors import InvalidRequest, NotFound
 from fingerpost.types import AccessRole
@@ -103,11 +104,7 @@ def _entry(made: Made, name: str, not_before: str | None, expires: str | None) -
 
 
 def _read(path: Path) -> Read:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        text = _NEW
-    return read_text(path.name, text)
+    return read_text(path.name, text_of(path) if path.exists() else _NEW)
 
 
 def _with_item(read: Read, part: str, item: Sequence[str]) -> Read:
@@ -172,17 +169,22 @@ def _check_roles(name: str, roles: Sequence[str]) -> None:
 
 def _principal_lines(entry: PrincipalEntry) -> list[str]:
     tenant = [f"    tenant: {_quoted(entry.tenant)}"] if entry.tenant else []
-    return [f"  - name: {entry.name}", f"    roles: [{', '.join(entry.roles)}]", *tenant]
+    return [f"  - name: {_name(entry.name)}", f"    roles: [{', '.join(entry.roles)}]", *tenant]
 
 
 def _token_lines(entry: TokenEntry) -> list[str]:
     times = {"not_before": entry.not_before, "expires": entry.expires}
     return [
         f"  - id: {_quoted(entry.id)}",
-        f"    owner: {entry.owner}",
+        f"    owner: {_name(entry.owner)}",
         f"    hash: {entry.hash}",
         *(f"    {name}: {_quoted(value)}" for name, value in times.items() if value),
     ]
+
+
+def _name(text: str) -> str:
+    """As it is, unless YAML would read a number or a word of its own there."""
+    return text if resolve(text) == text else _quoted(text)
 
 
 def _quoted(text: str) -> str:

@@ -77,7 +77,7 @@ def read_access(path: Path) -> Access:
         InvalidRequest: the file cannot be read, is wrong (each fault is told with its line), or others may write it.
     """
     _check_mode(path)
-    content = read_text(path.name, _text(path)).content
+    content = read_text(path.name, text_of(path)).content
     principals = {one.name: _principal(one) for one in content.principals}
     return Access(
         tokens={one.id: _token(one, principals[one.owner]) for one in content.tokens},
@@ -174,7 +174,12 @@ def _check_mode(path: Path) -> None:
         _log.warning("access_file_readable", file=str(path), effect="anybody on this machine may read it: chmod o-r it")
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What the file holds.
+
+    Raises:
+        InvalidRequest: it cannot be read, is too large, or is not UTF-8.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
