@@ -17,8 +17,8 @@ from fingerpost.types import (
 class ControlDesk(Protocol):
     """Looks after budgets, breakers and experiments of the catalogs of a server; every change is in the audit.
 
-    Blocks; safe to use from several threads. Names are checked here. A change with a key that is known already does
-    nothing more.
+    Blocks; safe to use from several threads. Names are checked here; what was set for a name can be reset also when no
+    policy has it any more. A change with a key that is known already does nothing more.
 
     Raises, in each method:
         InvalidRequest: a name or value is none. NotFound: there is no such catalog, budget, model, experiment or arm.

@@ -252,6 +252,34 @@ def test_an_experiment_that_is_stopped_weighted_and_reset(store: SqliteStore, co
     assert actions == [Action.SET, Action.SET, Action.STOP_ARM, Action.SET, Action.RESET]
 
 
+def test_what_was_set_of_what_is_gone_can_be_reset(
+    store: SqliteStore, controls: FolderControls, tmp_path: Path
+) -> None:
+    """It would hold again as soon as a policy has the name. After that the name is not known, but the key still is."""
+    controls.set_budget(author(), "default", "routes", "maths", 7)
+    controls.set_breaker(author(), "default", "strong", open=True, seconds=None)
+    controls.set_experiment(author(), "default", "tr/al", running=False, weights={})
+    controls.stop_arm("default", "tr/al", "sm/ll", "too dear", next(_keys))
+    files = {
+        "code.yaml": json.dumps({"model": "coder", "utterances": ["code a", "code b", "code c"]}),
+        "_models.yaml": json.dumps({"models": [{"name": "coder", **PRICES}]}),
+        "_policy.yaml": json.dumps({"fallback_model": "coder"}),
+    }
+    reindex(write_folder(tmp_path / "routes", files), "default", workshop(store.root, MemoryCache()))
+    resets: list[Callable[[Author], AuditEntry]] = [
+        lambda by: controls.reset_budget(by, "default", "routes", "maths"),
+        lambda by: controls.reset_breaker(by, "default", "strong"),
+        lambda by: controls.reset_experiment(by, "default", "tr/al"),
+    ]
+    keys = [author() for _ in resets]
+    done = [reset(by) for reset, by in zip(resets, keys, strict=True)]
+    assert by_hand(store.data) == ByHand()
+    assert [reset(by) for reset, by in zip(resets, keys, strict=True)] == done
+    for reset in resets:
+        with pytest.raises(NotFound):
+            reset(author())
+
+
 def test_a_guardrail_stops_an_arm(store: SqliteStore, controls: FolderControls) -> None:
     """In its own name, with why; told twice with the same key it is on record once."""
     for why in ("too dear", "later, and other words"):

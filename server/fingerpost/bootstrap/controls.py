@@ -15,7 +15,7 @@ from fingerpost.backends.overrides_file import OverridesFile
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.pointing import open_ledger
 from fingerpost.bootstrap.sharing import whole
-from fingerpost.errors import ErrorReason, FailedPrecondition, FieldViolation, InvalidRequest, NotFound
+from fingerpost.errors import ErrorReason, FailedPrecondition, FieldViolation, FingerpostError, InvalidRequest, NotFound
 from fingerpost.ports import Records
 from fingerpost.serve.by_hand import BREAKER, BUDGET, EXPERIMENT, by_hand_of, name_of
 from fingerpost.serve.guards import NOTHING_BY_HAND, ByHand
@@ -85,8 +85,10 @@ class FolderControls:
         return self._set(by, catalog, BUDGET, name_of(name, holder), value)
 
     def reset_budget(self, by: Author, catalog: str, name: str, holder: str) -> AuditEntry:
-        _check_holder(_budget(self._decider(catalog), name), holder, self._decider(catalog))
-        return self._reset(by, catalog, BUDGET, [name_of(name, holder)], {"budget": name, "holder": holder})
+        def check(decider: Decider) -> None:
+            _check_holder(_budget(decider, name), holder, decider)
+
+        return self._reset(by, catalog, BUDGET, {"budget": name, "holder": holder}, check)
 
     def clear_budget(self, by: Author, catalog: str, name: str, holder: str) -> Sequence[Standing]:
         _check_holder(_budget(self._decider(catalog), name), holder, self._decider(catalog))
@@ -117,7 +119,7 @@ class FolderControls:
         return self.live.breakers(catalog)
 
     def set_breaker(self, by: Author, catalog: str, model: str, *, open: bool, seconds: int | None) -> AuditEntry:
-        self._check_model(catalog, model)
+        _check_model(catalog, self._decider(catalog), model)
         if seconds is not None and seconds < 1:
             raise _invalid("seconds", "at least one, or none for ever")
         position = BreakerPosition.OPEN if open else BreakerPosition.CLOSED
@@ -125,8 +127,9 @@ class FolderControls:
         return self._set(by, catalog, BREAKER, name_of(model), {"model": model, "position": position, "until_s": until})
 
     def reset_breaker(self, by: Author, catalog: str, model: str) -> AuditEntry:
-        self._check_model(catalog, model)
-        return self._reset(by, catalog, BREAKER, [name_of(model)], {"model": model})
+        return self._reset(
+            by, catalog, BREAKER, {"model": model}, lambda decider: _check_model(catalog, decider, model)
+        )
 
     def experiments(self, catalog: str) -> Sequence[ExperimentState]:
         if self.live is not None:
@@ -153,9 +156,7 @@ class FolderControls:
         return self._changed(by, catalog, EXPERIMENT, name_of(name), change)
 
     def reset_experiment(self, by: Author, catalog: str, name: str) -> AuditEntry:
-        experiment = _experiment(self._decider(catalog), name)
-        names = [name_of(name), *(name_of(name, arm.name) for arm in experiment.arms)]
-        return self._reset(by, catalog, EXPERIMENT, names, {"experiment": name})
+        return self._reset(by, catalog, EXPERIMENT, {"experiment": name}, lambda decider: _experiment(decider, name))
 
     def stop_arm(self, catalog: str, experiment: str, arm: str, why: str, key: str) -> AuditEntry:
         """What a guardrail does; once, whichever server says so first."""
@@ -182,12 +183,6 @@ class FolderControls:
 
     def _decider(self, catalog: str) -> Decider:
         return whole(self.data, self.data.active(catalog).revision).decider
-
-    def _check_model(self, catalog: str, model: str) -> None:
-        if model not in self._decider(catalog).models:
-            raise NotFound(
-                f"catalog {catalog} has no model {model!r}: `fingerpost models` lists them", ErrorReason.MODEL_NOT_FOUND
-            )
 
     def _set(
         self,
@@ -219,14 +214,34 @@ class FolderControls:
         return self._done(by, work)
 
     def _reset(
-        self, by: Author, catalog: str, kind: str, names: Sequence[str], details: Mapping[str, str]
+        self, by: Author, catalog: str, kind: str, details: Mapping[str, str], check: Callable[[Decider], object]
     ) -> AuditEntry:
+        """Take back what was set, also of what the policy names no more: it would hold again as soon as it does."""
+        with self._ledger() as (ledger, _, _):
+            set_before = ledger.overrides()
+        names = [
+            one.name
+            for one in set_before
+            if (one.catalog, one.kind) == (catalog, kind) and details.items() <= one.value.items()
+        ]
+        fault = None if names else self._fault(catalog, check)
+
         def work(records: Records) -> Event:
+            if fault is not None:
+                raise fault
             for name in names:
                 records.drop_override(catalog, kind, name)
             return Event(by.actor, Action.RESET, catalog, "", {"kind": kind, **details})
 
         return self._done(by, work)
+
+    def _fault(self, catalog: str, check: Callable[[Decider], object]) -> FingerpostError | None:
+        """What is wrong with a name, to be told unless the change was made before."""
+        try:
+            check(self._decider(catalog))
+        except FingerpostError as error:
+            return error
+        return None
 
     def _done(self, by: Author, work: Callable[[Records], Event]) -> AuditEntry:
         with self._ledger() as (ledger, _, _):
@@ -237,6 +252,13 @@ class FolderControls:
 
 def _by_hand(ledger: SqlLedger, catalog: str) -> ByHand:
     return by_hand_of(ledger.overrides()).get(catalog, NOTHING_BY_HAND)
+
+
+def _check_model(catalog: str, decider: Decider, model: str) -> None:
+    if model not in decider.models:
+        raise NotFound(
+            f"catalog {catalog} has no model {model!r}: `fingerpost models` lists them", ErrorReason.MODEL_NOT_FOUND
+        )
 
 
 def _budget(decider: Decider, name: str) -> Budget:
