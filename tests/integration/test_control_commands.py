@@ -95,6 +95,7 @@ async def test_experiments(tmp_path: Path) -> None:
         one = await shown("experiment", "show", "smaller-coder", "--target", door)
         assert "Experiment smaller-coder runs: requests of route code, split by session." in one
         assert "revision aaaaaaaaaaaa" in one
+        assert "Nothing is counted" not in one
         assert "Arm next is stopped: error_share is surely over 0.05." in one
         assert "Each arm's mean cost, in dollars, must stay at least 0.001 and at most 0.5." in one
         shadow = await shown("experiment", "show", "shadow", "--target", door)

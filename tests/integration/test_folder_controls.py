@@ -34,6 +34,7 @@ from fingerpost.types import (
 from tests.fakes import MemoryCache
 from tests.integration.test_tls import on_loop
 from tests.ledgers import SqliteStore, sqlite_store
+from tests.processes import fingerpost
 from tests.route_folders import write_folder
 from tests.spending import Payer
 from tests.workshops import workshop
@@ -250,6 +251,11 @@ def test_an_experiment_that_is_stopped_weighted_and_reset(store: SqliteStore, co
     assert (state.stopped, [arm.weight for arm in state.arms]) == ("", [80.0, 20.0])
     actions = [one.event.action for one in audited(store)]
     assert actions == [Action.SET, Action.SET, Action.STOP_ARM, Action.SET, Action.RESET]
+
+
+def test_a_folder_counts_nothing_and_says_so(store: SqliteStore) -> None:
+    """Decisions are counted by servers: a table of noughts would look as if nobody had been split."""
+    assert "--target asks one" in fingerpost("experiment", "show", "tr/al", "--data", store.root).stdout
 
 
 def test_what_was_set_of_what_is_gone_can_be_reset(

@@ -95,6 +95,8 @@ def _show_arms(one: "RunningExperiment") -> None:
             "" if running.cost_usd is None else f"${running.cost_usd:.6f}",
         )
     _out.print(table)
+    if not any(running.decisions or running.reports for running in one.arms):
+        _out.print("Nothing is counted yet: each server counts its own from its start, and --target asks one.")
     for running in one.arms:
         if running.stopped:
             _out.print(escape(f"Arm {running.name} is stopped: {running.stopped}."))
