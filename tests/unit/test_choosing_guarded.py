@@ -1,5 +1,6 @@
 """Which model answers when some fail, some are too dear, and some are tried: and what the decision says of it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -98,9 +99,12 @@ def test_the_order_stays_without_them(blocked: frozenset[str]) -> None:
     assert {skip.model for skip in decision.skipped} == blocked & set(NAMES)
 
 
-@pytest.mark.parametrize(("seconds", "retry_ms"), [(None, None), (12.3456, 12_346), (0.0, 1)])
-def test_all_fail(seconds: float | None, retry_ms: int | None) -> None:
-    """It can be retried when the first of them is tried again; where somebody must act there is no time to tell."""
+@pytest.mark.parametrize(
+    ("seconds", "retry_ms"),
+    [({}, None), ({"ada": 40.0, "cyd": 12.3456}, 12_346), ({"bob": 0.0}, 1), ({"eve": 1.0}, None)],
+)
+def test_all_fail(seconds: Mapping[str, float], retry_ms: int | None) -> None:
+    """It can be retried when the first of those that fit is tried again; where somebody must act no time is told."""
     blocked = Blocked(frozenset(NAMES), frozenset({"ada", "bob"}), seconds)
     with pytest.raises(Unavailable, match="fingerpost breaker") as raised:
         sure(Situation(blocked=blocked))
@@ -110,7 +114,7 @@ def test_all_fail(seconds: float | None, retry_ms: int | None) -> None:
 
 def test_all_are_limited_by_their_providers() -> None:
     """That is no failure, but too many calls; models that may not answer anyway count for nothing."""
-    blocked = Blocked(frozenset(NAMES), frozenset({"ada", "bob", "dan"}), 7.0)
+    blocked = Blocked(frozenset(NAMES), frozenset({"ada", "bob", "dan"}), {"bob": 7.0, "cyd": 2.0})
     without_cyd = Situation(Demands(forbidden=frozenset({"cyd"})), blocked=blocked)
     with pytest.raises(Overloaded) as raised:
         sure(without_cyd)

@@ -37,17 +37,17 @@ def desk() -> Guards:
 
 
 def test_what_is_blocked_and_why() -> None:
-    """Failing models, those whose provider asked for it, and when the first of them is tried again."""
+    """Failing models, those whose provider asked for it, and when each is tried again."""
     guards = CatalogGuards(revision())
     assert guards.blocked(1.0) is NOTHING_BLOCKED
     fail(guards, "code")
     guards.breakers.report("big", CallStatus.RATE_LIMITED, 1.0, 7.0)
     blocked = guards.blocked(2.0)
     assert (blocked.models, blocked.rate_limited) == (frozenset({"code", "big"}), frozenset({"big"}))
-    assert blocked.retry_seconds == 6.0
+    assert blocked.retry_seconds == {"code": 29.0, "big": 6.0}
     by_hand = CatalogGuards(revision())
     by_hand.set_breakers({}, {"code": OPEN}, 1.0, START_S)
-    assert (by_hand.blocked(2.0).models, by_hand.blocked(2.0).retry_seconds) == (frozenset({"code"}), None)
+    assert (by_hand.blocked(2.0).models, by_hand.blocked(2.0).retry_seconds) == (frozenset({"code"}), {})
 
 
 def test_the_strong_tiers_share() -> None:

@@ -237,8 +237,8 @@ def _nothing_fits(skipped: Sequence[Skip]) -> FailedPrecondition:
 
 def _nothing_works(fitting: Sequence[str], blocked: Blocked) -> FingerpostError:
     names = ", ".join(fitting[:MAX_UNFIT])
-    seconds = blocked.retry_seconds
-    retry_after_ms = None if seconds is None else max(1, math.ceil(seconds * 1000))
+    waits = [blocked.retry_seconds[name] for name in fitting if name in blocked.retry_seconds]
+    retry_after_ms = max(1, math.ceil(min(waits) * 1000)) if waits else None
     if blocked.rate_limited.issuperset(fitting):
         return Overloaded(
             f"the providers of all models that could answer ({names}) want no calls just now: retry later",

@@ -61,7 +61,8 @@ class CatalogGuards:
         if not names:
             return NOTHING_BLOCKED
         limited = frozenset(name for name in names if self.breakers.why(name, now).cause == "rate_limited")
-        return Blocked(names, limited, self.breakers.retry_in(names, now))
+        waits = {name: self.breakers.retry_in((name,), now) for name in names}
+        return Blocked(names, limited, {name: seconds for name, seconds in waits.items() if seconds is not None})
 
     def escalation_spent(self, now: float) -> bool:
         return self._escalation is not None and self._escalation.is_spent(now)

@@ -15,7 +15,7 @@ class Blocked:
 
     models: frozenset[str] = frozenset()
     rate_limited: frozenset[str] = frozenset()  # of these: because their provider asked for it
-    retry_seconds: float | None = None  # until the first of them may be tried; None: not by itself
+    retry_seconds: Mapping[str, float] = field(default_factory=dict)  # until each may be tried; not: never by itself
 
 
 NOTHING_BLOCKED = Blocked()
