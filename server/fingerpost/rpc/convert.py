@@ -38,7 +38,8 @@ def to_query(request: pb.RouteRequest, request_id: str, settings: Settings) -> R
     vector = _vector(request)
     read = DecidingText("") if vector else _text(request, settings, faults)
     _check_facts(request, settings, faults)
-    _check_requirements(request.requirements, faults)
+    if request.HasField("requirements"):
+        _check_requirements(request.requirements, faults)
     faults.check()
     return RouteQuery(
         request_id=request_id,
@@ -52,21 +53,24 @@ def to_query(request: pb.RouteRequest, request_id: str, settings: Settings) -> R
         include_embedding=request.include_embedding,
         ignored_parts=read.ignored_parts,
         joined_turns=read.joined_turns,
-        turns_count=max(1, len(request.conversation.turns)),
+        turns_count=max(1, len(_turns(request))),
         demands=_demands(request),
-        parts=frozenset(part.other for turn in request.conversation.turns for part in turn.parts if part.other),
+        parts=frozenset(part.other for turn in _turns(request) for part in turn.parts if part.other),
         repeatable=bool(request.request_id),
     )
 
 
 def _demands(request: pb.RouteRequest) -> Demands:
     """What the caller requires of a model, its tokens estimated where it gives none."""
+    tokens = estimated_tokens(*_texts(request))
+    if not request.HasField("requirements"):
+        return Demands(input_tokens=tokens)
     required = request.requirements
     return Demands(
         capabilities=frozenset(required.capabilities),
         regions=(frozenset(required.regions),) if required.regions else (),
         languages=frozenset(required.languages),
-        input_tokens=required.input_tokens or estimated_tokens(*_texts(request)),
+        input_tokens=required.input_tokens or tokens,
         output_tokens=required.output_tokens,
     )
 
@@ -74,9 +78,13 @@ def _demands(request: pb.RouteRequest) -> Demands:
 def _texts(request: pb.RouteRequest) -> Iterator[str]:
     """All that a model would be sent."""
     yield request.text
-    for turn in request.conversation.turns:
+    for turn in _turns(request):
         yield turn.text
         yield from (part.text for part in turn.parts)
+
+
+def _turns(request: pb.RouteRequest) -> Sequence[pb.Turn]:
+    return request.conversation.turns if request.HasField("conversation") else ()
 
 
 def _vector(request: pb.RouteRequest) -> GivenVector | None:

@@ -39,30 +39,48 @@ class Inventory:
     anywhere: Mask  # that name no region
     speaking: Mapping[str, Mask]  # that are good at a language
     any_language: Mask  # that name none
+    all: Mask  # of every model, read-only
+    least_window: int
+    least_output: int
+    prices: tuple[tuple[float, float], ...]  # of input and output again: numbers of Python are quicker one at a time
 
     @classmethod
     def of(cls, models: Iterable[Model]) -> "Inventory":
         ordered = tuple(sorted(models, key=lambda model: model.name))
         input_prices = _numbers(model.input_price_usd_micros for model in ordered)
         cached = _numbers(model.cached_input_price_usd_micros for model in ordered)
+        output_prices = _numbers(model.output_price_usd_micros for model in ordered)
+        windows = _limits(model.context_window_tokens for model in ordered)
+        max_outputs = _limits(model.max_output_tokens for model in ordered)
+        everyone = np.ones(len(ordered), dtype=bool)
+        everyone.flags.writeable = False
         return cls(
             models=ordered,
             number={model.name: number for number, model in enumerate(ordered)},
-            windows=_limits(model.context_window_tokens for model in ordered),
-            max_outputs=_limits(model.max_output_tokens for model in ordered),
+            windows=windows,
+            max_outputs=max_outputs,
             input_prices=input_prices,
             cached_prices=np.where(np.isnan(cached), input_prices, cached),
-            output_prices=_numbers(model.output_price_usd_micros for model in ordered),
+            output_prices=output_prices,
             latencies_ms=_numbers(model.latency_p50_ms for model in ordered),
             capable=_by_label([model.capabilities for model in ordered]),
             near=_by_label([model.regions for model in ordered]),
             anywhere=np.array([not model.regions for model in ordered], dtype=bool),
             speaking=_by_label([model.languages for model in ordered]),
             any_language=np.array([not model.languages for model in ordered], dtype=bool),
+            all=everyone,
+            least_window=int(windows.min(initial=_UNBOUNDED)),
+            least_output=int(max_outputs.min(initial=_UNBOUNDED)),
+            prices=tuple(zip(input_prices.tolist(), output_prices.tolist(), strict=True)),
         )
 
     def fits(self, demands: Demands) -> Mask:
-        """Which models satisfy all demands; as `why_not` says of each."""
+        """Which models satisfy all demands, not to be changed; as `why_not` says of each."""
+        if demands.are_tokens_alone and self._have_room(demands):  # as most requests: no array is needed
+            return self.all
+        return self._fitting(demands)
+
+    def _fitting(self, demands: Demands) -> Mask:
         fits = self.windows - demands.input_tokens >= demands.output_tokens
         if demands.output_tokens:
             fits &= self.max_outputs >= demands.output_tokens
@@ -90,11 +108,17 @@ class Inventory:
 
     def cost_usd_micros(self, number: int, input_tokens: int, output_tokens: int) -> float:
         """What a request costs with one model; NaN where a price is unknown."""
-        return float(self.input_prices[number] * input_tokens + self.output_prices[number] * output_tokens) / 1e6
+        input_price, output_price = self.prices[number]
+        return (input_price * input_tokens + output_price * output_tokens) / 1e6
 
     def needed_for(self, parts: Iterable[str]) -> frozenset[str]:
         """Capabilities that parts of a conversation need, as far as any model is said to have them."""
         return frozenset(_CAPABILITY_OF.get(part, part) for part in parts) & self.capable.keys()
+
+    def _have_room(self, demands: Demands) -> bool:
+        """Whether every model has."""
+        output = demands.output_tokens
+        return demands.input_tokens + output <= self.least_window and output <= self.least_output
 
     def _named(self, names: Iterable[str]) -> Mask:
         mask = np.zeros(len(self.models), dtype=bool)

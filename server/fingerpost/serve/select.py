@@ -48,7 +48,7 @@ class Lineup:
     weights: NDArray[np.float64]
     inverse_weights: NDArray[np.float64]  # infinite for none
     salts: NDArray[np.uint64]  # of the names, to draw by
-    alone: "Ranked | None"  # of a route with one model, which leaves nothing to choose
+    alone: "Ranked | None"  # of a route with one model that is good enough, which leaves nothing to choose
 
     @classmethod
     def of(cls, route: RoutePolicy, inventory: Inventory) -> "Lineup":
@@ -59,6 +59,7 @@ class Lineup:
         numbers = np.array([inventory.number[name] for name in names], dtype=np.intp)
         qualities = np.array([quality_of(model.quality, task) for model in models], dtype=np.float64)
         floor = route.selection.quality_floor
+        good = qualities >= floor if floor else np.ones(len(names), dtype=bool)
         weights = np.array([route.selection.weights.get(name, 0.0) for name in names], dtype=np.float64)
         return cls(
             route=route,
@@ -66,7 +67,7 @@ class Lineup:
             numbers=numbers,
             places=np.array([listed.index(name) for name in names], dtype=np.float64),
             qualities=qualities,
-            good=qualities >= floor if floor else np.ones(len(names), dtype=bool),
+            good=good,
             input_prices=inventory.input_prices[numbers] / 1e6,
             cached_prices=inventory.cached_prices[numbers] / 1e6,
             output_prices=inventory.output_prices[numbers] / 1e6,
@@ -74,7 +75,7 @@ class Lineup:
             weights=weights,
             inverse_weights=np.array([1 / weight if weight else np.inf for weight in weights.tolist()]),
             salts=np.array([_hashed(name) for name in names], dtype=np.uint64),
-            alone=Ranked(names) if len(names) == 1 else None,
+            alone=Ranked(names) if len(names) == 1 and good.all() else None,
         )
 
 
@@ -104,10 +105,12 @@ def rank(lineup: Lineup, fits: Mask, asked: Asked) -> Ranked:
         fits: Which of the inventory's models can answer the request.
         asked: What is known of it.
     """
+    if lineup.alone is not None and fits[lineup.numbers[0]]:
+        return lineup.alone
     able = fits[lineup.numbers]
     good = able & lineup.good
     if good.all():
-        return lineup.alone or _ranked(lineup, good, asked)
+        return _ranked(lineup, good, asked)
     unfit = tuple(lineup.names[place] for place in np.flatnonzero(~good)[:MAX_UNFIT].tolist())
     if not good.any():
         return Ranked(_best_of(lineup, able), unfit=tuple(name for name in unfit if not able[lineup.names.index(name)]))

@@ -44,6 +44,12 @@ class Demands:
     input_tokens: int = 0  # that will be sent
     output_tokens: int = 0  # that the answer may need
 
+    @property
+    def are_tokens_alone(self) -> bool:
+        """Whether nothing is asked of a model but room."""
+        named = self.allowed or self.forbidden or self.regions or self.languages
+        return not (named or self.capabilities or self.forbidden_capabilities)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
