@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import cast
 
 from fingerpost.backends.engine.worker import Opened, Worker
+from fingerpost.engine_ports import OpenEncoder
 from fingerpost.errors import DataLoss
-from fingerpost.ports import OpenEncoder
 from fingerpost.telemetry.logs import configure_logs
 from fingerpost.types import Embedded
 from tests.fakes import HASH_ENCODER, HashEmbedder, LocalRevision, snapshot

@@ -16,7 +16,7 @@ import numpy as np
 from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.keeping import Keeping, KeptTreasury
-from fingerpost.ports import Done, Embedder, Lane, Loaded
+from fingerpost.engine_ports import Done, Embedder, Lane, Loaded
 from fingerpost.serve.guards import Guards
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.retrieve import Retriever, attempt

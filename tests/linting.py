@@ -7,7 +7,8 @@ from fingerpost.build.lint.lint import lint, see
 from fingerpost.build.load import load
 from fingerpost.build.reindex import cases_of, exemplars_of
 from fingerpost.build.vectorise import vectorise
-from fingerpost.ports import Embedder, NoProgress
+from fingerpost.engine_ports import Embedder
+from fingerpost.ports import NoProgress
 from fingerpost.types import Finding, Vectors
 from tests.fakes import MemoryCache
 

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.serving import assemble
-from fingerpost.ports import Engine
+from fingerpost.engine_ports import Engine
 from fingerpost.rpc.server import Server, start
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.settings import Settings

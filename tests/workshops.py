@@ -6,7 +6,8 @@ from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.bootstrap.planning import rulebook_of
 from fingerpost.build.reindex import Workshop
-from fingerpost.ports import NoProgress, OpenEncoder
+from fingerpost.engine_ports import OpenEncoder
+from fingerpost.ports import NoProgress
 from tests.fakes import HASH_ENCODER, HashEmbedder, MemoryCache
 from tests.ledgers import pointers_of
 

@@ -32,7 +32,7 @@ from fingerpost.backends.index.codes import FaissCodesEngine
 from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.backends.index.hnsw import FaissHnswEngine
 from fingerpost.backends.index.stored import ExactVectors, found
-from fingerpost.ports import IndexEngine, VectorIndex
+from fingerpost.engine_ports import IndexEngine, VectorIndex
 from fingerpost.serve.score import DEFAULT_VOTE, EXACT_SIMILARITY
 from fingerpost.types import Neighbour, Vector, Vectors
 

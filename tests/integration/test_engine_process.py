@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from fingerpost.backends.engine.process import EngineProcess
+from fingerpost.engine_ports import Loaded
 from fingerpost.errors import DataLoss, DeadlineExceeded, ErrorReason, FailedPrecondition
-from fingerpost.ports import Loaded
 from fingerpost.serve.retrieve import NEVER, Degraded, GivenUp
 from fingerpost.types import Reason, Retrieval, Vector
 from tests.engine_program import SLOW_SECONDS

@@ -12,8 +12,8 @@ from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.opening import RevisionOpener
 from fingerpost.build.publish import publish
+from fingerpost.engine_ports import IndexEngine, VectorIndex
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition
-from fingerpost.ports import IndexEngine, VectorIndex
 from fingerpost.types import EncoderId, Exemplar
 from tests.fakes import decider
 

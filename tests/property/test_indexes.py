@@ -8,7 +8,7 @@ from fingerpost.backends.index.codes import FaissCodesEngine
 from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.backends.index.hnsw import FaissHnswEngine
 from fingerpost.build.index import MIN_RECALL, build_index
-from fingerpost.ports import IndexEngine
+from fingerpost.engine_ports import IndexEngine
 from fingerpost.types import Vectors
 from tests.clouds import clustered, unit_rows
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fingerpost.ports import Done, Loaded
+from fingerpost.engine_ports import Done, Loaded
 from fingerpost.serve.embed import AHEAD_TEXTS, EmbedQueue, Job
 from fingerpost.serve.retrieve import NEVER
 from fingerpost.types import Retrieval, Vector

@@ -12,8 +12,8 @@ from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.backends.index.hnsw import FaissHnswEngine
 from fingerpost.build.index import MIN_RECALL, build_index
 from fingerpost.build.report import Indexed
+from fingerpost.engine_ports import IndexEngine, VectorIndex
 from fingerpost.errors import DataLoss, ErrorReason, InternalError
-from fingerpost.ports import IndexEngine, VectorIndex
 from fingerpost.types import Neighbour, Vector, Vectors
 from tests.clouds import unit_rows
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.build.reindex import Reindexed, reindex
-from fingerpost.ports import OpenEncoder, Tuned
+from fingerpost.engine_ports import OpenEncoder, Tuned
 from fingerpost.serve.revision_format import decode
 from fingerpost.types import Embedded, EncoderId, TuningVerdict
 from tests.fakes import DIM, HashEmbedder, MemoryCache

@@ -24,8 +24,9 @@ from fingerpost.bootstrap.studying import Archive
 from fingerpost.build.linear import fit_head
 from fingerpost.build.reindex import Workshop
 from fingerpost.build.vectorise import vectorise
+from fingerpost.engine_ports import Tuned, VectorCache
 from fingerpost.errors import ErrorReason, FailedPrecondition
-from fingerpost.ports import Progress, Tuned, VectorCache
+from fingerpost.ports import Progress
 from fingerpost.types import TuningVerdict, Vectors
 
 

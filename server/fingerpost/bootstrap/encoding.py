@@ -7,8 +7,9 @@ from fingerpost.backends.encoder.folder import find
 from fingerpost.backends.encoder.source import EncoderSource, Precision
 from fingerpost.bootstrap.folder import DataFolder
 from fingerpost.bootstrap.opening import open_encoder
+from fingerpost.engine_ports import OpenEncoder
 from fingerpost.errors import InvalidRequest
-from fingerpost.ports import OpenEncoder, Progress
+from fingerpost.ports import Progress
 
 
 def encoder_source(name: str, precision: str) -> EncoderSource:

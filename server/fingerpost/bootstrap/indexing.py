@@ -1,7 +1,7 @@
 """Indexing: the index that another library's index keeps its vectors in."""
 
 from fingerpost.backends.index.selective import SelectiveVectors
-from fingerpost.ports import SelectiveIndex
+from fingerpost.engine_ports import SelectiveIndex
 from fingerpost.types import Vectors
 
 

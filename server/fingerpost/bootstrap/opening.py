@@ -8,8 +8,8 @@ from fingerpost.backends.engine.worker import Opened
 from fingerpost.backends.file_store import FileRevisionStore
 from fingerpost.backends.index.engines import ENGINES
 from fingerpost.bootstrap.folder import DataFolder
+from fingerpost.engine_ports import IndexEngine, OpenEncoder, VectorIndex
 from fingerpost.errors import ErrorReason, FailedPrecondition
-from fingerpost.ports import IndexEngine, OpenEncoder, VectorIndex
 from fingerpost.serve.retrieve import Retriever
 from fingerpost.serve.revision_format import decode
 from fingerpost.serve.search import Space

@@ -19,9 +19,10 @@ from fingerpost.bootstrap.guarding import guarded
 from fingerpost.bootstrap.planning import plan_of
 from fingerpost.bootstrap.sharing import Sharing
 from fingerpost.control_ports import ControlDesk
+from fingerpost.engine_ports import Engine
 from fingerpost.errors import DataLoss, ErrorReason, FailedPrecondition, FingerpostError, NotFound
 from fingerpost.guard.admission import Admission
-from fingerpost.ports import CatalogDesk, Engine, PointerReader
+from fingerpost.ports import CatalogDesk, PointerReader
 from fingerpost.rpc.health import Health
 from fingerpost.rpc.outcome_service import OUTCOME_SERVICE, OutcomeService
 from fingerpost.rpc.server import ROUTER_SERVICE, Server

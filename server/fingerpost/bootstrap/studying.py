@@ -17,9 +17,10 @@ from fingerpost.build.judging import Case
 from fingerpost.build.labelled import read_cases
 from fingerpost.build.report import Baseline, Report, read_report
 from fingerpost.build.study import Study
+from fingerpost.engine_ports import OpenEncoder, VectorCache
 from fingerpost.errors import ErrorReason, FailedPrecondition, InvalidRequest
 from fingerpost.integrations.semantic_router import baseline_decisions, require_installed
-from fingerpost.ports import OpenEncoder, Progress, VectorCache
+from fingerpost.ports import Progress
 from fingerpost.serve.revision_format import REPORT, decode
 from fingerpost.types import OUT_OF_SCOPE, Calibration, Decider
 

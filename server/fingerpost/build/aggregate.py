@@ -8,7 +8,8 @@ without a threshold. Out-of-scope texts take no part, since it knows none.
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from fingerpost.ports import Progress, SelectiveIndex
+from fingerpost.engine_ports import SelectiveIndex
+from fingerpost.ports import Progress
 from fingerpost.types import Neighbour, Vectors
 
 TOP_K = 5

@@ -11,8 +11,8 @@ import structlog
 from numpy.typing import NDArray
 
 from fingerpost.build.report import Indexed
+from fingerpost.engine_ports import IndexEngine, VectorIndex
 from fingerpost.errors import InternalError
-from fingerpost.ports import IndexEngine, VectorIndex
 from fingerpost.types import Neighbour, Vectors
 
 MIN_RECALL = 0.995

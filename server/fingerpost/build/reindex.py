@@ -29,17 +29,9 @@ from fingerpost.build.report import Report, read_report, report_bytes
 from fingerpost.build.rules.trying import tried_rules
 from fingerpost.build.study import Study
 from fingerpost.build.vectorise import vectorise
+from fingerpost.engine_ports import IndexEngine, OpenEncoder, Tuned, Tuner, VectorCache
 from fingerpost.errors import FingerpostError
-from fingerpost.ports import (
-    ActivationStore,
-    IndexEngine,
-    OpenEncoder,
-    Progress,
-    RevisionStore,
-    Tuned,
-    Tuner,
-    VectorCache,
-)
+from fingerpost.ports import ActivationStore, Progress, RevisionStore
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.revision_format import REPORT, decode, linears_of
 from fingerpost.serve.rules import Rulebook

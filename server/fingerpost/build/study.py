@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fingerpost.build.judging import Case, Judge, Judged, Opinion
 from fingerpost.build.report import Report
 from fingerpost.build.vectorise import vectorise
-from fingerpost.ports import Progress, VectorCache
+from fingerpost.engine_ports import VectorCache
+from fingerpost.ports import Progress
 from fingerpost.serve.plan import Plan
 from fingerpost.serve.retrieve import Retriever
 from fingerpost.types import Decider, Exemplar, Revision, Text, Vectors

@@ -6,8 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
 import numpy as np
 
+from fingerpost.engine_ports import Embedder, VectorCache
 from fingerpost.errors import ErrorReason, FieldViolation, InternalError, InvalidRequest
-from fingerpost.ports import Embedder, Progress, VectorCache
+from fingerpost.ports import Progress
 from fingerpost.types import Vector, Vectors
 
 _CHUNK_TEXTS = 64  # a tenth of a second's work: what an interrupted run loses on each thread

@@ -12,9 +12,9 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from fingerpost.engine_ports import Engine
 from fingerpost.errors import ErrorReason, FailedPrecondition
 from fingerpost.guard.admission import Admission
-from fingerpost.ports import Engine
 from fingerpost.rpc.admin import AddService, Admin
 from fingerpost.rpc.authentication import Gate
 from fingerpost.rpc.connections import connection_options

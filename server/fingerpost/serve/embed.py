@@ -10,11 +10,11 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from fingerpost.engine_ports import Lane, Ticket
 from fingerpost.errors import ErrorReason, Unavailable
 from fingerpost.guard.backlog import Backlog
 from fingerpost.guard.cost import TextCost
 from fingerpost.guard.fair import FairLine
-from fingerpost.ports import Lane, Ticket
 from fingerpost.serve.retrieve import NEVER, Degraded
 from fingerpost.serve.runtime import Snapshot
 from fingerpost.types import Reason, Retrieval, Vector

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from fingerpost.engine_ports import Embedder
 from fingerpost.errors import DeadlineExceeded, FingerpostError
-from fingerpost.ports import Embedder
 from fingerpost.serve.search import Space, find
 from fingerpost.serve.spell import Speller
 from fingerpost.types import Reason, Retrieval, Vector

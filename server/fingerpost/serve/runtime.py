@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from fingerpost.engine_ports import Loaded
 from fingerpost.errors import ErrorReason, FailedPrecondition, FieldViolation, InvalidRequest, NotFound
-from fingerpost.ports import Loaded
 from fingerpost.serve.plan import Plan
 from fingerpost.types import Activation, Decider, EncoderId, Exemplar
 

@@ -8,8 +8,8 @@ from itertools import accumulate
 
 import numpy as np
 
+from fingerpost.engine_ports import VectorIndex
 from fingerpost.errors import ErrorReason, FieldViolation, InternalError, InvalidRequest
-from fingerpost.ports import VectorIndex
 from fingerpost.serve.head import read
 from fingerpost.types import OUT_OF_SCOPE, Exemplar, Found, GivenVector, Head, Neighbour, Reading, Vector
 

@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
+from fingerpost.engine_ports import Engine
 from fingerpost.guard.admission import Admission
 from fingerpost.guard.budget import Purse
-from fingerpost.ports import Engine
 from fingerpost.serve.cache import ResultCache
 from fingerpost.serve.embed import EmbedQueue
 from fingerpost.serve.follow import Follower

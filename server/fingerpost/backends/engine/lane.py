@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerpost.backends.engine.wire import LENGTH, SLOTS, Asked, ask, read_answer
-from fingerpost.ports import Done, Loaded
+from fingerpost.engine_ports import Done, Loaded
 from fingerpost.serve.retrieve import Degraded
 from fingerpost.types import EncoderId, Reason, Vector
 
@@ -17,7 +17,7 @@ _READ_BYTES = 65_536
 
 
 class LoadedRevision:
-    """See `ports.Loaded`; the engine forgets the revision when this is forgotten."""
+    """See `engine_ports.Loaded`; the engine forgets the revision when this is forgotten."""
 
     __slots__ = ("__weakref__", "encoder", "key", "precision")
 
@@ -28,7 +28,7 @@ class LoadedRevision:
 
 
 class EngineLane:
-    """An embedding thread of whichever process runs now; see `ports.Lane`."""
+    """An embedding thread of whichever process runs now; see `engine_ports.Lane`."""
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
@@ -54,7 +54,7 @@ class EngineLane:
 
 @dataclass(frozen=True, slots=True)
 class _Ticket:
-    """See `ports.Ticket`: the deadline lies in memory that the engine reads just before it begins."""
+    """See `engine_ports.Ticket`: the deadline lies in memory that the engine reads just before it begins."""
 
     deadlines: NDArray[np.float64]
     slot: int

@@ -17,8 +17,8 @@ import structlog
 from fingerpost.backends.engine.control import Control, unavailable
 from fingerpost.backends.engine.lane import Connection, EngineLane, LoadedRevision
 from fingerpost.backends.engine.wire import SLOTS, error_from
+from fingerpost.engine_ports import Loaded
 from fingerpost.errors import FailedPrecondition
-from fingerpost.ports import Loaded
 from fingerpost.types import EncoderId
 
 _log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ MakeCommand = Callable[[Sequence[int]], Sequence[str]]
 
 
 class EngineProcess:
-    """Embedding threads in a child process; see `ports.Engine`."""
+    """Embedding threads in a child process; see `engine_ports.Engine`."""
 
     def __init__(self, threads: int, make_command: MakeCommand) -> None:
         """Nothing runs until `start`."""

@@ -15,7 +15,7 @@ import structlog
 from numpy.typing import NDArray
 
 from fingerpost.backends.engine.wire import LENGTH, SLOTS, Asked, answer, error_facts, read_asked
-from fingerpost.ports import OpenEncoder
+from fingerpost.engine_ports import OpenEncoder
 from fingerpost.serve.retrieve import Degraded, Retriever, attempt
 from fingerpost.types import Reason
 

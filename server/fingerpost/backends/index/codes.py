@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerpost.backends.index.stored import ExactVectors, contiguous, found, from_bytes, to_bytes, unexpected
-from fingerpost.ports import VectorIndex
+from fingerpost.engine_ports import VectorIndex
 from fingerpost.types import Neighbour, Vector, Vectors
 
 KIND = "faiss-codes-ip"

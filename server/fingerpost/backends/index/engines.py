@@ -3,7 +3,7 @@
 from fingerpost.backends.index.codes import FaissCodesEngine
 from fingerpost.backends.index.flat import FaissFlatEngine
 from fingerpost.backends.index.hnsw import FaissHnswEngine
-from fingerpost.ports import IndexEngine
+from fingerpost.engine_ports import IndexEngine
 
 ENGINES: tuple[IndexEngine, ...] = (
     FaissHnswEngine(),

@@ -3,7 +3,7 @@
 import faiss
 
 from fingerpost.backends.index.stored import ExactVectors, contiguous, from_bytes, to_bytes
-from fingerpost.ports import VectorIndex
+from fingerpost.engine_ports import VectorIndex
 from fingerpost.types import Vectors
 
 KIND = "faiss-flat-ip"

@@ -6,7 +6,7 @@ from typing import Any
 import faiss
 
 from fingerpost.backends.index.stored import ExactVectors, contiguous, found, from_bytes, to_bytes, unexpected
-from fingerpost.ports import VectorIndex
+from fingerpost.engine_ports import VectorIndex
 from fingerpost.types import Neighbour, Vector, Vectors
 
 KIND = "faiss-hnsw-ip"

@@ -15,7 +15,7 @@ _WIDER = 4  # by how much a search grows whose last place is shared
 
 
 class SelectiveVectors(ExactVectors):
-    """`ports.SelectiveIndex` by FAISS's flat index, which keeps the only copy of the vectors."""
+    """`engine_ports.SelectiveIndex` by FAISS's flat index, which keeps the only copy of the vectors."""
 
     def __init__(self, vectors: Vectors) -> None:
         """Copy vectors of shape (n, dim), float32, unit rows."""

@@ -13,8 +13,9 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from semantic_router.encoders import DenseEncoder
 
 from fingerpost.bootstrap.encoding import encoder_source, ready_encoder
+from fingerpost.engine_ports import Embedder, OpenEncoder
 from fingerpost.errors import InvalidRequest
-from fingerpost.ports import Embedder, NoProgress, OpenEncoder
+from fingerpost.ports import NoProgress
 
 
 class FingerpostEncoder(DenseEncoder):  # type: ignore[misc]  # the library is not typed for us

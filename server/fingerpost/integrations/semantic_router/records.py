@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fingerpost.bootstrap.indexing import selective_index
-from fingerpost.ports import SelectiveIndex
+from fingerpost.engine_ports import SelectiveIndex
 from fingerpost.types import Vectors
 
 _Key = tuple[str, str]
