@@ -55,7 +55,8 @@ def test_unroutable_texts_fall_back(starter: ServerProcess) -> None:
             decision = client.route(text)
             assert decision.outcome == "FALLBACK", text
             assert decision.route == ""
-            assert decision.model == "large"
+            # Other tests ask this server too: with theirs it may be more than the strong tier gets in a minute.
+            assert decision.model == ("medium" if "ESCALATION_LIMIT" in decision.reasons else "large")
             assert {"LOW_CONFIDENCE", "OUT_OF_SCOPE"} & set(decision.reasons), text
             assert decision.similarity is not None
             assert decision.calibration in {"FITTED", "POOLED"}
